@@ -1,0 +1,1 @@
+//! What makes a laptop a cluster: a control plane, PostgreSQL and a simulation of TCS.
