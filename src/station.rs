@@ -149,9 +149,9 @@ pub enum Change {
     /// A station of which something differs.
     Update {
         /// The row as it is.
-        before: Row,
+        before: Box<Row>,
         /// The row as it will be; the serial is the same.
-        after: Row,
+        after: Box<Row>,
     },
     /// A station that the vendor no longer has, deleted.
     Delete(Row),
