@@ -1,2 +1,2 @@
 //! The binary.
-fn main() {}
+fn main() { for (n, y) in tarana_operator::api::crds().unwrap() { println!("---\n# {n}\n{y}"); } }

@@ -1,0 +1,291 @@
+//! `TaranaSync`: one run, like a Job.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One run, like a Job: immutable but for `cancel`, which only goes one way, and `ttlSecondsAfterFinished`.
+///
+/// `metadata.uid` is the id of its row in `tarana_sync_logs`.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "tarana.dev",
+    version = "v1alpha1",
+    kind = "TaranaSync",
+    namespaced,
+    shortname = "tsync",
+    category = "tarana",
+    status = "TaranaSyncStatus",
+    derive = "PartialEq",
+    doc = "One run of a sync, like a Job: it reads every base node of a TaranaConnection and makes the table true to it. Its uid is the id of its row in tarana_sync_logs.",
+    printcolumn(name = "Connection", type_ = "string", json_path = ".spec.connectionRef.name"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Step", type_ = "string", json_path = ".status.step"),
+    printcolumn(name = "Fetched", type_ = "integer", json_path = ".status.counts.fetched"),
+    printcolumn(name = "New", type_ = "integer", json_path = ".status.counts.inserted"),
+    printcolumn(name = "Changed", type_ = "integer", json_path = ".status.counts.updated"),
+    printcolumn(name = "Deleted", type_ = "integer", json_path = ".status.counts.deleted"),
+    printcolumn(name = "Skipped", type_ = "integer", json_path = ".status.counts.skipped"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Attempt", type_ = "integer", json_path = ".status.attempt", priority = "1"),
+    printcolumn(name = "Unchanged", type_ = "integer", json_path = ".status.counts.unchanged", priority = "1"),
+    printcolumn(name = "Withheld", type_ = "integer", json_path = ".status.counts.withheld", priority = "1"),
+    printcolumn(name = "Dry Run", type_ = "boolean", json_path = ".spec.dryRun", priority = "1"),
+    printcolumn(name = "Trigger", type_ = "string", json_path = ".spec.trigger.type", priority = "1"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Finished\")].reason", priority = "1"),
+    selectable = ".spec.connectionRef.name",
+    selectable = ".spec.trigger.type",
+    selectable = ".status.phase",
+    validation = Rule::new("self.spec.connectionRef == oldSelf.spec.connectionRef && self.spec.dryRun == oldSelf.spec.dryRun && self.spec.deleteStale == oldSelf.spec.deleteStale && has(self.spec.approvedDeletes) == has(oldSelf.spec.approvedDeletes) && (!has(self.spec.approvedDeletes) || self.spec.approvedDeletes == oldSelf.spec.approvedDeletes) && self.spec.backoffLimit == oldSelf.spec.backoffLimit && self.spec.backoff == oldSelf.spec.backoff && self.spec.activeDeadlineSeconds == oldSelf.spec.activeDeadlineSeconds && self.spec.trigger == oldSelf.spec.trigger")
+        .message("a TaranaSync is immutable but for spec.cancel and spec.ttlSecondsAfterFinished: create a new one"),
+    validation = Rule::new("!oldSelf.spec.cancel || self.spec.cancel")
+        .message("spec.cancel cannot be taken back: create a new TaranaSync")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.approvedDeletes) || self.deleteStale")
+        .message("approvedDeletes has no effect without deleteStale: true"),
+)]
+pub struct TaranaSyncSpec {
+    /// The connection to run on, in the same namespace.
+    #[serde(default)]
+    pub connection_ref: ConnectionRef,
+    /// Plan only: store what would change (`tarana_sync_changes`, applied = false), and change nothing. Default false.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Delete rows of stations that a complete listing of their region no longer has. Default false: they are kept.
+    #[serde(default)]
+    pub delete_stale: bool,
+    /// Up to this many deletions are approved by a person, whatever the connection's deleteGuard says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub approved_deletes: Option<i32>,
+    /// Retries after faults that may pass, 0 to 100: 3 means four attempts. Default 3.
+    #[serde(default = "backoff_limit")]
+    #[schemars(range(min = 0, max = 100))]
+    pub backoff_limit: i32,
+    /// The pause before a retry.
+    #[serde(default)]
+    pub backoff: Backoff,
+    /// Seconds that all attempts together may take, from the moment the run leaves Pending, 1 to 86400. Default 600.
+    #[serde(default = "active_deadline_seconds")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub active_deadline_seconds: i32,
+    /// Seconds after its end at which the object is deleted; its row in `tarana_sync_logs` stays. Default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub ttl_seconds_after_finished: Option<i32>,
+    /// Who or what asked for the run, for the audit row.
+    #[serde(default)]
+    pub trigger: Trigger,
+    /// Set to true to end the run; what is not committed by then is not written. Default false.
+    #[serde(default)]
+    pub cancel: bool,
+}
+
+/// Names a `TaranaConnection` in the same namespace.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionRef {
+    /// Name of the connection. Default default.
+    #[serde(default = "default_name")]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+impl Default for ConnectionRef {
+    fn default() -> Self {
+        Self { name: default_name() }
+    }
+}
+
+/// The pause before a retry: doubled each time.
+#[derive(KubeSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.initialSeconds <= self.maxSeconds")
+        .message("initialSeconds must not exceed maxSeconds")
+)]
+pub struct Backoff {
+    /// Seconds before the first retry, 1 to 3600. Default 15.
+    #[serde(default = "initial_seconds")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub initial_seconds: i32,
+    /// Most seconds before any retry, 1 to 3600. Default 300.
+    #[serde(default = "max_seconds")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub max_seconds: i32,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { initial_seconds: initial_seconds(), max_seconds: max_seconds() }
+    }
+}
+
+/// Who or what asked for the run.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trigger {
+    /// Manual (kubectl), Api (HTTP) or Schedule. Default Manual.
+    #[serde(default, rename = "type")]
+    pub type_: TriggerType,
+    /// Name of the person or account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub actor: Option<String>,
+    /// Id of the person in `admin_users`, for `tarana_sync_logs.triggered_by`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_user_id: Option<uuid::Uuid>,
+    /// The time for which a schedule created the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_time: Option<Time>,
+}
+
+/// What asked for the run.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TriggerType {
+    /// A person, with kubectl or the like.
+    #[default]
+    Manual,
+    /// A call of the HTTP API.
+    Api,
+    /// A schedule.
+    Schedule,
+}
+
+/// Where a run stands.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Phase {
+    /// Waits for its connection or for another run.
+    #[default]
+    Pending,
+    /// Attempts are made.
+    Running,
+    /// Did all that was asked.
+    Completed,
+    /// Ended without; the table is as it was.
+    Failed,
+    /// Ended because somebody asked; the table is as it was.
+    Cancelled,
+}
+
+impl Phase {
+    /// Whether the run has ended.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// What an attempt is at.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Step {
+    /// Makes the log row say running, with the attempt and a new fence number.
+    Open,
+    /// Reads the whole listing and proves it complete.
+    Fetch,
+    /// Writes the difference in one transaction.
+    Apply,
+}
+
+/// What became of the run so far.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaranaSyncStatus {
+    /// The generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Where the run stands.
+    #[serde(default)]
+    pub phase: Phase,
+    /// What the attempt is at; empty between attempts and at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
+    /// Number of the attempt, from 1. A restart of the operator does not count.
+    #[serde(default)]
+    pub attempt: i32,
+    /// When the next attempt begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_time: Option<Time>,
+    /// When the run left Pending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// When the run ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<Time>,
+    /// Milliseconds from start to end, by the database's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<i64>,
+    /// Rows of the listing read so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// What was done, or (dry run) would have been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
+    /// The newest failure of an attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<Failure>,
+    /// Ready, Reconciling, Stalled, Finished, DeletesWithheld.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+}
+
+/// How far a fetch is.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Rows read.
+    pub current: i64,
+    /// Rows that the listing tells it has.
+    pub total: i64,
+}
+
+/// What a run did.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Base nodes in the listing.
+    pub fetched: i64,
+    /// New rows.
+    pub inserted: i64,
+    /// Rows of which something changed.
+    pub updated: i64,
+    /// Rows that were the same.
+    pub unchanged: i64,
+    /// Rows deleted.
+    pub deleted: i64,
+    /// Records that could not be used; `tarana_sync_logs.errors` says why.
+    pub skipped: i64,
+    /// Stale rows kept by the delete guard.
+    pub withheld: i64,
+}
+
+/// Why an attempt failed.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// When.
+    pub time: Time,
+    /// Which attempt.
+    pub attempt: i32,
+    /// In which step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
+    /// One word: the same as in conditions and Events.
+    pub reason: String,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+fn default_name() -> String {
+    "default".into()
+}
+fn backoff_limit() -> i32 {
+    3
+}
+fn active_deadline_seconds() -> i32 {
+    600
+}
+fn initial_seconds() -> i32 {
+    15
+}
+fn max_seconds() -> i32 {
+    300
+}
