@@ -20,16 +20,16 @@ use serde::{Deserialize, Serialize};
     status = "TaranaConnectionStatus",
     derive = "PartialEq",
     doc = "Where base stations come from (the vendor's cloud, TCS), where they go to (a PostgreSQL table), and how careful a sync has to be.",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "Stations", type_ = "integer", json_path = ".status.stationCount"),
-    printcolumn(name = "Active", type_ = "string", json_path = ".status.activeSync"),
-    printcolumn(name = "Last Success", type_ = "date", json_path = ".status.lastSuccessfulSyncTime"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "URL", type_ = "string", json_path = ".spec.api.url", priority = "1"),
-    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = "1"),
-    printcolumn(name = "Listing", type_ = "string", json_path = ".status.listing", priority = "1"),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = "1"),
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name":"Stations","type":"integer","jsonPath":".status.stationCount"}"#,
+    printcolumn = r#"{"name":"Active","type":"string","jsonPath":".status.activeSync"}"#,
+    printcolumn = r#"{"name":"Last Success","type":"date","jsonPath":".status.lastSuccessfulSyncTime"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"URL","type":"string","jsonPath":".spec.api.url","priority":1}"#,
+    printcolumn = r#"{"name":"Suspended","type":"boolean","jsonPath":".spec.suspend","priority":1}"#,
+    printcolumn = r#"{"name":"Listing","type":"string","jsonPath":".status.listing","priority":1}"#,
+    printcolumn = r#"{"name":"Message","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].message","priority":1}"#,
     selectable = ".spec.api.url",
     selectable = ".spec.suspend"
 )]
@@ -60,7 +60,7 @@ pub struct TaranaConnectionSpec {
         .message("a region cannot be both in includeRegionIds and in excludeRegionIds")
 )]
 pub struct Api {
-    /// Base URL of the portal, without a path: production is https://portal.tcs.taranawireless.com.
+    /// Base URL of the portal, without a path: production is <https://portal.tcs.taranawireless.com>.
     #[x_kube(
         validation = Rule::new("isURL(self) && url(self).getScheme() in ['https', 'http'] && url(self).getHostname() != '' && !self.contains('@') && !self.contains('?') && !self.contains('#')")
             .message("must be an http or https URL with a host, and without user, query or fragment")
@@ -202,7 +202,10 @@ pub struct DeleteGuard {
 
 impl Default for DeleteGuard {
     fn default() -> Self {
-        Self { max_percent: max_percent(), free_count: free_count() }
+        Self {
+            max_percent: max_percent(),
+            free_count: free_count(),
+        }
     }
 }
 

@@ -10,10 +10,15 @@ pub mod sync;
 /// Group of all kinds.
 pub const GROUP: &str = "tarana.dev";
 
-/// The CustomResourceDefinitions as `(file name, YAML)`, in the form in which `crds/` keeps them.
+/// The custom resource definitions as `(file name, YAML)`, in the form in which `crds/` keeps them.
 pub fn crds() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
     [connection::TaranaConnection::crd(), sync::TaranaSync::crd()]
         .iter()
-        .map(|crd| Ok((format!("{}.yaml", crd.spec.names.plural), serde_saphyr::to_string(crd)?)))
+        .map(|crd| {
+            Ok((
+                format!("{}.yaml", crd.spec.names.plural),
+                serde_saphyr::to_string(crd)?,
+            ))
+        })
         .collect()
 }

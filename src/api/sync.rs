@@ -19,21 +19,21 @@ use serde::{Deserialize, Serialize};
     status = "TaranaSyncStatus",
     derive = "PartialEq",
     doc = "One run of a sync, like a Job: it reads every base node of a TaranaConnection and makes the table true to it. Its uid is the id of its row in tarana_sync_logs.",
-    printcolumn(name = "Connection", type_ = "string", json_path = ".spec.connectionRef.name"),
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Step", type_ = "string", json_path = ".status.step"),
-    printcolumn(name = "Fetched", type_ = "integer", json_path = ".status.counts.fetched"),
-    printcolumn(name = "New", type_ = "integer", json_path = ".status.counts.inserted"),
-    printcolumn(name = "Changed", type_ = "integer", json_path = ".status.counts.updated"),
-    printcolumn(name = "Deleted", type_ = "integer", json_path = ".status.counts.deleted"),
-    printcolumn(name = "Skipped", type_ = "integer", json_path = ".status.counts.skipped"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Attempt", type_ = "integer", json_path = ".status.attempt", priority = "1"),
-    printcolumn(name = "Unchanged", type_ = "integer", json_path = ".status.counts.unchanged", priority = "1"),
-    printcolumn(name = "Withheld", type_ = "integer", json_path = ".status.counts.withheld", priority = "1"),
-    printcolumn(name = "Dry Run", type_ = "boolean", json_path = ".spec.dryRun", priority = "1"),
-    printcolumn(name = "Trigger", type_ = "string", json_path = ".spec.trigger.type", priority = "1"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Finished\")].reason", priority = "1"),
+    printcolumn = r#"{"name":"Connection","type":"string","jsonPath":".spec.connectionRef.name"}"#,
+    printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
+    printcolumn = r#"{"name":"Step","type":"string","jsonPath":".status.step"}"#,
+    printcolumn = r#"{"name":"Fetched","type":"integer","jsonPath":".status.counts.fetched"}"#,
+    printcolumn = r#"{"name":"New","type":"integer","jsonPath":".status.counts.inserted"}"#,
+    printcolumn = r#"{"name":"Changed","type":"integer","jsonPath":".status.counts.updated"}"#,
+    printcolumn = r#"{"name":"Deleted","type":"integer","jsonPath":".status.counts.deleted"}"#,
+    printcolumn = r#"{"name":"Skipped","type":"integer","jsonPath":".status.counts.skipped"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Attempt","type":"integer","jsonPath":".status.attempt","priority":1}"#,
+    printcolumn = r#"{"name":"Unchanged","type":"integer","jsonPath":".status.counts.unchanged","priority":1}"#,
+    printcolumn = r#"{"name":"Withheld","type":"integer","jsonPath":".status.counts.withheld","priority":1}"#,
+    printcolumn = r#"{"name":"Dry Run","type":"boolean","jsonPath":".spec.dryRun","priority":1}"#,
+    printcolumn = r#"{"name":"Trigger","type":"string","jsonPath":".spec.trigger.type","priority":1}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Finished\")].reason","priority":1}"#,
     selectable = ".spec.connectionRef.name",
     selectable = ".spec.trigger.type",
     selectable = ".status.phase",
@@ -119,7 +119,10 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { initial_seconds: initial_seconds(), max_seconds: max_seconds() }
+        Self {
+            initial_seconds: initial_seconds(),
+            max_seconds: max_seconds(),
+        }
     }
 }
 
@@ -155,7 +158,9 @@ pub enum TriggerType {
 }
 
 /// Where a run stands.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum Phase {
     /// Waits for its connection or for another run.
     #[default]
@@ -225,7 +230,7 @@ pub struct TaranaSyncStatus {
     /// The newest failure of an attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Failure>,
-    /// Ready, Reconciling, Stalled, Finished, DeletesWithheld.
+    /// Ready, Reconciling, Stalled, Finished and `DeletesWithheld`.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

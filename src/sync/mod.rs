@@ -1,0 +1,4 @@
+//! One run, from spec to effect.
+
+pub mod machine;
+pub mod status;
