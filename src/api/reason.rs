@@ -28,6 +28,8 @@ pub enum Reason {
     NothingWithheld,
     /// The run did all that was asked.
     Completed,
+    /// The run ended without doing what was asked; Events only, a condition names the fault itself.
+    Failed,
     /// The run was cancelled, or its object deleted.
     Cancelled,
     /// `activeDeadlineSeconds` ran out.
@@ -119,7 +121,7 @@ impl Reason {
             ($($name:ident)*) => { match self { $(Self::$name => stringify!($name),)* } };
         }
         words!(Queued Started Opening Fetching Applying RetryScheduled Resumed RecordsSkipped DeletesWithheld
-            NothingWithheld Completed Cancelled DeadlineExceeded Superseded Abandoned
+            NothingWithheld Completed Failed Cancelled DeadlineExceeded Superseded Abandoned
             ConnectionNotFound ConnectionSuspended ConnectionNotReady Verified Verifying Suspended
             SecretNotFound SecretKeyMissing InvalidConfiguration
             AuthenticationFailed AuthenticationChallenge AccessDenied ApiUnreachable ApiTlsFailed ApiThrottled

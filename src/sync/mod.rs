@@ -1,4 +1,14 @@
 //! One run, from spec to effect.
 
+mod context;
+pub mod controller;
+mod endings;
 pub mod machine;
+pub mod plan;
+mod record;
+mod run;
 pub mod status;
+mod steps;
+pub mod sweep;
+
+pub use context::Context;

@@ -1,0 +1,9 @@
+//! Checks, gate, shared session and limits: what runs need of a `TaranaConnection`.
+
+pub mod controller;
+pub mod link;
+pub mod registry;
+pub mod status;
+
+pub use link::Link;
+pub use registry::{Connections, Key, State, View};

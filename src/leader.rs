@@ -1,0 +1,62 @@
+//! One of several replicas works: a Lease decides which.
+
+use std::future::Future;
+
+use kube::Client;
+use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
+
+/// Seconds that a Lease is good for, and seconds before its end at which it is renewed.
+const DURATION: u64 = 15;
+const GRACE: u64 = 5;
+
+/// Which Lease, and who asks.
+#[derive(Clone, Debug)]
+pub struct Election {
+    /// Namespace of the Lease.
+    pub namespace: String,
+    /// Name of the Lease.
+    pub lease: String,
+    /// Name of this process, unique among the replicas.
+    pub identity: String,
+}
+
+/// Runs `work` while this process leads. Work is dropped the moment that leadership is lost, and starts anew when it
+/// is won again. Ends when `work` ends, or with the death of the election: a process that cannot tell whether it leads
+/// must not go on.
+pub async fn lead<F, Fut, T>(client: Client, election: Election, work: F) -> Result<T, LeaseManagerError>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = T>,
+{
+    let Election { namespace, lease, identity } = election;
+    tracing::info!(%namespace, %lease, %identity, "waiting to lead");
+    let manager = LeaseManagerBuilder::new(client, lease)
+        .with_namespace(namespace)
+        .with_identity(identity)
+        .with_field_manager("tarana-operator")
+        .with_duration(DURATION)
+        .with_grace(GRACE)
+        .build()
+        .await?;
+    let (mut leads, mut election) = manager.watch().await;
+    loop {
+        tokio::select! {
+            won = leads.wait_for(|leads| *leads) => if won.is_err() { return died(election.await) },
+            end = &mut election => return died(end),
+        }
+        tracing::info!("leads");
+        tokio::select! {
+            outcome = work() => return Ok(outcome),
+            lost = leads.wait_for(|leads| !*leads) => if lost.is_err() { return died(election.await) },
+            end = &mut election => return died(end),
+        }
+        tracing::warn!("no longer leads: all work was dropped");
+    }
+}
+
+fn died<T, M>(end: Result<Result<M, LeaseManagerError>, tokio::task::JoinError>) -> Result<T, LeaseManagerError> {
+    match end {
+        Ok(Err(error)) => Err(error),
+        Ok(Ok(_)) | Err(_) => Err(LeaseManagerError::InconsistentState("the election ended".to_owned())),
+    }
+}

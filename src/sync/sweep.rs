@@ -1,0 +1,45 @@
+//! Closes log rows that nobody will: at start-up, and every few minutes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::ResourceExt;
+use tokio::time::interval;
+use uuid::Uuid;
+
+use super::context::{Context, is_final, key};
+use crate::connection::{Key, Link};
+
+const EVERY: Duration = Duration::from_secs(120);
+
+/// Runs for ever. A connection that has just been verified is swept at once: that is start-up, for its rows.
+pub async fn run(context: Arc<Context>) {
+    let mut ticks = interval(EVERY);
+    let mut changed = Box::pin(context.connections.changes());
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {
+                context.prune();
+                for (key, link) in context.connections.ready() {
+                    sweep(&context, &key, &link).await;
+                }
+            }
+            Some(_) = changed.next() => {}
+        }
+    }
+}
+
+async fn sweep(context: &Context, connection: &Key, link: &Link) {
+    let live: Vec<Uuid> = context
+        .reader
+        .state_filter(|s| !is_final(s) && key(s) == *connection)
+        .iter()
+        .filter_map(|s| s.uid()?.parse().ok())
+        .collect();
+    match link.store.sweep(link.uid, &live).await {
+        Ok(closed) if closed.is_empty() => {}
+        Ok(closed) => tracing::warn!(connection = %connection.object_ref(), ?closed, "log rows left open by nobody were closed"),
+        Err(fault) => tracing::warn!(connection = %connection.object_ref(), %fault, "log rows could not be swept"),
+    }
+}
