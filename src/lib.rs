@@ -6,6 +6,7 @@
 //!
 //! | module | is |
 //! |---|---|
+//! | `sync` | one run, from spec to effect; `sync/plan.rs` is what it changes |
 //! | `fault` | what can go wrong, and whether trying again helps |
 //! | `api` | what users write and read: kinds, conditions, reasons |
 //! | `station` | what a base station is, to the vendor, to the table and to a plan |
@@ -14,3 +15,4 @@
 pub mod api;
 pub mod fault;
 pub mod station;
+pub mod sync;

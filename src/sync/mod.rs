@@ -1,0 +1,3 @@
+//! One run, from spec to effect.
+
+pub mod plan;
