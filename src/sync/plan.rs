@@ -1,0 +1,198 @@
+//! Pure: the difference between a reading of the vendor's listing and the table.
+//!
+//! The store streams the table's rows past a [`Planner`], which keeps only those that will change: a table of 100,000
+//! rows that are the same costs nothing but the reading. Strings are moved from reading to plan, not copied.
+//!
+//! Which row is what:
+//!
+//! | row or station | becomes | counted as |
+//! |---|---|---|
+//! | in the listing, not in the table | an insert | `inserted` |
+//! | … but without a position, which a row must have | a skipped record | `skipped` |
+//! | in both, something differs | an update | `updated` |
+//! | in both, nothing differs | nothing | `unchanged` |
+//! | in the table; its record was skipped | nothing: it is present | `skipped` (the record) |
+//! | in the table only, of a covered region: **stale** | a delete, or withheld | `deleted`, `withheld` |
+//! | … but `deleteStale` was not asked | nothing | not at all: nobody asked about it |
+//! | in the table only, of another region or none | nothing | not at all: this run says nothing about it |
+//!
+//! So `fetched = inserted + updated + unchanged + skipped`, always.
+
+#[cfg(test)]
+mod properties;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use crate::station::{Change, Counts, Fetched, Plan, Rejected, Row, Station};
+
+/// What a run asks of its plan, and how careful its connection is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `spec.deleteStale`: delete rows that the vendor no longer lists.
+    pub delete_stale: bool,
+    /// `spec.approvedDeletes`: a person looked at this many deletes and found them right.
+    pub approved_deletes: Option<u32>,
+    /// `deleteGuard.maxPercent` of the connection, of the table's rows in covered regions.
+    pub max_percent: u32,
+    /// `deleteGuard.freeCount` of the connection: this many deletes are never withheld.
+    pub free_count: u32,
+}
+
+/// A plan in the making. Assumes what [`Fetched`] and the table promise: one station and one row per serial.
+#[derive(Debug)]
+pub struct Planner {
+    options: Options,
+    /// Sorted by serial. The serial of a station that was seen stays, for the search; the rest may be gone.
+    stations: Vec<Station>,
+    /// Which of `stations` the table has.
+    seen: Vec<bool>,
+    /// Sorted by serial.
+    skipped: Vec<Rejected>,
+    notes: Vec<Rejected>,
+    covered: BTreeSet<i32>,
+    unidentified: usize,
+    /// Rows of the table in covered regions, stale or not.
+    covered_rows: usize,
+    counts: Counts,
+    updates: Vec<Change>,
+    stale: Vec<Row>,
+}
+
+impl Planner {
+    /// Begins a plan with what the listing said.
+    pub fn new(fetched: Fetched, options: Options) -> Self {
+        let unidentified = fetched.unidentified();
+        let counts = Counts {
+            fetched: count(fetched.len()),
+            ..Counts::default()
+        };
+        let Fetched {
+            mut stations,
+            mut skipped,
+            notes,
+            covered,
+        } = fetched;
+        stations.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
+        skipped.sort_by(|a, b| a.serial.cmp(&b.serial));
+        Self {
+            options,
+            seen: vec![false; stations.len()],
+            stations,
+            skipped,
+            notes,
+            covered,
+            unidentified,
+            covered_rows: 0,
+            counts,
+            updates: Vec::new(),
+            stale: Vec::new(),
+        }
+    }
+
+    /// Takes note of one row of the table. Every row must be shown, in any order.
+    pub fn see(&mut self, row: Row) {
+        let covered = row.region_id.is_some_and(|id| self.covered.contains(&id));
+        self.covered_rows += usize::from(covered);
+        if let Ok(at) = self.stations.binary_search_by(|s| s.serial.cmp(&row.serial)) {
+            self.seen[at] = true;
+            match row::overlay(row, &mut self.stations[at]) {
+                Some(update) => self.updates.push(update),
+                None => self.counts.unchanged += 1,
+            }
+        } else if covered && self.options.delete_stale && !self.was_skipped(&row.serial) {
+            self.stale.push(row);
+        }
+    }
+
+    /// Ends the plan: whatever was not seen is new, and the fate of the stale rows is decided, all or none.
+    pub fn finish(mut self) -> Plan {
+        let withheld_because = self.withheld_because();
+        let mut changes = self.inserts();
+        self.counts.inserted = count(changes.len());
+        self.counts.updated = count(self.updates.len());
+        changes.append(&mut self.updates);
+        let (tally, fate): (_, fn(Row) -> Change) = match withheld_because {
+            Some(_) => (&mut self.counts.withheld, Change::Withhold),
+            None => (&mut self.counts.deleted, Change::Delete),
+        };
+        *tally = count(self.stale.len());
+        changes.extend(self.stale.into_iter().map(fate));
+        self.counts.skipped = count(self.skipped.len());
+        Plan {
+            changes,
+            counts: self.counts,
+            skipped: self.skipped,
+            notes: self.notes,
+            withheld_because,
+        }
+    }
+
+    /// Whether the listing holds a record of this serial that could not be used: present all the same.
+    fn was_skipped(&self, serial: &str) -> bool {
+        self.skipped
+            .binary_search_by(|r| r.serial.as_deref().cmp(&Some(serial)))
+            .is_ok()
+    }
+
+    /// The stations that the table does not have; those that no row can hold are skipped.
+    fn inserts(&mut self) -> Vec<Change> {
+        let fallbacks = row::Fallbacks::default();
+        let stations = std::mem::take(&mut self.stations).into_iter().enumerate();
+        // Both sides of this are of one size, so that the collection takes over the memory of the stations.
+        stations
+            .filter(|(at, _)| !self.seen[*at])
+            .filter_map(|(_, station)| match fallbacks.row(station) {
+                Ok(row) => Some(Change::Insert(row)),
+                Err(rejected) => {
+                    self.skipped.push(rejected);
+                    None
+                }
+            })
+            .collect()
+    }
+
+    /// Why the stale rows are kept though their deletion was asked; `None` where they may go, or there are none.
+    fn withheld_because(&self) -> Option<String> {
+        let (stale, rows) = (self.stale.len(), self.covered_rows);
+        let Options {
+            approved_deletes,
+            max_percent,
+            free_count,
+            ..
+        } = self.options;
+        if stale == 0 {
+            return None;
+        }
+        if self.unidentified > 0 {
+            let records = self.unidentified;
+            return Some(format!(
+                "kept all {stale} stale rows: {records} records of the listing have no readable serial number, so no \
+                 station can be called absent; have those records mended at the vendor, then sync again"
+            ));
+        }
+        let free = stale <= widen(free_count)
+            || stale.saturating_mul(100) <= rows.saturating_mul(widen(max_percent));
+        if free || approved_deletes.is_some_and(|approved| stale <= widen(approved)) {
+            return None;
+        }
+        let approved = approved_deletes.map_or(String::new(), |n| {
+            format!(", and spec.approvedDeletes is only {n}")
+        });
+        Some(format!(
+            "kept all {stale} stale rows of {rows} in the regions read: more than deleteGuard.freeCount {free_count} and \
+             deleteGuard.maxPercent {max_percent} allow{approved}; if these stations are truly gone, create a TaranaSync \
+             with spec.deleteStale: true and spec.approvedDeletes: {stale}, or correct deleteGuard of the connection"
+        ))
+    }
+}
+
+fn count(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn widen(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
