@@ -1,13 +1,17 @@
 //! One of several replicas works: a Lease decides which.
 
 use std::future::Future;
+use std::time::Duration;
 
 use kube::Client;
 use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
+use tokio::time::timeout;
 
 /// Seconds that a Lease is good for, and seconds before its end at which it is renewed.
 const DURATION: u64 = 15;
 const GRACE: u64 = 5;
+/// How long a process that stops waits until its Lease is free for the next.
+const RELEASE: Duration = Duration::from_secs(2);
 
 /// Which Lease, and who asks.
 #[derive(Clone, Debug)]
@@ -21,19 +25,22 @@ pub struct Election {
 }
 
 /// Runs `work` while this process leads. Work is dropped the moment that leadership is lost, and starts anew when it
-/// is won again. Ends when `work` ends, or with the death of the election: a process that cannot tell whether it leads
-/// must not go on.
+/// is won again. Ends when `work` does, and frees the Lease. The death of the election ends it with an error: a process
+/// that cannot tell whether it leads must not go on.
 pub async fn lead<F, Fut, T>(client: Client, election: Election, work: F) -> Result<T, LeaseManagerError>
 where
     F: Fn() -> Fut,
     Fut: Future<Output = T>,
 {
-    let Election { namespace, lease, identity } = election;
+    let Election {
+        namespace,
+        lease,
+        identity,
+    } = election;
     tracing::info!(%namespace, %lease, %identity, "waiting to lead");
     let manager = LeaseManagerBuilder::new(client, lease)
         .with_namespace(namespace)
         .with_identity(identity)
-        .with_field_manager("tarana-operator")
         .with_duration(DURATION)
         .with_grace(GRACE)
         .build()
@@ -45,18 +52,30 @@ where
             end = &mut election => return died(end),
         }
         tracing::info!("leads");
-        tokio::select! {
-            outcome = work() => return Ok(outcome),
-            lost = leads.wait_for(|leads| !*leads) => if lost.is_err() { return died(election.await) },
+        let outcome = tokio::select! {
+            outcome = work() => outcome,
+            lost = leads.wait_for(|leads| !*leads) => {
+                if lost.is_err() {
+                    return died(election.await);
+                }
+                tracing::warn!("no longer leads: all work was dropped");
+                continue;
+            }
             end = &mut election => return died(end),
-        }
-        tracing::warn!("no longer leads: all work was dropped");
+        };
+        drop(leads);
+        let _ = timeout(RELEASE, election).await;
+        return Ok(outcome);
     }
 }
 
-fn died<T, M>(end: Result<Result<M, LeaseManagerError>, tokio::task::JoinError>) -> Result<T, LeaseManagerError> {
+fn died<T, M>(
+    end: Result<Result<M, LeaseManagerError>, tokio::task::JoinError>,
+) -> Result<T, LeaseManagerError> {
     match end {
         Ok(Err(error)) => Err(error),
-        Ok(Ok(_)) | Err(_) => Err(LeaseManagerError::InconsistentState("the election ended".to_owned())),
+        Ok(Ok(_)) | Err(_) => Err(LeaseManagerError::InconsistentState(
+            "the election ended".to_owned(),
+        )),
     }
 }

@@ -2,17 +2,44 @@
 //!
 //! # Code tour
 //!
-//! A module names only what stands below it here; `tests/architecture` holds that.
+//! One run, from `main` to commit, in eight files:
+//!
+//! 1. `src/main.rs`: reads the command line and hands over.
+//! 2. `src/operator.rs`: builds the watches, the two controllers and the sweeper of each scope, and runs them.
+//! 3. `src/connection/controller.rs`: tries a connection and opens the gate for its runs.
+//! 4. `src/sync/controller.rs`: gives a run its turns: observe, decide, act once, record.
+//! 5. `src/sync/machine.rs`: decides, as a function of the object and the time; judges faults.
+//! 6. `src/sync/run.rs` and `src/sync/steps.rs`: what each decision does to the world; Fetch and Apply, droppable at any point.
+//! 7. `src/tarana/fetch.rs`: reads the whole listing and proves it complete.
+//! 8. `src/store/apply.rs`: fence, plan (`src/sync/plan.rs`), difference, log row and outbox in one transaction.
+//!
+//! A module names only what stands below it here; `tests/architecture.rs` holds that.
 //!
 //! | module | is |
 //! |---|---|
-//! | `sync` | one run, from spec to effect; `sync/plan.rs` is what it changes |
+//! | `cli` | flags, environment variables, defaults |
+//! | `operator` | puts the parts together |
+//! | `sync` | one run, from spec to effect |
+//! | `connection` | checks, gate, shared session and limits |
+//! | `tarana` | the vendor's API: session, listings, decoding, completeness |
+//! | `store` | PostgreSQL: migrations, log rows, the Apply transaction |
+//! | `notify` | Kubernetes Events |
+//! | `leader` | one of several replicas works |
+//! | `telemetry` | logs |
 //! | `fault` | what can go wrong, and whether trying again helps |
 //! | `api` | what users write and read: kinds, conditions, reasons |
 //! | `station` | what a base station is, to the vendor, to the table and to a plan |
 #![doc = include_str!("../README.md")]
 
 pub mod api;
+pub mod cli;
+pub mod connection;
 pub mod fault;
+pub mod leader;
+pub mod notify;
+pub mod operator;
 pub mod station;
+pub mod store;
 pub mod sync;
+pub mod tarana;
+pub mod telemetry;

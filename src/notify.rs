@@ -24,12 +24,20 @@ pub struct News {
 impl News {
     /// As it should be.
     pub fn normal(reason: Reason, note: impl Into<String>) -> Self {
-        Self { reason, warning: false, note: note.into() }
+        Self {
+            reason,
+            warning: false,
+            note: note.into(),
+        }
     }
 
     /// Not as it should be.
     pub fn warning(reason: Reason, note: impl Into<String>) -> Self {
-        Self { reason, warning: true, note: note.into() }
+        Self {
+            reason,
+            warning: true,
+            note: note.into(),
+        }
     }
 }
 
@@ -48,8 +56,13 @@ impl std::fmt::Debug for Notifier {
 impl Notifier {
     /// `instance` tells which process it was, for example the pod's name.
     pub fn new(client: Client, instance: String) -> Self {
-        let reporter = Reporter { controller: "tarana.dev/operator".to_owned(), instance: Some(instance) };
-        Self { recorder: Recorder::new(client, reporter) }
+        let reporter = Reporter {
+            controller: "tarana.dev/operator".to_owned(),
+            instance: Some(instance),
+        };
+        Self {
+            recorder: Recorder::new(client, reporter),
+        }
     }
 
     /// Publishes one piece of news about `object`.
@@ -60,7 +73,11 @@ impl Notifier {
             note.push('…');
         }
         let event = Event {
-            type_: if news.warning { EventType::Warning } else { EventType::Normal },
+            type_: if news.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
             reason: news.reason.to_string(),
             note: Some(note),
             action: "Sync".to_owned(),

@@ -16,8 +16,11 @@ pub enum Format {
 /// Starts logging. `filter` is a `tracing` filter such as `info` or `info,tarana_operator=debug`; one that cannot be
 /// read is an error that says where.
 pub fn start(filter: &str, format: Format) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|e| format!("--log {filter:?} is not a log filter: {e}"))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter =
+        EnvFilter::try_new(filter).map_err(|e| format!("--log {filter:?} is not a log filter: {e}"))?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let started = match format {
         Format::Text => logs.with_ansi(std::io::stderr().is_terminal()).try_init(),
         Format::Json => logs.json().flatten_event(true).try_init(),

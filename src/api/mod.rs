@@ -22,3 +22,17 @@ pub fn crds() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn the_committed_definitions_are_the_generated_ones() {
+        for (file, yaml) in super::crds().unwrap() {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds").join(&file);
+            let committed = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(committed == yaml, "crds/{file} is not what src/api makes: run `make crds` and commit it");
+        }
+    }
+}

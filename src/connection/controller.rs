@@ -21,7 +21,6 @@ use crate::api::connection::TaranaConnection;
 use crate::fault::Fault;
 
 /// What every turn needs.
-#[derive(Debug)]
 pub struct Context {
     /// Talks to Kubernetes.
     pub client: Client,
@@ -74,7 +73,13 @@ fn users_of(
         .state_filter(uses)
         .iter()
         .map(|c| {
-            connections.secret_changed(&Key::of(c), &link::version(secret.metadata.uid.as_deref(), secret.metadata.resource_version.as_deref()));
+            connections.secret_changed(
+                &Key::of(c),
+                &link::version(
+                    secret.metadata.uid.as_deref(),
+                    secret.metadata.resource_version.as_deref(),
+                ),
+            );
             ObjectRef::from_obj(c.as_ref())
         })
         .collect()
@@ -89,7 +94,7 @@ async fn reconcile(connection: Arc<TaranaConnection>, context: Arc<Context>) -> 
             announce_trial(&connection, &context).await?;
             try_it(&context, &key, entry).await
         }
-        Err(fault) => shut(&connection, &context, &key, fault),
+        Err(fault) => shut(&connection, &context, &key, &fault),
     };
     tell(&connection, &context, &key, found).await?;
     Ok(Action::requeue(again))
@@ -99,12 +104,19 @@ async fn reconcile(connection: Arc<TaranaConnection>, context: Arc<Context>) -> 
 async fn observe(connection: &TaranaConnection, context: &Context, key: &Key) -> Result<Entry, Fault> {
     let inputs = link::inputs(&context.client, connection).await?;
     let known = context.connections.entry(key);
-    let same_link = |e: &Entry| e.link.as_ref().is_some_and(|l| l.fingerprint == inputs.fingerprint);
+    let same_link = |e: &Entry| {
+        e.link
+            .as_ref()
+            .is_some_and(|l| l.fingerprint == inputs.fingerprint)
+    };
     if let Some(entry) = known.clone().filter(same_link) {
         return Ok(entry);
     }
     let link = Arc::new(link::build(connection, inputs, context.migrate)?);
-    Ok(Entry { link: Some(link), ..blank(connection, known, State::Unverified(being_verified())) })
+    Ok(Entry {
+        link: Some(link),
+        ..blank(connection, known, State::Unverified(being_verified()))
+    })
 }
 
 fn blank(connection: &TaranaConnection, known: Option<Entry>, state: State) -> Entry {
@@ -121,19 +133,25 @@ fn blank(connection: &TaranaConnection, known: Option<Entry>, state: State) -> E
 }
 
 /// Nothing can be tried: a Secret is missing, or what it holds has no usable form.
-fn shut(connection: &TaranaConnection, context: &Context, key: &Key, fault: Fault) -> (String, Duration) {
+fn shut(connection: &TaranaConnection, context: &Context, key: &Key, fault: &Fault) -> (String, Duration) {
     let known = context.connections.entry(key);
     let mut entry = blank(connection, known, state_after(fault.clone()));
     entry.checked = Some(now());
-    entry.failures = if fault.is_permanent() { 0 } else { entry.failures.saturating_add(1) };
-    let again = again_after(&fault, entry.failures, context);
-    context.connections.put(key, entry);
+    entry.failures = if fault.is_permanent() {
+        0
+    } else {
+        entry.failures.saturating_add(1)
+    };
+    let again = again_after(fault, entry.failures, context);
+    context.connections.put(key, &entry);
     (String::new(), again)
 }
 
 /// The trial: the database first, so that a run that fails on the API can still leave its log row.
 async fn try_it(context: &Context, key: &Key, mut entry: Entry) -> (String, Duration) {
-    let Some(link) = entry.link.clone() else { return (String::new(), context.recheck_every) };
+    let Some(link) = entry.link.clone() else {
+        return (String::new(), context.recheck_every);
+    };
     let outcome = trial(&link).await;
     entry.checked = Some(now());
     let answer = match outcome {
@@ -152,14 +170,18 @@ async fn try_it(context: &Context, key: &Key, mut entry: Entry) -> (String, Dura
     };
     // A run may have begun or ended meanwhile.
     entry.active = context.connections.entry(key).and_then(|e| e.active);
-    context.connections.put(key, entry);
+    context.connections.put(key, &entry);
     answer
 }
 
 async fn trial(link: &Link) -> Result<String, Fault> {
     link.store.verify().await?;
     let api = link.tarana.verify().await?;
-    let names = api.regions.iter().map(|r| format!("{} ({})", r.name, r.id)).collect::<Vec<_>>();
+    let names = api
+        .regions
+        .iter()
+        .map(|r| format!("{} ({})", r.name, r.id))
+        .collect::<Vec<_>>();
     Ok(format!(
         "operator {}, {} region(s): {}; schema {} is current",
         api.operator_id,
@@ -185,17 +207,35 @@ async fn announce_trial(connection: &TaranaConnection, context: &Context) -> Res
     write(connection, context, &news).await
 }
 
-async fn tell(connection: &TaranaConnection, context: &Context, key: &Key, found: String) -> Result<(), kube::Error> {
-    let Some(entry) = context.connections.entry(key) else { return Ok(()) };
+async fn tell(
+    connection: &TaranaConnection,
+    context: &Context,
+    key: &Key,
+    found: String,
+) -> Result<(), kube::Error> {
+    let Some(entry) = context.connections.entry(key) else {
+        return Ok(());
+    };
     let known = connection.status.as_ref().and_then(|s| {
-        s.conditions.iter().find(|c| c.type_ == "Ready" && c.status == "True").map(|c| c.message.clone())
+        s.conditions
+            .iter()
+            .find(|c| c.type_ == "Ready" && c.status == "True")
+            .map(|c| c.message.clone())
     });
     let news = News {
         state: entry.state,
-        found: if found.is_empty() { known.unwrap_or_else(|| "works".to_owned()) } else { found },
+        found: if found.is_empty() {
+            known.unwrap_or_else(|| "works".to_owned())
+        } else {
+            found
+        },
         active: entry.active,
         last_success: last_success(entry.link.as_deref()).await,
-        throttled_until: entry.link.as_ref().and_then(|l| l.tarana.throttled_until()).and_then(wall_clock),
+        throttled_until: entry
+            .link
+            .as_ref()
+            .and_then(|l| l.tarana.throttled_until())
+            .and_then(wall_clock),
     };
     write(connection, context, &news).await
 }
@@ -209,9 +249,13 @@ async fn last_success(link: Option<&Link>) -> Option<(Timestamp, i64)> {
 
 /// Writes the status if it says anything new. A conflict means that the object changed: its own turn follows.
 async fn write(connection: &TaranaConnection, context: &Context, news: &News) -> Result<(), kube::Error> {
-    let api: Api<TaranaConnection> =
-        Api::namespaced(context.client.clone(), &connection.namespace().unwrap_or_default());
-    let Some(fresh) = api.get_opt(&connection.name_any()).await? else { return Ok(()) };
+    let api: Api<TaranaConnection> = Api::namespaced(
+        context.client.clone(),
+        &connection.namespace().unwrap_or_default(),
+    );
+    let Some(fresh) = api.get_opt(&connection.name_any()).await? else {
+        return Ok(());
+    };
     if fresh.metadata.generation != connection.metadata.generation || fresh.uid() != connection.uid() {
         return Ok(());
     }
@@ -219,15 +263,25 @@ async fn write(connection: &TaranaConnection, context: &Context, news: &News) ->
     if fresh.status.as_ref() == Some(&status) {
         return Ok(());
     }
-    let updated = TaranaConnection { status: Some(status), ..fresh };
-    match api.replace_status(&updated.name_any(), &PostParams::default(), &updated).await {
+    let updated = TaranaConnection {
+        status: Some(status),
+        ..fresh
+    };
+    match api
+        .replace_status(&updated.name_any(), &PostParams::default(), &updated)
+        .await
+    {
         Err(kube::Error::Api(e)) if e.code == 404 => Ok(()),
         other => other.map(drop),
     }
 }
 
 fn again_after(fault: &Fault, failures: u32, context: &Context) -> Duration {
-    if fault.is_permanent() { context.recheck_every } else { pause(failures, fault) }
+    if fault.is_permanent() {
+        context.recheck_every
+    } else {
+        pause(failures, fault)
+    }
 }
 
 fn is_fresh(entry: &Entry, context: &Context) -> bool {
@@ -240,10 +294,18 @@ fn remaining(entry: &Entry, context: &Context) -> Duration {
         State::Unverified(fault) | State::Refused(fault) => again_after(fault, entry.failures, context),
         State::Ready | State::Missing => context.recheck_every,
     };
-    let Some(checked) = entry.checked else { return Duration::ZERO };
-    let age = now().duration_since(checked).max(SignedDuration::ZERO).unsigned_abs();
+    let Some(checked) = entry.checked else {
+        return Duration::ZERO;
+    };
+    let age = now()
+        .duration_since(checked)
+        .max(SignedDuration::ZERO)
+        .unsigned_abs();
     // The runtime may wake a moment early.
-    lasts.checked_sub(age).filter(|d| *d > Duration::from_millis(50)).unwrap_or_default()
+    lasts
+        .checked_sub(age)
+        .filter(|d| *d > Duration::from_millis(50))
+        .unwrap_or_default()
 }
 
 fn wall_clock(at: Instant) -> Option<Timestamp> {
@@ -251,7 +313,10 @@ fn wall_clock(at: Instant) -> Option<Timestamp> {
     now().checked_add(SignedDuration::try_from(left).ok()?).ok()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place of this controller that reads the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of this controller that reads the clock"
+)]
 fn now() -> Timestamp {
     Timestamp::now()
 }

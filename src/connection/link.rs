@@ -43,7 +43,9 @@ pub(super) async fn inputs(client: &Client, connection: &TaranaConnection) -> Re
     };
     let api = &connection.spec.api;
     let database = &connection.spec.database.secret_ref;
-    let credentials = secrets.get("spec.api.credentialsSecretRef", &api.credentials_secret_ref.name).await?;
+    let credentials = secrets
+        .get("spec.api.credentialsSecretRef", &api.credentials_secret_ref.name)
+        .await?;
     let db = secrets.get("spec.database.secretRef", &database.name).await?;
     let mut versions = vec![credentials.version(), db.version()];
     let api_ca = match &api.ca_secret_ref {
@@ -56,11 +58,21 @@ pub(super) async fn inputs(client: &Client, connection: &TaranaConnection) -> Re
     };
     let generation = connection.metadata.generation.unwrap_or_default();
     Ok(Inputs {
-        username: credentials.text("spec.api.credentialsSecretRef.usernameKey", &api.credentials_secret_ref.username_key)?,
-        password: credentials.text("spec.api.credentialsSecretRef.passwordKey", &api.credentials_secret_ref.password_key)?,
+        username: credentials.text(
+            "spec.api.credentialsSecretRef.usernameKey",
+            &api.credentials_secret_ref.username_key,
+        )?,
+        password: credentials.text(
+            "spec.api.credentialsSecretRef.passwordKey",
+            &api.credentials_secret_ref.password_key,
+        )?,
         api_ca,
         database_url: db.text("spec.database.secretRef.urlKey", &database.url_key)?,
-        database_ca: database.ca_key.as_ref().map(|key| db.bytes("spec.database.secretRef.caKey", key)).transpose()?,
+        database_ca: database
+            .ca_key
+            .as_ref()
+            .map(|key| db.bytes("spec.database.secretRef.caKey", key))
+            .transpose()?,
         fingerprint: format!("{generation}/{}", versions.concat()),
     })
 }
@@ -75,8 +87,19 @@ pub(super) fn build(connection: &TaranaConnection, inputs: Inputs, migrate: bool
         schema: spec.database.schema.clone(),
         migrate,
     })?;
-    let uid = connection.metadata.uid.as_deref().and_then(|u| u.parse().ok()).unwrap_or_default();
-    Ok(Link { uid, spec, tarana, store, fingerprint: inputs.fingerprint })
+    let uid = connection
+        .metadata
+        .uid
+        .as_deref()
+        .and_then(|u| u.parse().ok())
+        .unwrap_or_default();
+    Ok(Link {
+        uid,
+        spec,
+        tarana,
+        store,
+        fingerprint: inputs.fingerprint,
+    })
 }
 
 fn api_config(spec: &TaranaConnectionSpec, inputs: &Inputs) -> tarana::Config {
@@ -86,7 +109,7 @@ fn api_config(spec: &TaranaConnectionSpec, inputs: &Inputs) -> tarana::Config {
     tarana::Config {
         base_url: api.url.clone(),
         username: inputs.username.clone(),
-        password: inputs.password.clone().into(),
+        password: inputs.password.clone(),
         ca_pem: inputs.api_ca.clone(),
         operator_id: api.operator_id,
         include_region_ids: api.include_region_ids.clone(),
@@ -101,7 +124,11 @@ fn api_config(spec: &TaranaConnectionSpec, inputs: &Inputs) -> tarana::Config {
 
 /// What a fingerprint says of one Secret.
 pub(super) fn version(uid: Option<&str>, resource_version: Option<&str>) -> String {
-    format!("{}:{};", uid.unwrap_or_default(), resource_version.unwrap_or_default())
+    format!(
+        "{}:{};",
+        uid.unwrap_or_default(),
+        resource_version.unwrap_or_default()
+    )
 }
 
 struct Secrets {
@@ -117,16 +144,28 @@ struct Found {
 impl Secrets {
     async fn get(&self, field: &str, name: &str) -> Result<Found, Fault> {
         match self.api.get_opt(name).await {
-            Ok(Some(secret)) => Ok(Found { secret, name: name.to_owned() }),
+            Ok(Some(secret)) => Ok(Found {
+                secret,
+                name: name.to_owned(),
+            }),
             Ok(None) => Err(Fault::new(
                 Reason::SecretNotFound,
-                format!("{field} names Secret {name}, which does not exist in namespace {}: create it or correct {field}", self.namespace),
+                format!(
+                    "{field} names Secret {name}, which does not exist in namespace {}: create it or correct {field}",
+                    self.namespace
+                ),
             )),
             Err(kube::Error::Api(e)) if e.code == 403 => Err(Fault::new(
                 Reason::KubernetesUnavailable,
-                format!("the operator may not read Secret {name} (403): grant it get, list and watch on secrets in namespace {}", self.namespace),
+                format!(
+                    "the operator may not read Secret {name} (403): grant it get, list and watch on secrets in namespace {}",
+                    self.namespace
+                ),
             )),
-            Err(e) => Err(Fault::new(Reason::KubernetesUnavailable, format!("cannot read Secret {name}: {e}"))),
+            Err(e) => Err(Fault::new(
+                Reason::KubernetesUnavailable,
+                format!("cannot read Secret {name}: {e}"),
+            )),
         }
     }
 }
@@ -138,13 +177,33 @@ impl Found {
     }
 
     fn bytes(&self, field: &str, key: &str) -> Result<Vec<u8>, Fault> {
-        let value = self.secret.data.as_ref().and_then(|d| d.get(key)).map(|b| b.0.clone()).unwrap_or_default();
+        let value = self
+            .secret
+            .data
+            .as_ref()
+            .and_then(|d| d.get(key))
+            .map(|b| b.0.clone())
+            .unwrap_or_default();
         if value.is_empty() {
-            let keys = self.secret.data.iter().flat_map(|d| d.keys()).map(String::as_str).collect::<Vec<_>>().join(", ");
-            let has = if keys.is_empty() { "no keys".to_owned() } else { format!("the keys {keys}") };
+            let keys = self
+                .secret
+                .data
+                .iter()
+                .flat_map(|d| d.keys())
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ");
+            let has = if keys.is_empty() {
+                "no keys".to_owned()
+            } else {
+                format!("the keys {keys}")
+            };
             return Err(Fault::new(
                 Reason::SecretKeyMissing,
-                format!("Secret {} has nothing under the key {key} (it has {has}): add it or correct {field}", self.name),
+                format!(
+                    "Secret {} has nothing under the key {key} (it has {has}): add it or correct {field}",
+                    self.name
+                ),
             ));
         }
         Ok(value)
@@ -157,7 +216,10 @@ impl Found {
             .map_err(|_| {
                 Fault::new(
                     Reason::InvalidConfiguration,
-                    format!("key {key} of Secret {} is not UTF-8 text: write it anew", self.name),
+                    format!(
+                        "key {key} of Secret {} is not UTF-8 text: write it anew",
+                        self.name
+                    ),
                 )
             })
     }

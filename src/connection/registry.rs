@@ -30,7 +30,10 @@ pub struct Key {
 impl Key {
     /// The key of an object.
     pub fn of(connection: &TaranaConnection) -> Self {
-        Self { namespace: connection.namespace().unwrap_or_default(), name: connection.name_any() }
+        Self {
+            namespace: connection.namespace().unwrap_or_default(),
+            name: connection.name_any(),
+        }
     }
 
     /// As the watch cache names it.
@@ -105,22 +108,42 @@ impl Connections {
         let Some(object) = self.reader.get(&key.object_ref()) else {
             // The runtime does not tell of an object that is gone; whoever asks finds out.
             self.entries().remove(key);
-            return View { state: State::Missing, suspended: false, checked: None, link: None };
+            return View {
+                state: State::Missing,
+                suspended: false,
+                checked: None,
+                link: None,
+            };
         };
         let suspended = object.spec.suspend;
-        let known = self.entries().get(key).filter(|e| Some(&e.uid) == object.metadata.uid.as_ref()).cloned();
+        let known = self
+            .entries()
+            .get(key)
+            .filter(|e| Some(&e.uid) == object.metadata.uid.as_ref())
+            .cloned();
         match known {
-            Some(e) if e.generation == object.metadata.generation => {
-                View { state: e.state, suspended, checked: e.checked, link: e.link }
-            }
-            _ => View { state: State::Unverified(being_verified()), suspended, checked: None, link: None },
+            Some(e) if e.generation == object.metadata.generation => View {
+                state: e.state,
+                suspended,
+                checked: e.checked,
+                link: e.link,
+            },
+            _ => View {
+                state: State::Unverified(being_verified()),
+                suspended,
+                checked: None,
+                link: None,
+            },
         }
     }
 
     /// A Secret of the connection has this version now: what an older one led to no longer counts.
     pub(super) fn secret_changed(&self, key: &Key, version: &str) {
         if let Some(entry) = self.entries().get_mut(key)
-            && !entry.link.as_ref().is_some_and(|l| l.fingerprint.contains(version))
+            && !entry
+                .link
+                .as_ref()
+                .is_some_and(|l| l.fingerprint.contains(version))
         {
             entry.state = State::Unverified(being_verified());
             entry.checked = None;
@@ -168,9 +191,11 @@ impl Connections {
         self.entries().get(key).cloned()
     }
 
-    pub(super) fn put(&self, key: &Key, entry: Entry) {
+    pub(super) fn put(&self, key: &Key, entry: &Entry) {
         let before = self.entries().insert(key.clone(), entry.clone());
-        let same = before.is_some_and(|b| b.state == entry.state && b.generation == entry.generation && b.checked.is_some());
+        let same = before.is_some_and(|b| {
+            b.state == entry.state && b.generation == entry.generation && b.checked.is_some()
+        });
         if !same {
             let _ = self.changed.send(key.clone());
         }
@@ -204,5 +229,7 @@ pub(super) fn being_verified() -> Fault {
 /// The pause before the next trial after so many that failed in a row.
 pub(super) fn pause(failures: u32, fault: &Fault) -> Duration {
     let doubled = Duration::from_secs(2_u64 << failures.min(5));
-    doubled.min(Duration::from_secs(60)).max(fault.retry_after.unwrap_or_default())
+    doubled
+        .min(Duration::from_mins(1))
+        .max(fault.retry_after.unwrap_or_default())
 }

@@ -37,11 +37,24 @@ pub fn next(connection: &TaranaConnection, news: &News, now: Timestamp) -> Taran
         status.station_count = Some(count);
     }
     let mut set = |type_: &str, value: bool, reason: Reason, message: &str| {
-        condition::set(&mut status.conditions, type_, value, reason, message, connection.metadata.generation, whole_seconds(now).0);
+        condition::set(
+            &mut status.conditions,
+            type_,
+            value,
+            reason,
+            message,
+            connection.metadata.generation,
+            whole_seconds(now).0,
+        );
     };
     match &news.state {
         State::Ready if connection.spec.suspend => {
-            set(READY, false, Reason::Suspended, "works, but spec.suspend is set: no new sync starts");
+            set(
+                READY,
+                false,
+                Reason::Suspended,
+                "works, but spec.suspend is set: no new sync starts",
+            );
             settle(&mut status);
         }
         State::Ready => {
@@ -50,7 +63,11 @@ pub fn next(connection: &TaranaConnection, news: &News, now: Timestamp) -> Taran
             settle(&mut status);
         }
         State::Refused(why) | State::Unverified(why) => {
-            let (is, is_not) = if why.is_permanent() { (STALLED, RECONCILING) } else { (RECONCILING, STALLED) };
+            let (is, is_not) = if why.is_permanent() {
+                (STALLED, RECONCILING)
+            } else {
+                (RECONCILING, STALLED)
+            };
             set(READY, false, why.reason, &why.message);
             set(is, true, why.reason, &why.message);
             condition::clear(&mut status.conditions, is_not);

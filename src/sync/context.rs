@@ -14,7 +14,6 @@ use crate::notify::Notifier;
 use crate::station::Fetched;
 
 /// What every turn needs.
-#[derive(Debug)]
 pub struct Context {
     /// Talks to Kubernetes.
     pub client: Client,
@@ -46,8 +45,19 @@ pub(super) struct Held {
 
 impl Context {
     /// A context without any run.
-    pub fn new(client: Client, connections: Arc<Connections>, reader: Reader<TaranaSync>, notifier: Notifier) -> Self {
-        Self { client, connections, reader, notifier, runs: Mutex::default() }
+    pub fn new(
+        client: Client,
+        connections: Arc<Connections>,
+        reader: Reader<TaranaSync>,
+        notifier: Notifier,
+    ) -> Self {
+        Self {
+            client,
+            connections,
+            reader,
+            notifier,
+            runs: Mutex::default(),
+        }
     }
 
     /// Changes what is held for a run.
@@ -101,7 +111,8 @@ impl Context {
 
     /// Forgets runs whose objects are gone.
     pub(super) fn prune(&self) {
-        let live: std::collections::HashSet<String> = self.reader.state().iter().filter_map(|s| s.uid()).collect();
+        let live: std::collections::HashSet<String> =
+            self.reader.state().iter().filter_map(|s| s.uid()).collect();
         self.runs().retain(|uid, _| live.contains(uid));
     }
 
@@ -113,7 +124,10 @@ impl Context {
 
 /// The connection that a run is for.
 pub(super) fn key(sync: &TaranaSync) -> Key {
-    Key { namespace: sync.namespace().unwrap_or_default(), name: sync.spec.connection_ref.name.clone() }
+    Key {
+        namespace: sync.namespace().unwrap_or_default(),
+        name: sync.spec.connection_ref.name.clone(),
+    }
 }
 
 /// Whether the object says that the run has ended.
@@ -127,7 +141,10 @@ fn has_started(sync: &TaranaSync) -> bool {
 
 /// The place in the queue: by creation, then by uid, so that it is the same for everybody.
 fn place(sync: &TaranaSync) -> (Option<Timestamp>, String) {
-    (sync.metadata.creation_timestamp.as_ref().map(|t| t.0), sync.uid().unwrap_or_default())
+    (
+        sync.metadata.creation_timestamp.as_ref().map(|t| t.0),
+        sync.uid().unwrap_or_default(),
+    )
 }
 
 /// Kubernetes promises since 1.35 that versions of one kind compare as numbers; where they do not, nothing is lost

@@ -25,7 +25,14 @@ pub async fn run(
     let waiting = context.clone();
     let woken = context.connections.changes().flat_map(move |changed| {
         let on_it = |s: &TaranaSync| !is_final(s) && key(s) == changed;
-        stream::iter(waiting.reader.state_filter(on_it).iter().map(|s| ObjectRef::from_obj(s.as_ref())).collect::<Vec<_>>())
+        stream::iter(
+            waiting
+                .reader
+                .state_filter(on_it)
+                .iter()
+                .map(|s| ObjectRef::from_obj(s.as_ref()))
+                .collect::<Vec<_>>(),
+        )
     });
     Controller::for_stream(objects, context.reader.clone())
         .reconcile_on(woken)
@@ -53,7 +60,12 @@ async fn reconcile(sync: Arc<TaranaSync>, context: Arc<Context>) -> Result<Actio
     let mut run = Run::of(&context, (*sync).clone());
     loop {
         let gate = run.gate();
-        let seen = Seen { sync: run.sync(), gate: &gate, hand: run.hand(), now: now() };
+        let seen = Seen {
+            sync: run.sync(),
+            gate: &gate,
+            hand: run.hand(),
+            now: now(),
+        };
         let flow = match machine::decide(seen) {
             Next::Rest(again) => Flow::Rest(again),
             Next::Adopt => run.adopt().await?,

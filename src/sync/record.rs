@@ -21,7 +21,6 @@ pub enum Error {
 }
 
 /// One object, as it was last seen or written.
-#[derive(Debug)]
 pub(super) struct Record<'a> {
     context: &'a Context,
     api: Api<TaranaSync>,
@@ -40,9 +39,16 @@ impl<'a> Record<'a> {
         if self.sync.status.as_ref() == Some(&status) {
             return Ok(());
         }
-        let mut next = TaranaSync { status: Some(status), ..self.sync.clone() };
+        let mut next = TaranaSync {
+            status: Some(status),
+            ..self.sync.clone()
+        };
         loop {
-            match self.api.replace_status(&next.name_any(), &PostParams::default(), &next).await {
+            match self
+                .api
+                .replace_status(&next.name_any(), &PostParams::default(), &next)
+                .await
+            {
                 Ok(written) => {
                     self.took(written);
                     return Ok(());
@@ -59,7 +65,11 @@ impl<'a> Record<'a> {
     /// After a conflict: somebody who changed the spec or the metadata does not stand in the way of our status;
     /// somebody who changed the status does.
     async fn meanwhile(&mut self) -> Result<TaranaSync, Error> {
-        let fresh = self.api.get_opt(&self.sync.name_any()).await?.ok_or(Error::Overtaken)?;
+        let fresh = self
+            .api
+            .get_opt(&self.sync.name_any())
+            .await?
+            .ok_or(Error::Overtaken)?;
         if fresh.uid() != self.sync.uid() || essence(&fresh) != essence(&self.sync) {
             return Err(Error::Overtaken);
         }
@@ -79,7 +89,15 @@ impl<'a> Record<'a> {
             "resourceVersion": self.sync.metadata.resource_version,
             "finalizers": finalizers,
         }});
-        match self.api.patch(&self.sync.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await {
+        match self
+            .api
+            .patch(
+                &self.sync.name_any(),
+                &PatchParams::default(),
+                &Patch::Merge(&patch),
+            )
+            .await
+        {
             Ok(written) => {
                 self.took(written);
                 Ok(())
@@ -91,8 +109,18 @@ impl<'a> Record<'a> {
 
     /// Deletes the object, and no other of the same name.
     pub async fn delete(&self) -> Result<(), Error> {
-        let only = Preconditions { uid: self.sync.uid(), resource_version: None };
-        match self.api.delete(&self.sync.name_any(), &DeleteParams::default().preconditions(only)).await {
+        let only = Preconditions {
+            uid: self.sync.uid(),
+            resource_version: None,
+        };
+        match self
+            .api
+            .delete(
+                &self.sync.name_any(),
+                &DeleteParams::default().preconditions(only),
+            )
+            .await
+        {
             Err(kube::Error::Api(e)) if e.code == 404 || e.code == 409 => Ok(()),
             other => Ok(other.map(drop)?),
         }
@@ -106,5 +134,8 @@ impl<'a> Record<'a> {
 
 /// The status without what a write that was given up half-way may have changed.
 fn essence(sync: &TaranaSync) -> TaranaSyncStatus {
-    TaranaSyncStatus { progress: None, ..sync.status.clone().unwrap_or_default() }
+    TaranaSyncStatus {
+        progress: None,
+        ..sync.status.clone().unwrap_or_default()
+    }
 }

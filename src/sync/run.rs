@@ -44,7 +44,13 @@ impl<'a> Run<'a> {
     pub fn of(context: &'a Context, sync: TaranaSync) -> Self {
         let (key, uid) = (key(&sync), sync.uid().unwrap_or_default());
         let view = context.connections.view(&key);
-        Self { context, record: Record::new(context, sync), uid, key, view }
+        Self {
+            context,
+            record: Record::new(context, sync),
+            uid,
+            key,
+            view,
+        }
     }
 
     pub fn sync(&self) -> &TaranaSync {
@@ -75,22 +81,33 @@ impl<'a> Run<'a> {
         if let Some(until) = self.context.hold(&self.uid, |held| held.lost_until)
             && now() < until
         {
-            return Gate::Shut(Fault::new(Reason::Superseded, "another process has taken this run over"));
+            return Gate::Shut(Fault::new(
+                Reason::Superseded,
+                "another process has taken this run over",
+            ));
         }
         let name = &self.key.name;
         match &self.view.state {
             State::Missing => Gate::Shut(Fault::new(
                 Reason::ConnectionNotFound,
-                format!("TaranaConnection {name} does not exist in namespace {}: create it, or create a TaranaSync with another spec.connectionRef.name", self.key.namespace),
+                format!(
+                    "TaranaConnection {name} does not exist in namespace {}: create it, or create a TaranaSync with another spec.connectionRef.name",
+                    self.key.namespace
+                ),
             )),
             State::Unverified(why) => Gate::Shut(Fault::new(
                 Reason::ConnectionNotReady,
-                format!("TaranaConnection {name} is not ready: {}: {}", why.reason, why.message),
+                format!(
+                    "TaranaConnection {name} is not ready: {}: {}",
+                    why.reason, why.message
+                ),
             )),
             State::Refused(why) => self.refused(why.clone()),
             State::Ready if pending && self.view.suspended => Gate::Shut(Fault::new(
                 Reason::ConnectionSuspended,
-                format!("TaranaConnection {name} is suspended: set its spec.suspend to false to let this run start"),
+                format!(
+                    "TaranaConnection {name} is suspended: set its spec.suspend to false to let this run start"
+                ),
             )),
             State::Ready if pending => self.queue(),
             State::Ready => Gate::Open,
@@ -106,7 +123,10 @@ impl<'a> Run<'a> {
         self.context.connections.recheck(&self.key);
         Gate::Shut(Fault::new(
             Reason::ConnectionNotReady,
-            format!("TaranaConnection {} is tried again; before, it was {}: {}", self.key.name, why.reason, why.message),
+            format!(
+                "TaranaConnection {} is tried again; before, it was {}: {}",
+                self.key.name, why.reason, why.message
+            ),
         ))
     }
 
@@ -115,7 +135,11 @@ impl<'a> Run<'a> {
             None => Gate::Open,
             Some(first) => Gate::Shut(Fault::new(
                 Reason::Queued,
-                format!("waits for TaranaSync {}, which goes first on TaranaConnection {}", first.name_any(), self.key.name),
+                format!(
+                    "waits for TaranaSync {}, which goes first on TaranaConnection {}",
+                    first.name_any(),
+                    self.key.name
+                ),
             )),
         }
     }
@@ -136,7 +160,9 @@ impl<'a> Run<'a> {
         {
             match link.store.register(&self.log_row(&link)).await {
                 Ok(()) => self.context.hold(&self.uid, |held| held.registered = true),
-                Err(fault) => tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be written yet"),
+                Err(fault) => {
+                    tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be written yet");
+                }
             }
         }
         let status = Next::of(self.sync(), now()).waiting(why);
@@ -146,14 +172,19 @@ impl<'a> Run<'a> {
 
     /// Makes the log row say running, under a new fence.
     pub async fn open(&mut self, attempt: i32, resumed: bool) -> Result<Flow, Error> {
-        let Some(link) = self.link() else { return Ok(Flow::Rest(Some(BUSY_AGAIN))) };
+        let Some(link) = self.link() else {
+            return Ok(Flow::Rest(Some(BUSY_AGAIN)));
+        };
         if resumed && let Some(rest) = self.leave_it_to_the_other(&link).await {
             return Ok(Flow::Rest(Some(rest)));
         }
         match link.store.open(&self.log_row(&link), attempt).await {
             Ok(store::Opened::Fence(fence)) => self.opened(attempt, resumed, fence).await,
             Ok(store::Opened::Busy { name, .. }) => {
-                let why = format!("waits for {name}, which still runs on TaranaConnection {}", self.key.name);
+                let why = format!(
+                    "waits for {name}, which still runs on TaranaConnection {}",
+                    self.key.name
+                );
                 self.wait(&Fault::new(Reason::Queued, why), BUSY_AGAIN).await
             }
             Ok(store::Opened::Ended(ended)) => self.ended(&endings::of_row(&ended, self.sync())).await,
@@ -167,11 +198,18 @@ impl<'a> Run<'a> {
         });
         let status = Next::of(self.sync(), now()).opened(attempt);
         self.record.status(status).await?;
-        self.context.connections.set_active(&self.key, Some(&self.sync().name_any()));
+        self.context
+            .connections
+            .set_active(&self.key, Some(&self.sync().name_any()));
         if resumed {
-            self.tell(&News::normal(Reason::Resumed, format!("goes on with attempt {attempt} in another process; not charged"))).await;
+            self.tell(&News::normal(
+                Reason::Resumed,
+                format!("goes on with attempt {attempt} in another process; not charged"),
+            ))
+            .await;
         } else if attempt == 1 {
-            self.tell(&News::normal(Reason::Started, endings::intent(self.sync()))).await;
+            self.tell(&News::normal(Reason::Started, endings::intent(self.sync())))
+                .await;
         }
         Ok(Flow::Again)
     }
@@ -204,7 +242,10 @@ impl<'a> Run<'a> {
             Verdict::End(end) => {
                 if self.status().phase == Phase::Pending {
                     let status = Next::of(self.sync(), now()).opened(attempt);
-                    self.record.sync.status = Some(TaranaSyncStatus { step: Some(step), ..status });
+                    self.record.sync.status = Some(TaranaSyncStatus {
+                        step: Some(step),
+                        ..status
+                    });
                 }
                 self.end(&end).await
             }
@@ -214,7 +255,11 @@ impl<'a> Run<'a> {
                 }
                 let status = Next::of(self.sync(), now()).retrying(attempt, step, fault, next);
                 self.record.status(status).await?;
-                self.tell(&News::warning(Reason::RetryScheduled, format!("attempt {attempt}: {fault}"))).await;
+                self.tell(&News::warning(
+                    Reason::RetryScheduled,
+                    format!("attempt {attempt}: {fault}"),
+                ))
+                .await;
                 Ok(Flow::Again)
             }
         }
@@ -233,10 +278,20 @@ impl<'a> Run<'a> {
     pub async fn end(&mut self, end: &End) -> Result<Flow, Error> {
         let ending = match self.link() {
             None => endings::without_row(end),
-            Some(link) => match link.store.close(&self.log_row(&link), steps::closing(end, &self.status())).await {
+            Some(link) => match link
+                .store
+                .close(&self.log_row(&link), steps::closing(end, &self.status()))
+                .await
+            {
                 Ok(ended) => endings::of_close(&ended, end, self.sync()),
                 Err(fault) if !fault.is_permanent() && end.insist_until.is_some_and(|t| now() < t) => {
-                    let why = Fault::new(fault.reason, format!("ends as {} ({}) once its log row is closed: {}", end.reason, end.message, fault.message));
+                    let why = Fault::new(
+                        fault.reason,
+                        format!(
+                            "ends as {} ({}) once its log row is closed: {}",
+                            end.reason, end.message, fault.message
+                        ),
+                    );
                     return self.wait(&why, ASK_AGAIN).await;
                 }
                 Err(fault) => {
@@ -273,11 +328,17 @@ impl<'a> Run<'a> {
     }
 
     async fn tell(&self, news: &News) {
-        self.context.notifier.publish(&self.sync().object_ref(&()), news).await;
+        self.context
+            .notifier
+            .publish(&self.sync().object_ref(&()), news)
+            .await;
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place of this controller that reads the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of this controller that reads the clock"
+)]
 pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -42,11 +42,14 @@ impl Run<'_> {
     /// Reads the whole listing.
     pub async fn fetch(&mut self) -> Result<Flow, Error> {
         let attempt = self.status().attempt;
-        let Some((link, fence)) = self.tools() else { return Ok(Flow::Rest(Some(SignedDuration::from_secs(1)))) };
+        let Some((link, fence)) = self.tools() else {
+            return Ok(Flow::Rest(Some(SignedDuration::from_secs(1))));
+        };
         let seen = Rows::default();
         let row = self.log_row(&link);
         let outcome = {
-            let fetch = link.tarana.fetch(&|current, total| seen.set(current, total));
+            let progress = |current, total| seen.set(current, total);
+            let fetch = link.tarana.fetch(&progress);
             let unwanted = unwanted(self.context, self.sync().clone());
             let report = report(&mut self.record, &link, &row, fence, &seen);
             tokio::select! {
@@ -62,15 +65,19 @@ impl Run<'_> {
                 self.fetched(rows).await
             }
             Outcome::Failed(fault) => self.failed(attempt, Step::Fetch, &fault).await,
-            Outcome::Interrupted => self.interrupted().await,
+            Outcome::Interrupted => self.interrupted(),
         }
     }
 
     /// Writes the difference, in one transaction.
     pub async fn apply(&mut self) -> Result<Flow, Error> {
         let attempt = self.status().attempt;
-        let Some((link, fence)) = self.tools() else { return Ok(Flow::Rest(Some(SignedDuration::from_secs(1)))) };
-        let Some(fetched) = self.context.hold(&self.uid, |held| held.fetched.take()) else { return Ok(Flow::Again) };
+        let Some((link, fence)) = self.tools() else {
+            return Ok(Flow::Rest(Some(SignedDuration::from_secs(1))));
+        };
+        let Some(fetched) = self.context.hold(&self.uid, |held| held.fetched.take()) else {
+            return Ok(Flow::Again);
+        };
         let row = self.log_row(&link);
         let outcome = {
             let write = write(&link, &row, fence, fetched, options(self.sync(), &link));
@@ -82,7 +89,7 @@ impl Run<'_> {
         match outcome {
             Outcome::Done(ended) => self.ended(&endings::of_row(&ended, self.sync())).await,
             Outcome::Failed(fault) => self.failed(attempt, Step::Apply, &fault).await,
-            Outcome::Interrupted => self.interrupted().await,
+            Outcome::Interrupted => self.interrupted(),
         }
     }
 
@@ -91,13 +98,17 @@ impl Run<'_> {
     }
 
     /// The cache knows more than the copy in hand: the next turn starts from there.
-    async fn interrupted(&mut self) -> Result<Flow, Error> {
+    fn interrupted(&mut self) -> Result<Flow, Error> {
         self.context.drop_hand(&self.uid);
         if let Some(newer) = self.context.reader.get(&ObjectRef::from_obj(self.sync()))
             && newer.uid() == self.sync().uid()
         {
             self.record.sync.spec = newer.spec.clone();
-            self.record.sync.metadata.deletion_timestamp.clone_from(&newer.metadata.deletion_timestamp);
+            self.record
+                .sync
+                .metadata
+                .deletion_timestamp
+                .clone_from(&newer.metadata.deletion_timestamp);
             return Ok(Flow::Again);
         }
         Err(Error::Overtaken)
@@ -149,8 +160,12 @@ async fn report(record: &mut Record<'_>, link: &Link, row: &store::Run, fence: i
         let status = Next::of(&record.sync, now()).progress(current, total);
         match record.status(status).await {
             Ok(()) => {}
-            Err(Error::Overtaken) => return Fault::new(Reason::Superseded, "the object was changed by somebody else"),
-            Err(Error::Kubernetes(error)) => tracing::warn!(sync = row.name, %error, "progress could not be written"),
+            Err(Error::Overtaken) => {
+                return Fault::new(Reason::Superseded, "the object was changed by somebody else");
+            }
+            Err(Error::Kubernetes(error)) => {
+                tracing::warn!(sync = row.name, %error, "progress could not be written");
+            }
         }
         beat += 1;
         if beat % HEARTBEAT == 0 {
@@ -165,7 +180,13 @@ async fn report(record: &mut Record<'_>, link: &Link, row: &store::Run, fence: i
 }
 
 /// Fence, plan, write, commit. Dropped anywhere before the commit, it leaves nothing.
-async fn write(link: &Link, row: &store::Run, fence: i64, fetched: Fetched, options: Options) -> Result<store::Ended, Fault> {
+async fn write(
+    link: &Link,
+    row: &store::Run,
+    fence: i64,
+    fetched: Fetched,
+    options: Options,
+) -> Result<store::Ended, Fault> {
     let mut apply = link.store.begin_apply(row.id, fence).await?;
     let mut planner = Planner::new(fetched, options);
     apply.rows(|stored| planner.see(stored)).await?;
@@ -206,7 +227,11 @@ pub(super) fn log_row(sync: &TaranaSync, link: &Link) -> store::Run {
 /// How the log row is closed.
 pub(super) fn closing(end: &End, status: &TaranaSyncStatus) -> store::Closing {
     store::Closing {
-        outcome: if end.phase == Phase::Cancelled { store::Outcome::Cancelled } else { store::Outcome::Failed },
+        outcome: if end.phase == Phase::Cancelled {
+            store::Outcome::Cancelled
+        } else {
+            store::Outcome::Failed
+        },
         reason: end.reason,
         message: end.message.clone(),
         attempt: status.attempt,

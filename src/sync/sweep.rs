@@ -1,5 +1,6 @@
 //! Closes log rows that nobody will: at start-up, and every few minutes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use uuid::Uuid;
 use super::context::{Context, is_final, key};
 use crate::connection::{Key, Link};
 
-const EVERY: Duration = Duration::from_secs(120);
+const EVERY: Duration = Duration::from_mins(2);
 
 /// Runs for ever. A connection that has just been verified is swept at once: that is start-up, for its rows.
 pub async fn run(context: Arc<Context>) {
     let mut ticks = interval(EVERY);
     let mut changed = Box::pin(context.connections.changes());
+    let mut swept = HashSet::new();
     loop {
         tokio::select! {
             _ = ticks.tick() => {
@@ -25,7 +27,13 @@ pub async fn run(context: Arc<Context>) {
                     sweep(&context, &key, &link).await;
                 }
             }
-            Some(_) = changed.next() => {}
+            Some(_) = changed.next() => {
+                for (key, link) in context.connections.ready() {
+                    if swept.insert(link.uid) {
+                        sweep(&context, &key, &link).await;
+                    }
+                }
+            }
         }
     }
 }
@@ -39,7 +47,11 @@ async fn sweep(context: &Context, connection: &Key, link: &Link) {
         .collect();
     match link.store.sweep(link.uid, &live).await {
         Ok(closed) if closed.is_empty() => {}
-        Ok(closed) => tracing::warn!(connection = %connection.object_ref(), ?closed, "log rows left open by nobody were closed"),
-        Err(fault) => tracing::warn!(connection = %connection.object_ref(), %fault, "log rows could not be swept"),
+        Ok(closed) => {
+            tracing::warn!(connection = %connection.object_ref(), ?closed, "log rows left open by nobody were closed");
+        }
+        Err(fault) => {
+            tracing::warn!(connection = %connection.object_ref(), %fault, "log rows could not be swept");
+        }
     }
 }
