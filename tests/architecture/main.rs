@@ -10,6 +10,7 @@
 mod files;
 mod ladder;
 mod lexer;
+mod packaging;
 mod purity;
 mod readmes;
 mod size;
@@ -34,6 +35,9 @@ pub const FORBIDDEN: &[(&str, &str)] = &[("tarana", "api"), ("store", "api")];
 pub const FILE_LIMIT: usize = 400;
 /// Most lines of code that a function may hold.
 pub const FUNCTION_LIMIT: usize = 60;
+
+/// Crates that may not be in the tree: one TLS provider (rustls on ring), and none that takes a C library of the system.
+pub const BANNED: &[&str] = &["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "native-tls"];
 
 /// Fails with every complaint, one a line.
 fn assert_none(complaints: &[String]) {
