@@ -7,6 +7,7 @@
     reason = "a test binary: a file that cannot be read fails the test"
 )]
 
+mod chart;
 mod files;
 mod ladder;
 mod lexer;
