@@ -57,7 +57,8 @@ pub struct Planner {
     /// Rows of the table in covered regions, stale or not.
     covered_rows: usize,
     counts: Counts,
-    updates: Vec<Change>,
+    /// Rows before and after. Pairs, since a [`Change`] is as large as a row, and the memory of `stations` will hold those.
+    updates: Vec<(Box<Row>, Box<Row>)>,
     stale: Vec<Row>,
 }
 
@@ -113,13 +114,15 @@ impl Planner {
         let mut changes = self.inserts();
         self.counts.inserted = count(changes.len());
         self.counts.updated = count(self.updates.len());
-        changes.append(&mut self.updates);
+        let updates = self.updates.into_iter();
+        changes.extend(updates.map(|(before, after)| Change::Update { before, after }));
         let (tally, fate): (_, fn(Row) -> Change) = match withheld_because {
             Some(_) => (&mut self.counts.withheld, Change::Withhold),
             None => (&mut self.counts.deleted, Change::Delete),
         };
         *tally = count(self.stale.len());
         changes.extend(self.stale.into_iter().map(fate));
+        changes.shrink_to_fit();
         self.counts.skipped = count(self.skipped.len());
         Plan {
             changes,

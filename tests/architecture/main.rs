@@ -7,9 +7,11 @@
     reason = "a test binary: a file that cannot be read fails the test"
 )]
 
+mod chart;
 mod files;
 mod ladder;
 mod lexer;
+mod packaging;
 mod purity;
 mod readmes;
 mod size;
@@ -34,6 +36,9 @@ pub const FORBIDDEN: &[(&str, &str)] = &[("tarana", "api"), ("store", "api")];
 pub const FILE_LIMIT: usize = 400;
 /// Most lines of code that a function may hold.
 pub const FUNCTION_LIMIT: usize = 60;
+
+/// Crates that may not be in the tree: one TLS provider (rustls on ring), and none that takes a C library of the system.
+pub const BANNED: &[&str] = &["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "native-tls"];
 
 /// Fails with every complaint, one a line.
 fn assert_none(complaints: &[String]) {

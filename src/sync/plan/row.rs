@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::station::{Change, Rejected, Row, Station};
+use crate::station::{Rejected, Row, Station};
 
 /// What a new row gets where the vendor does not say. An existing row never gets one of these.
 pub(super) struct Fallbacks {
@@ -55,9 +55,9 @@ impl Fallbacks {
     }
 }
 
-/// The update that brings `row` to what `station` says, or `None` where it says nothing new.
+/// `row` and what it becomes by what `station` says, or `None` where that is nothing new.
 /// Takes the station's values where it needs them; its serial stays.
-pub(super) fn overlay(row: Row, station: &mut Station) -> Option<Change> {
+pub(super) fn overlay(row: Row, station: &mut Station) -> Option<(Box<Row>, Box<Row>)> {
     let mut overlay = Overlay {
         before: row,
         after: None,
@@ -80,10 +80,7 @@ pub(super) fn overlay(row: Row, station: &mut Station) -> Option<Change> {
     overlay.know(|r| &mut r.cell_name, station.cell_name.take());
     overlay.know(|r| &mut r.sector_name, station.sector_name.take());
     let after = overlay.after?;
-    Some(Change::Update {
-        before: Box::new(overlay.before),
-        after,
-    })
+    Some((Box::new(overlay.before), after))
 }
 
 /// A row, and the copy of it that is made when the first difference shows.
