@@ -1,0 +1,126 @@
+//! What a client is told, and how it is checked before the first byte is sent.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::{Certificate, Url};
+
+use crate::fault::{Fault, Reason};
+
+/// A text that never shows itself: `Debug` is redacted and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, to be sent and not to be kept.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// One connection's side of the API: where, as whom, how much at once. Field by field `spec.api` of a TaranaConnection.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `spec.api.url`: scheme and host, perhaps a path before `/api`.
+    pub base_url: String,
+    /// From the Secret of `spec.api.credentialsSecretRef`.
+    pub username: String,
+    /// From the same Secret.
+    pub password: Secret,
+    /// From the Secret of `spec.api.caSecretRef`: PEM. Where given, nothing else is trusted; else the system's roots are.
+    pub ca_pem: Option<Vec<u8>>,
+    /// `spec.api.operatorId`; `None` finds it out.
+    pub operator_id: Option<i64>,
+    /// `spec.api.includeRegionIds`; empty means all that are listed.
+    pub include_region_ids: Vec<i32>,
+    /// `spec.api.excludeRegionIds`; wins over inclusion.
+    pub exclude_region_ids: Vec<i32>,
+    /// `spec.api.pageSize`: rows asked for at once. The server may give fewer.
+    pub page_size: u32,
+    /// `spec.api.requestTimeoutSeconds`: from the connection's begin to the last byte of the answer.
+    pub request_timeout: Duration,
+    /// `spec.api.requestsPerSecond`, with a burst of one second's worth.
+    pub requests_per_second: u32,
+    /// `spec.api.maxInFlight`: requests under way at once.
+    pub max_in_flight: u32,
+    /// `spec.activeConnections: Count`.
+    pub count_connections: bool,
+}
+
+impl Config {
+    /// The base URL, without a slash at its end.
+    pub(super) fn url(&self) -> Result<Url, Fault> {
+        let mut url = Url::parse(self.base_url.trim()).map_err(|e| {
+            invalid(format!(
+                "spec.api.url is not a URL ({e}): write it like https://portal.example.com"
+            ))
+        })?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+            return Err(invalid(
+                "spec.api.url must begin with https:// (or http://) and name a host",
+            ));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(invalid(
+                "spec.api.url must not hold a user or password: they belong into the Secret of spec.api.credentialsSecretRef",
+            ));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(invalid("spec.api.url must end before any `?` or `#`"));
+        }
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        Ok(url)
+    }
+
+    /// The certificates that are trusted instead of the system's.
+    pub(super) fn roots(&self) -> Result<Option<Vec<Certificate>>, Fault> {
+        let Some(pem) = &self.ca_pem else { return Ok(None) };
+        let unusable = "the Secret key of spec.api.caSecretRef holds no usable PEM certificate: put the CA's certificate \
+                        there (-----BEGIN CERTIFICATE-----)";
+        let roots = Certificate::from_pem_bundle(pem).map_err(|_| invalid(unusable))?;
+        if roots.is_empty() {
+            Err(invalid(unusable))
+        } else {
+            Ok(Some(roots))
+        }
+    }
+
+    /// User and password, as they go into a Basic header.
+    pub(super) fn check_credentials(&self) -> Result<(), Fault> {
+        if self.username.is_empty() || self.password.expose().is_empty() {
+            return Err(invalid(
+                "the Secret of spec.api.credentialsSecretRef holds an empty username or password: fill it",
+            ));
+        }
+        if self.username.contains(':') {
+            return Err(invalid(
+                "the username in the Secret of spec.api.credentialsSecretRef contains a colon, which cannot be sent: correct it",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A fault of the connection's own words.
+pub(super) fn invalid(message: impl Into<String>) -> Fault {
+    Fault::new(Reason::InvalidConfiguration, message)
+}

@@ -1,0 +1,187 @@
+//! Pure: the records of one reading, brought together: one per serial, remote nodes counted.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::device::{Base, Device, Remote};
+use crate::station::{Fetched, Rejected, Station};
+
+/// No more room than this is made on a server's word.
+const MAX_RESERVE: usize = 200_000;
+/// Up to this many repeated rows are taken for the vendor's own doubles, or one row in ten if that is more. Beyond it the
+/// same page came again and again, which would pass for a small fleet.
+const MAX_REPEATED: u64 = 10;
+
+/// How new a record says it is, and where it stood: part and row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) updated: Option<i64>,
+    pub(super) at: (usize, u64),
+}
+
+/// Serials that a reading named more than once, and how often.
+pub(super) type Repeats = BTreeMap<Box<str>, u64>;
+
+/// Everything that one reading held.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    /// Remote nodes are wanted.
+    count_remotes: bool,
+    rows: u64,
+    stations: Vec<Station>,
+    /// Beside `stations`, one for one.
+    stamps: Vec<Stamp>,
+    remotes: Vec<(Remote, Stamp)>,
+    skipped: Vec<Rejected>,
+    notes: Vec<Rejected>,
+}
+
+impl Gathering {
+    pub(super) fn new(count_remotes: bool) -> Self {
+        Self {
+            count_remotes,
+            ..Self::default()
+        }
+    }
+
+    /// Makes room for what is still to come.
+    pub(super) fn reserve(&mut self, rows: u64) {
+        let rows = usize::try_from(rows).unwrap_or(MAX_RESERVE).min(MAX_RESERVE);
+        self.stations.reserve_exact(rows);
+        self.stamps.reserve_exact(rows);
+    }
+
+    /// Takes one row.
+    pub(super) fn add(&mut self, device: Device, at: (usize, u64)) {
+        self.rows += 1;
+        match device {
+            Device::Base(base) => {
+                let Base {
+                    station,
+                    notes,
+                    updated,
+                } = *base;
+                self.stations.push(station);
+                self.stamps.push(Stamp { updated, at });
+                self.notes.extend(notes);
+            }
+            Device::Remote(remote) if self.count_remotes => {
+                let stamp = Stamp {
+                    updated: remote.updated,
+                    at,
+                };
+                self.remotes.push((remote, stamp));
+            }
+            // The server was asked to leave these out, and need not have.
+            Device::Remote(_) => {}
+            Device::Rejected(rejected) => self.skipped.push(rejected),
+        }
+    }
+
+    /// The serials that came more than once.
+    pub(super) fn repeats(&self) -> Repeats {
+        let stations = self.stations.iter().map(|s| &*s.serial);
+        let skipped = self.skipped.iter().filter_map(|r| r.serial.as_deref());
+        let remotes = self.remotes.iter().filter_map(|(r, _)| r.serial.as_deref());
+        let mut serials: Vec<&str> = stations.chain(skipped).chain(remotes).collect();
+        serials.sort_unstable();
+        let runs = serials.chunk_by(|a, b| a == b).filter(|run| run.len() > 1);
+        runs.map(|run| (run[0].into(), run.iter().map(|_| 1).sum()))
+            .collect()
+    }
+
+    /// Whether so much came again that it cannot be meant.
+    pub(super) fn goes_in_circles(&self, repeats: &Repeats) -> bool {
+        repeats.values().map(|times| times - 1).sum::<u64>() > MAX_REPEATED.max(self.rows / 10)
+    }
+
+    /// One record per serial. `meant` are the repeats that the vendor was seen to mean.
+    pub(super) fn settle(mut self, meant: &Repeats, covered: BTreeSet<i32>) -> Fetched {
+        if !meant.is_empty() {
+            self.decide(meant);
+        }
+        if self.count_remotes {
+            self.count();
+        }
+        self.skipped
+            .sort_by(|a, b| (&a.serial, &a.why).cmp(&(&b.serial, &b.why)));
+        self.notes
+            .sort_by(|a, b| (&a.serial, &a.why).cmp(&(&b.serial, &b.why)));
+        Fetched {
+            stations: self.stations,
+            skipped: self.skipped,
+            notes: self.notes,
+            covered,
+        }
+    }
+
+    /// Of a repeated serial the newest record stays; a usable one before one that is not.
+    fn decide(&mut self, meant: &Repeats) {
+        let usable: BTreeSet<Box<str>> = self
+            .stations
+            .iter()
+            .map(|s| s.serial.clone())
+            .filter(|s| meant.contains_key(s))
+            .collect();
+        let stamped = self.stations.drain(..).zip(self.stamps.drain(..));
+        (self.stations, self.stamps) = newest(stamped, meant, |s| Some(&s.serial)).into_iter().unzip();
+        self.remotes = newest(self.remotes.drain(..), meant, |r| r.serial.as_deref());
+        let mut kept = BTreeSet::new();
+        self.skipped.retain(|r| match &r.serial {
+            Some(serial) if meant.contains_key(serial) => {
+                !usable.contains(serial) && kept.insert(serial.clone())
+            }
+            _ => true,
+        });
+        let notes = meant.iter().map(|(serial, times)| Rejected {
+            serial: Some(serial.clone()),
+            why: format!("the listing names it {times} times: the record with the newest lastUpdateTimeSeconds was taken"),
+        });
+        self.notes.extend(notes);
+    }
+
+    fn count(&mut self) {
+        let mut served: HashMap<&str, i32> = HashMap::new();
+        for master in self
+            .remotes
+            .iter()
+            .filter_map(|(remote, _)| remote.served_by.as_deref())
+        {
+            *served.entry(master).or_default() += 1;
+        }
+        for station in &mut self.stations {
+            station.active_connections = Some(served.get(&*station.serial).copied().unwrap_or_default());
+        }
+    }
+}
+
+/// Leaves out all but the newest of those that are repeated; of equally new ones the first stays.
+fn newest<T>(
+    records: impl Iterator<Item = (T, Stamp)>,
+    meant: &Repeats,
+    serial: impl Fn(&T) -> Option<&str>,
+) -> Vec<(T, Stamp)> {
+    let mut kept: Vec<(T, Stamp)> = Vec::with_capacity(records.size_hint().0);
+    let mut best: HashMap<Box<str>, usize> = HashMap::new();
+    for (record, stamp) in records {
+        let repeated = serial(&record)
+            .and_then(|s| meant.get_key_value(s))
+            .map(|(s, _)| s.clone());
+        let place = repeated
+            .map(|s| *best.entry(s).or_insert(kept.len()))
+            .filter(|place| *place < kept.len());
+        match place {
+            None => kept.push((record, stamp)),
+            Some(place) if rank(stamp) > rank(kept[place].1) => kept[place] = (record, stamp),
+            Some(_) => {}
+        }
+    }
+    kept
+}
+
+fn rank(stamp: Stamp) -> (Option<i64>, Reverse<(usize, u64)>) {
+    (stamp.updated, Reverse(stamp.at))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+use std::collections::BTreeSet;
+
+use super::{Gathering, Repeats};
+use crate::station::{Fetched, Rejected, Station};
+use crate::tarana::device::{Base, Device, Remote};
+
+fn base(serial: &str, hostname: &str, updated: Option<i64>) -> Device {
+    let station = Station {
+        serial: serial.into(),
+        hostname: Some(hostname.into()),
+        ..Station::default()
+    };
+    Device::Base(Box::new(Base {
+        station,
+        notes: vec![],
+        updated,
+    }))
+}
+
+fn rejected(serial: Option<&str>) -> Device {
+    Device::Rejected(Rejected {
+        serial: serial.map(Into::into),
+        why: "why".into(),
+    })
+}
+
+fn remote(serial: &str, served_by: Option<&str>) -> Device {
+    Device::Remote(Remote {
+        serial: Some(serial.into()),
+        served_by: served_by.map(Into::into),
+        updated: None,
+    })
+}
+
+fn gather(count: bool, devices: Vec<Device>) -> (Repeats, Fetched) {
+    let mut gathering = Gathering::new(count);
+    for (row, device) in (0..).zip(devices) {
+        gathering.add(device, (0, row));
+    }
+    let repeats = gathering.repeats();
+    let fetched = gathering.settle(&repeats, BTreeSet::from([1073]));
+    (repeats, fetched)
+}
+
+fn hosts(fetched: &Fetched) -> Vec<&str> {
+    fetched
+        .stations
+        .iter()
+        .filter_map(|s| s.hostname.as_deref())
+        .collect()
+}
+
+#[test]
+fn the_newest_of_a_repeated_serial_stays() {
+    for (a, b, want) in [
+        (Some(1), Some(2), "b"),
+        (Some(2), Some(1), "a"),
+        (Some(2), Some(2), "a"),
+        (None, Some(1), "b"),
+        (None, None, "a"),
+    ] {
+        let (repeats, fetched) = gather(
+            false,
+            vec![base("S1", "a", a), base("S0", "x", None), base("S1", "b", b)],
+        );
+        assert_eq!(repeats, Repeats::from([("S1".into(), 2)]));
+        assert_eq!(hosts(&fetched), [want, "x"], "{a:?} {b:?}");
+        assert_eq!(fetched.notes.len(), 1);
+    }
+}
+
+#[test]
+fn a_usable_record_wins_over_one_that_is_not() {
+    let devices = vec![
+        rejected(Some("S1")),
+        base("S1", "a", None),
+        rejected(Some("S2")),
+        rejected(Some("S2")),
+        rejected(None),
+    ];
+    let (repeats, fetched) = gather(false, devices);
+    assert_eq!(repeats.len(), 2);
+    assert_eq!((fetched.len(), hosts(&fetched)), (3, vec!["a"]));
+    assert_eq!((fetched.skipped_serials().len(), fetched.unidentified()), (1, 1));
+}
+
+#[test]
+fn connected_remotes_are_counted_per_base_node() {
+    let devices = || {
+        vec![
+            remote("R1", Some("S1")),
+            base("S1", "a", None),
+            base("S2", "b", None),
+            remote("R2", Some("S1")),
+            remote("R3", None),
+            remote("R2", Some("S1")),
+            remote("R4", Some("S9")),
+        ]
+    };
+    let counts = |f: &Fetched| {
+        f.stations
+            .iter()
+            .map(|s| s.active_connections)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(counts(&gather(true, devices()).1), [Some(2), Some(0)]);
+    assert_eq!(counts(&gather(false, devices()).1), [None, None]);
+}
+
+#[test]
+fn one_page_again_and_again_is_a_circle() {
+    let mut gathering = Gathering::new(false);
+    for row in 0..718 {
+        gathering.add(base(&format!("S{}", row % 10), "a", None), (0, row));
+    }
+    assert!(gathering.goes_in_circles(&gathering.repeats()));
+    assert!(!gathering.goes_in_circles(&Repeats::from([("S1".into(), 11)])));
+}
