@@ -1,13 +1,9 @@
 //! The command line. Every flag has an environment variable and a default, and nothing else reads the environment.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
-use uuid::Uuid;
 
-use crate::leader::Election;
-use crate::operator::Config;
 use crate::telemetry::Format;
 
 /// Keeps a PostgreSQL table of base stations true to the Tarana Cloud Suite.
@@ -103,36 +99,6 @@ impl std::fmt::Debug for Migrate {
     }
 }
 
-impl Run {
-    /// What the operator is told. `namespace` is the one that the Lease lives in unless another is named.
-    pub fn config(&self, namespace: &str) -> Config {
-        let identity = self
-            .identity
-            .clone()
-            .unwrap_or_else(|| format!("tarana-operator-{}", Uuid::new_v4().simple()));
-        let election = self.leader_elect.then(|| Election {
-            namespace: self
-                .lease_namespace
-                .clone()
-                .unwrap_or_else(|| namespace.to_owned()),
-            lease: self.lease_name.clone(),
-            identity: identity.clone(),
-        });
-        Config {
-            namespaces: self
-                .watch_namespaces
-                .iter()
-                .filter(|ns| !ns.is_empty())
-                .cloned()
-                .collect(),
-            identity,
-            election,
-            migrate: self.migrate,
-            recheck_every: Duration::from_secs(self.resync_seconds),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,16 +119,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn run_has_defaults_for_all() {
-        let Command::Run(run) =
-            Cli::parse_from(["tarana-operator", "run", "--leader-elect", "false"]).command
-        else {
-            panic!()
-        };
-        let config = run.config("default");
-        assert!(config.election.is_none() && config.namespaces.is_empty() && config.migrate);
     }
 }

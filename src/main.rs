@@ -24,17 +24,17 @@ async fn execute(cli: Cli) -> Result<(), Box<dyn Error>> {
     // One TLS provider for all three wires; a second call could only fail because it is there already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli.command {
-        Command::Run(flags) => run(flags).await,
+        Command::Run(flags) => run(&flags).await,
         Command::Crds(flags) => crds(&flags),
         Command::Migrate(flags) => migrate(flags).await,
     }
 }
 
-async fn run(flags: Run) -> Result<(), Box<dyn Error>> {
+async fn run(flags: &Run) -> Result<(), Box<dyn Error>> {
     let client = kube::Client::try_default()
         .await
         .map_err(|e| format!("no Kubernetes API to talk to: {e}; set KUBECONFIG or run in a pod"))?;
-    let config = flags.config(client.default_namespace());
+    let config = operator::Config::of(flags, client.default_namespace());
     Ok(operator::run(client, config).await?)
 }
 

@@ -12,7 +12,9 @@ use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Resource};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use uuid::Uuid;
 
+use crate::cli::Run;
 use crate::leader::{self, Election};
 use crate::notify::Notifier;
 use crate::{connection, sync};
@@ -30,6 +32,37 @@ pub struct Config {
     pub migrate: bool,
     /// How long a verified connection is trusted.
     pub recheck_every: Duration,
+}
+
+impl Config {
+    /// What the command line says. `namespace` is where the Lease lives unless another is named.
+    pub fn of(flags: &Run, namespace: &str) -> Self {
+        let identity = flags
+            .identity
+            .clone()
+            .unwrap_or_else(|| format!("tarana-operator-{}", Uuid::new_v4().simple()));
+        let election = flags.leader_elect.then(|| Election {
+            namespace: flags
+                .lease_namespace
+                .clone()
+                .unwrap_or_else(|| namespace.to_owned()),
+            lease: flags.lease_name.clone(),
+            identity: identity.clone(),
+        });
+        Self {
+            // An empty variable is no namespace.
+            namespaces: flags
+                .watch_namespaces
+                .iter()
+                .filter(|ns| !ns.is_empty())
+                .cloned()
+                .collect(),
+            identity,
+            election,
+            migrate: flags.migrate,
+            recheck_every: Duration::from_secs(flags.resync_seconds),
+        }
+    }
 }
 
 /// Why the operator ended by itself.
@@ -149,4 +182,34 @@ where
         || Api::all(client.clone()),
         |ns| Api::namespaced(client.clone(), ns),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+
+    #[test]
+    fn flags_become_a_config() {
+        let args = [
+            "tarana-operator",
+            "run",
+            "--watch-namespace",
+            "a,,b",
+            "--identity",
+            "me",
+        ];
+        let Command::Run(flags) = Cli::parse_from(args).command else {
+            panic!()
+        };
+        let config = Config::of(&flags, "home");
+        assert_eq!(config.namespaces, ["a", "b"]);
+        let election = config.election.unwrap();
+        assert_eq!(
+            (election.namespace.as_str(), election.identity.as_str()),
+            ("home", "me")
+        );
+        assert!(config.migrate && config.recheck_every == Duration::from_secs(600));
+    }
 }

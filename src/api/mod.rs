@@ -32,7 +32,10 @@ mod tests {
         for (file, yaml) in super::crds().unwrap() {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds").join(&file);
             let committed = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(committed == yaml, "crds/{file} is not what src/api makes: run `make crds` and commit it");
+            assert!(
+                committed == yaml,
+                "crds/{file} is not what src/api makes: run `make crds` and commit it"
+            );
         }
     }
 }

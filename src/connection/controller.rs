@@ -180,7 +180,11 @@ async fn trial(link: &Link) -> Result<String, Fault> {
     let names = api
         .regions
         .iter()
-        .map(|r| format!("{} ({})", r.name, r.id))
+        .map(|r| {
+            r.name
+                .as_ref()
+                .map_or_else(|| r.id.to_string(), |name| format!("{name} ({})", r.id))
+        })
         .collect::<Vec<_>>();
     Ok(format!(
         "operator {}, {} region(s): {}; schema {} is current",

@@ -109,7 +109,7 @@ fn api_config(spec: &TaranaConnectionSpec, inputs: &Inputs) -> tarana::Config {
     tarana::Config {
         base_url: api.url.clone(),
         username: inputs.username.clone(),
-        password: inputs.password.clone(),
+        password: inputs.password.clone().into(),
         ca_pem: inputs.api_ca.clone(),
         operator_id: api.operator_id,
         include_region_ids: api.include_region_ids.clone(),

@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use futures::future::try_join;
+use futures::FutureExt;
+use futures::future::{BoxFuture, try_join};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::client::Client;
@@ -102,7 +103,10 @@ async fn once<L: Listing>(
             });
             Ok(())
         }
+        .boxed()
     });
+    // Boxed and collected: a closure in the stream's own type would keep the whole fetch from being `Send`.
+    let parts: Vec<BoxFuture<'_, Result<(), Fault>>> = parts.collect();
     stream::iter(parts)
         .buffer_unordered(client.in_flight())
         .try_collect::<()>()
