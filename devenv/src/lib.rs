@@ -23,6 +23,7 @@ mod household;
 mod keeper;
 mod kubectl;
 mod postgres;
+pub mod simulator;
 pub mod tools;
 
 pub use control_plane::ControlPlane;
