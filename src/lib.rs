@@ -4,3 +4,4 @@
 pub mod api;
 pub mod fault;
 pub mod station;
+pub mod store;
