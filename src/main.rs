@@ -59,7 +59,12 @@ async fn migrate(flags: Migrate) -> Result<(), Box<dyn Error>> {
         schema: flags.schema,
         migrate: true,
     };
-    store::Store::new(config)?.verify().await?;
-    println!("the tables are current");
+    let applied = store::Store::new(&config)?.migrate().await?;
+    if applied.is_empty() {
+        println!("the tables are current");
+    }
+    for migration in applied {
+        println!("applied: {migration}");
+    }
     Ok(())
 }

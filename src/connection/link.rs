@@ -81,7 +81,7 @@ pub(super) async fn inputs(client: &Client, connection: &TaranaConnection) -> Re
 pub(super) fn build(connection: &TaranaConnection, inputs: Inputs, migrate: bool) -> Result<Link, Fault> {
     let spec = connection.spec.clone();
     let tarana = tarana::Client::new(api_config(&spec, &inputs))?;
-    let store = store::Store::new(store::Config {
+    let store = store::Store::new(&store::Config {
         url: inputs.database_url,
         ca_pem: inputs.database_ca,
         schema: spec.database.schema.clone(),

@@ -237,7 +237,6 @@ impl<'a> Run<'a> {
         }
         tracing::warn!(sync = self.sync().name_any(), attempt, ?step, %fault, "attempt failed");
         let fence = self.context.hold(&self.uid, |held| held.fence);
-        self.context.drop_hand(&self.uid);
         match machine::judge(&self.sync().spec, &self.status(), attempt, fault, now()) {
             Verdict::End(end) => {
                 if self.status().phase == Phase::Pending {
@@ -250,6 +249,7 @@ impl<'a> Run<'a> {
                 self.end(&end).await
             }
             Verdict::Retry(next) => {
+                self.context.drop_hand(&self.uid);
                 if let (Some(link), Some(fence)) = (self.link(), fence) {
                     steps::note_failure(&link, &self.log_row(&link), fence, attempt, fault).await;
                 }
@@ -276,14 +276,16 @@ impl<'a> Run<'a> {
 
     /// Closes the log row, which has the last word, and records the end.
     pub async fn end(&mut self, end: &End) -> Result<Flow, Error> {
+        let fence = self.context.hold(&self.uid, |held| held.fence);
         let ending = match self.link() {
             None => endings::without_row(end),
             Some(link) => match link
                 .store
-                .close(&self.log_row(&link), steps::closing(end, &self.status()))
+                .close(&self.log_row(&link), &steps::closing(end, &self.status(), fence))
                 .await
             {
                 Ok(ended) => endings::of_close(&ended, end, self.sync()),
+                Err(fault) if fault.reason == Reason::Superseded => return Ok(self.overtaken(&fault)),
                 Err(fault) if !fault.is_permanent() && end.insist_until.is_some_and(|t| now() < t) => {
                     let why = Fault::new(
                         fault.reason,

@@ -187,10 +187,13 @@ async fn write(
     fetched: Fetched,
     options: Options,
 ) -> Result<store::Ended, Fault> {
-    let mut apply = link.store.begin_apply(row.id, fence).await?;
+    let mut apply = match link.store.begin_apply(row.id, fence).await? {
+        store::Begun::Apply(apply) => apply,
+        store::Begun::Ended(ended) => return Ok(ended),
+    };
     let mut planner = Planner::new(fetched, options);
     apply.rows(|stored| planner.see(stored)).await?;
-    apply.finish(planner.finish(), row.dry_run).await
+    apply.finish(&planner.finish(), row.dry_run).await
 }
 
 fn options(sync: &TaranaSync, link: &Link) -> Options {
@@ -224,10 +227,12 @@ pub(super) fn log_row(sync: &TaranaSync, link: &Link) -> store::Run {
     }
 }
 
-/// How the log row is closed.
-pub(super) fn closing(end: &End, status: &TaranaSyncStatus) -> store::Closing {
+/// How the log row is closed. A process that was overtaken must not fail what another goes on with; a cancel is for all.
+pub(super) fn closing(end: &End, status: &TaranaSyncStatus, fence: Option<i64>) -> store::Closing {
+    let cancelled = end.phase == Phase::Cancelled;
     store::Closing {
-        outcome: if end.phase == Phase::Cancelled {
+        fence: fence.filter(|_| !cancelled),
+        outcome: if cancelled {
             store::Outcome::Cancelled
         } else {
             store::Outcome::Failed

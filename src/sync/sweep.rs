@@ -13,6 +13,8 @@ use super::context::{Context, is_final, key};
 use crate::connection::{Key, Link};
 
 const EVERY: Duration = Duration::from_mins(2);
+/// A row younger than this may belong to an object that the watch cache has yet to hear of.
+const GRACE: Duration = Duration::from_mins(1);
 
 /// Runs for ever. A connection that has just been verified is swept at once: that is start-up, for its rows.
 pub async fn run(context: Arc<Context>) {
@@ -45,7 +47,7 @@ async fn sweep(context: &Context, connection: &Key, link: &Link) {
         .iter()
         .filter_map(|s| s.uid()?.parse().ok())
         .collect();
-    match link.store.sweep(link.uid, &live).await {
+    match link.store.sweep(link.uid, &live, GRACE).await {
         Ok(closed) if closed.is_empty() => {}
         Ok(closed) => {
             tracing::warn!(connection = %connection.object_ref(), ?closed, "log rows left open by nobody were closed");

@@ -1,3 +1,9 @@
-//! Everything that needs real servers, in one binary.
+//! The integration tests: one binary, a module for each subject.
 
-mod tarana;
+mod store_apply;
+mod store_drop;
+mod store_logs;
+mod store_migrate;
+mod store_pgbouncer;
+mod store_refusals;
+mod store_support;

@@ -1,0 +1,11 @@
+-- What the world is told about the end of a run (CloudEvents). Written in the transaction that ends the run, so that
+-- an event exists if and only if the end does; delivered afterwards.
+CREATE TABLE tarana_sync_outbox (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run          uuid NOT NULL REFERENCES tarana_sync_logs (id) ON DELETE CASCADE,
+    type         text NOT NULL,       -- tarana/sync.completed, tarana/sync.failed, tarana/sync.cancelled
+    payload      jsonb NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    delivered_at timestamptz,
+    UNIQUE (run, type)                -- a run ends once, and says so once
+);

@@ -1,0 +1,171 @@
+//! Pure: the columns of `tarana_base_stations` that a sync reads and writes, told once.
+//!
+//! Reading, writing, comparing and recording all go through [`COLUMNS`] and [`values`]: a new column is one line in
+//! each, and one in [`super::copy`] that reads it.
+
+use std::fmt::Write as _;
+
+use crate::station::Row;
+
+/// One value as PostgreSQL keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Value<'a> {
+    Null,
+    Text(&'a str),
+    Int(i32),
+    /// `units` / 10^`scale`, exactly.
+    Fixed {
+        units: i64,
+        scale: u32,
+    },
+}
+
+/// Name and type, in the order of [`values`]. The serial comes first.
+pub(super) const COLUMNS: [(&str, &str); 19] = [
+    ("serial_number", "text"),
+    ("hostname", "text"),
+    ("site_name", "text"),
+    ("active_connections", "int"),
+    ("market", "text"),
+    ("lat", "numeric(10,6)"),
+    ("lng", "numeric(10,6)"),
+    ("region", "text"),
+    ("height_m", "numeric(8,2)"),
+    ("azimuth_deg", "numeric(5,2)"),
+    ("band", "text"),
+    ("device_status", "int"),
+    ("region_id", "int"),
+    ("market_id", "int"),
+    ("site_id", "int"),
+    ("cell_id", "int"),
+    ("sector_id", "int"),
+    ("cell_name", "text"),
+    ("sector_name", "text"),
+];
+
+/// The row, column by column.
+pub(super) fn values(row: &Row) -> [Value<'_>; COLUMNS.len()] {
+    [
+        Value::Text(&row.serial),
+        Value::Text(&row.hostname),
+        Value::Text(&row.site_name),
+        int(row.active_connections),
+        text(row.market.as_deref()),
+        Value::Fixed {
+            units: row.position.lat_e6,
+            scale: 6,
+        },
+        Value::Fixed {
+            units: row.position.lng_e6,
+            scale: 6,
+        },
+        text(row.region.as_deref()),
+        hundredths(row.height_cm),
+        hundredths(row.azimuth_cdeg),
+        text(row.band.as_deref()),
+        int(row.device_status),
+        int(row.region_id),
+        int(row.market_id),
+        int(row.site_id),
+        int(row.cell_id),
+        int(row.sector_id),
+        text(row.cell_name.as_deref()),
+        text(row.sector_name.as_deref()),
+    ]
+}
+
+fn text(value: Option<&str>) -> Value<'_> {
+    value.map_or(Value::Null, Value::Text)
+}
+
+fn int(value: Option<i32>) -> Value<'static> {
+    value.map_or(Value::Null, Value::Int)
+}
+
+fn hundredths(value: Option<i64>) -> Value<'static> {
+    value.map_or(Value::Null, |units| Value::Fixed { units, scale: 2 })
+}
+
+/// `a, b, c`, each as `each` puts it.
+pub(super) fn list(mut each: impl FnMut(&str, &str) -> String) -> String {
+    COLUMNS
+        .iter()
+        .map(|(name, kind)| each(name, kind))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Appends the value as JSON.
+pub(super) fn push_json(out: &mut String, value: Value<'_>) {
+    // Writing to a String does not fail.
+    let _ = match value {
+        Value::Null => out.write_str("null"),
+        Value::Int(number) => write!(out, "{number}"),
+        Value::Text(text) => return push_text(out, text),
+        Value::Fixed { units, scale } => push_fixed(out, units, scale),
+    };
+}
+
+fn push_fixed(out: &mut String, units: i64, scale: u32) -> std::fmt::Result {
+    let one = 10_u64.pow(scale);
+    let (whole, rest) = (units.unsigned_abs() / one, units.unsigned_abs() % one);
+    let sign = if units < 0 { "-" } else { "" };
+    write!(out, "{sign}{whole}.{rest:0width$}", width = scale as usize)
+}
+
+/// Appends a JSON string.
+pub(super) fn push_text(out: &mut String, text: &str) {
+    out.push('"');
+    if text.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
+        for c in text.chars() {
+            match c {
+                '"' | '\\' => out.extend(['\\', c]),
+                c if c < ' ' => {
+                    let _ = write!(out, "\\u{:04x}", u32::from(c));
+                }
+                c => out.push(c),
+            }
+        }
+    } else {
+        out.push_str(text);
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Value, push_json};
+
+    fn json(value: Value<'_>) -> String {
+        let mut out = String::new();
+        push_json(&mut out, value);
+        out
+    }
+
+    #[test]
+    fn values_are_written_as_json() {
+        assert_eq!(json(Value::Null), "null");
+        assert_eq!(json(Value::Int(-7)), "-7");
+        assert_eq!(
+            json(Value::Fixed {
+                units: -26_107_912,
+                scale: 6
+            }),
+            "-26.107912"
+        );
+        assert_eq!(json(Value::Fixed { units: -5, scale: 2 }), "-0.05");
+        assert_eq!(
+            json(Value::Fixed {
+                units: 159_860,
+                scale: 2
+            }),
+            "1598.60"
+        );
+        for text in ["plain", "a \"b\" \\ c", "line\nfeed\tand\u{1}", "Größe ☂"] {
+            assert_eq!(
+                serde_json::from_str::<String>(&json(Value::Text(text))).unwrap(),
+                text
+            );
+        }
+    }
+}

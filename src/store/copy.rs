@@ -1,0 +1,295 @@
+//! Pure: PostgreSQL's binary COPY format, for the rows of [`super::columns`].
+//!
+//! Numbers with a point travel as the server keeps them, base 10,000 digit by digit, so that neither side rounds or
+//! prints. A stream is a header, then for each row the number of its columns and for each of these a length (-1 for
+//! NULL) and as many bytes, then -1.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::columns::Value;
+use crate::station::{Position, Row};
+
+/// Signature, no flags, no extension.
+pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// Where a row would begin: there is none.
+pub(super) const TRAILER: &[u8] = &(-1_i16).to_be_bytes();
+
+const NULL: [u8; 4] = (-1_i32).to_be_bytes();
+const NEGATIVE: u16 = 0x4000;
+const NAN: u16 = 0xC000;
+
+/// Begins a row of `columns` columns.
+pub(super) fn put_row(out: &mut Vec<u8>, columns: usize) {
+    out.extend_from_slice(&i16::try_from(columns).unwrap_or(i16::MAX).to_be_bytes());
+}
+
+/// Appends one bool.
+pub(super) fn put_bool(out: &mut Vec<u8>, value: bool) {
+    put(out, &[u8::from(value)]);
+}
+
+/// Appends one value.
+pub(super) fn put_value(out: &mut Vec<u8>, value: Value<'_>) {
+    match value {
+        Value::Null => out.extend_from_slice(&NULL),
+        Value::Text(text) => put(out, text.as_bytes()),
+        Value::Int(number) => put(out, &number.to_be_bytes()),
+        Value::Fixed { units, scale } => put_fixed(out, units, scale),
+    }
+}
+
+fn put(out: &mut Vec<u8>, bytes: &[u8]) {
+    // A value over 2 GiB cannot be: records are far smaller, and the server would refuse the length.
+    out.extend_from_slice(&i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_be_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// Digits after the point fill groups of four: 6 need two groups, 2 need one.
+fn put_fixed(out: &mut Vec<u8>, units: i64, scale: u32) {
+    let groups_after = scale.div_ceil(4);
+    let mut left = u128::from(units.unsigned_abs()) * 10_u128.pow(groups_after * 4 - scale);
+    let mut digits = [0_u16; 8];
+    let mut first = digits.len();
+    while left > 0 && first > 0 {
+        first -= 1;
+        digits[first] = u16::try_from(left % 10_000).unwrap_or_default();
+        left /= 10_000;
+    }
+    let digits = &digits[first..];
+    let count = i16::try_from(digits.len()).unwrap_or_default();
+    let weight = count - i16::try_from(groups_after).unwrap_or_default() - 1;
+    out.extend_from_slice(&(8 + 2 * i32::from(count)).to_be_bytes());
+    out.extend_from_slice(&count.to_be_bytes());
+    out.extend_from_slice(&(if count == 0 { 0 } else { weight }).to_be_bytes());
+    out.extend_from_slice(&(if units < 0 { NEGATIVE } else { 0 }).to_be_bytes());
+    out.extend_from_slice(&u16::try_from(scale).unwrap_or_default().to_be_bytes());
+    digits
+        .iter()
+        .for_each(|d| out.extend_from_slice(&d.to_be_bytes()));
+}
+
+/// Reads rows out of pieces that may end anywhere.
+#[derive(Default)]
+pub(super) struct Reader {
+    pending: Vec<u8>,
+    begun: bool,
+    names: HashSet<Arc<str>>,
+}
+
+/// The stream is not what the format says.
+#[derive(Debug)]
+pub(super) struct Malformed;
+
+impl Reader {
+    /// Takes a piece and hands on the rows that it completes.
+    pub fn feed(&mut self, piece: &[u8], mut each: impl FnMut(Row)) -> Result<(), Malformed> {
+        self.pending.extend_from_slice(piece);
+        let pending = std::mem::take(&mut self.pending);
+        let mut rest = pending.as_slice();
+        if !self.begun && rest.len() >= HEADER.len() {
+            rest = rest.strip_prefix(HEADER).ok_or(Malformed)?;
+            self.begun = true;
+        }
+        while self.begun && complete(rest)? {
+            each(self.row(&mut rest)?);
+        }
+        self.pending.extend_from_slice(rest);
+        Ok(())
+    }
+
+    fn row(&mut self, rest: &mut &[u8]) -> Result<Row, Malformed> {
+        *rest = &rest[2..];
+        Ok(Row {
+            serial: text(rest)?.unwrap_or_default().into(),
+            hostname: text(rest)?.unwrap_or_default().into(),
+            site_name: text(rest)?.unwrap_or_default().into(),
+            active_connections: int(rest)?,
+            market: self.shared(text(rest)?),
+            position: Position {
+                lat_e6: fixed(rest, 6)?.unwrap_or_default(),
+                lng_e6: fixed(rest, 6)?.unwrap_or_default(),
+            },
+            region: self.shared(text(rest)?),
+            height_cm: fixed(rest, 2)?,
+            azimuth_cdeg: fixed(rest, 2)?,
+            band: self.shared(text(rest)?),
+            device_status: int(rest)?,
+            region_id: int(rest)?,
+            market_id: int(rest)?,
+            site_id: int(rest)?,
+            cell_id: int(rest)?,
+            sector_id: int(rest)?,
+            cell_name: text(rest)?.map(Into::into),
+            sector_name: text(rest)?.map(Into::into),
+        })
+    }
+
+    /// Thousands of rows name the same few markets, regions and bands.
+    fn shared(&mut self, name: Option<&str>) -> Option<Arc<str>> {
+        let name = name?;
+        if let Some(known) = self.names.get(name) {
+            return Some(Arc::clone(known));
+        }
+        let new: Arc<str> = name.into();
+        self.names.insert(Arc::clone(&new));
+        Some(new)
+    }
+}
+
+/// Whether a whole row stands at the beginning; the trailer is none.
+fn complete(rest: &[u8]) -> Result<bool, Malformed> {
+    let Some((count, mut rest)) = rest.split_first_chunk::<2>() else {
+        return Ok(false);
+    };
+    let count = i16::from_be_bytes(*count);
+    if count >= 0 && usize::from(count.unsigned_abs()) != super::columns::COLUMNS.len() {
+        return Err(Malformed);
+    }
+    for _ in 0..count {
+        let Some((length, after)) = rest.split_first_chunk::<4>() else {
+            return Ok(false);
+        };
+        let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
+        let Some(after) = after.get(length..) else {
+            return Ok(false);
+        };
+        rest = after;
+    }
+    Ok(count >= 0)
+}
+
+fn value<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Malformed> {
+    let (length, after) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
+    let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+        *rest = after;
+        return Ok(None);
+    };
+    let (value, after) = after.split_at_checked(length).ok_or(Malformed)?;
+    *rest = after;
+    Ok(Some(value))
+}
+
+fn text<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a str>, Malformed> {
+    value(rest)?
+        .map(std::str::from_utf8)
+        .transpose()
+        .map_err(|_| Malformed)
+}
+
+fn int(rest: &mut &[u8]) -> Result<Option<i32>, Malformed> {
+    let bytes = value(rest)?
+        .map(<[u8; 4]>::try_from)
+        .transpose()
+        .map_err(|_| Malformed)?;
+    Ok(bytes.map(i32::from_be_bytes))
+}
+
+/// A `numeric` in units of 10^-`scale`; its column has no more digits than that. NaN is as good as NULL.
+fn fixed(rest: &mut &[u8], scale: u32) -> Result<Option<i64>, Malformed> {
+    let Some(bytes) = value(rest)? else {
+        return Ok(None);
+    };
+    let mut words = bytes.chunks_exact(2).map(|w| u16::from_be_bytes([w[0], w[1]]));
+    let mut word = || words.next().ok_or(Malformed);
+    let (_count, weight, sign, _scale) = (word()?, word()?.cast_signed(), word()?, word()?);
+    if sign & NAN == NAN {
+        return Ok(None);
+    }
+    // In units of the last group after the point, then of the scale.
+    let groups_after = scale.div_ceil(4);
+    let mut exponent = i32::from(weight) + i32::try_from(groups_after).unwrap_or_default();
+    let mut total = 0_i64;
+    for digit in words {
+        let place = u32::try_from(exponent)
+            .ok()
+            .and_then(|e| 10_000_i64.checked_pow(e))
+            .ok_or(Malformed)?;
+        total = place
+            .checked_mul(i64::from(digit))
+            .and_then(|v| total.checked_add(v))
+            .ok_or(Malformed)?;
+        exponent -= 1;
+    }
+    total /= 10_i64.pow(groups_after * 4 - scale);
+    Ok(Some(if sign == NEGATIVE { -total } else { total }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HEADER, Reader, TRAILER, fixed, put_fixed, put_row, put_value};
+    use crate::station::{Position, Row};
+    use crate::store::columns::{COLUMNS, values};
+
+    #[test]
+    fn numbers_come_back_as_they_went() {
+        for scale in [2, 6] {
+            for units in [
+                0,
+                1,
+                -1,
+                99,
+                100,
+                -9_999,
+                10_000,
+                28_056_721,
+                -26_107_912,
+                359_99,
+                999_999_99,
+                -9_999_999_999,
+            ] {
+                let mut bytes = Vec::new();
+                put_fixed(&mut bytes, units, scale);
+                assert_eq!(
+                    fixed(&mut bytes.as_slice(), scale).unwrap(),
+                    Some(units),
+                    "{units} at {scale}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn rows_come_back_whole_wherever_the_stream_is_cut() {
+        let row = Row {
+            serial: "S1".into(),
+            hostname: "X9001-BN-45".into(),
+            site_name: "Größe ☂".into(),
+            active_connections: None,
+            market: Some("JHB".into()),
+            position: Position {
+                lat_e6: -26_107_912,
+                lng_e6: 28_056_721,
+            },
+            region: None,
+            height_cm: Some(159_860),
+            azimuth_cdeg: Some(0),
+            band: Some("5ghz".into()),
+            device_status: Some(1),
+            region_id: Some(-1),
+            market_id: None,
+            site_id: Some(3),
+            cell_id: None,
+            sector_id: None,
+            cell_name: Some("".into()),
+            sector_name: None,
+        };
+        let mut stream = HEADER.to_vec();
+        for _ in 0..3 {
+            put_row(&mut stream, COLUMNS.len());
+            values(&row).into_iter().for_each(|v| put_value(&mut stream, v));
+        }
+        stream.extend_from_slice(TRAILER);
+        for size in [1, 2, 7, 64, stream.len()] {
+            let (mut reader, mut rows) = (Reader::default(), Vec::new());
+            for piece in stream.chunks(size) {
+                reader.feed(piece, |r| rows.push(r)).unwrap();
+            }
+            assert_eq!(
+                rows,
+                vec![row.clone(), row.clone(), row.clone()],
+                "in pieces of {size}"
+            );
+        }
+    }
+}

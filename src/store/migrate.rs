@@ -1,0 +1,179 @@
+//! Brings a schema up to date, and says when it cannot be used.
+//!
+//! Not sqlx's migrator, because that one locks by session and names its statements, which PgBouncer in transaction mode does not
+//! carry. Here everything happens in one transaction: it is all there or not at all, and the second of two
+//! processes waits on a lock that ends with the first one's transaction, and then finds nothing left to do.
+
+use sqlx::Row as _;
+
+use super::db::{Db, Tx};
+use super::error::{DbError, Target};
+use crate::fault::{Fault, Reason};
+
+/// One file of `migrations/`.
+struct Migration {
+    version: i32,
+    description: &'static str,
+    sql: &'static str,
+}
+
+/// In order, without gaps. A file that was released is never edited: its checksum is in people's databases.
+const MIGRATIONS: [Migration; 5] = [
+    Migration {
+        version: 1,
+        description: "stations",
+        sql: include_str!("../../migrations/0001_stations.sql"),
+    },
+    Migration {
+        version: 2,
+        description: "logs",
+        sql: include_str!("../../migrations/0002_logs.sql"),
+    },
+    Migration {
+        version: 3,
+        description: "changes",
+        sql: include_str!("../../migrations/0003_changes.sql"),
+    },
+    Migration {
+        version: 4,
+        description: "outbox",
+        sql: include_str!("../../migrations/0004_outbox.sql"),
+    },
+    Migration {
+        version: 5,
+        description: "exposure",
+        sql: include_str!("../../migrations/0005_exposure.sql"),
+    },
+];
+
+const BOOKS: &str = "CREATE TABLE IF NOT EXISTS tarana_migrations (
+    version int PRIMARY KEY, description text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())";
+
+/// Applies what is missing; the descriptions of what was applied. `Ok(None)` if something is missing and `allowed`
+/// is false.
+pub(super) async fn migrate(db: &Db, allowed: bool) -> Result<Option<Vec<&'static str>>, Fault> {
+    let mut tx = db.begin().await?;
+    schema_exists(&mut tx).await?;
+    let mut pending = pending(&mut tx).await?;
+    if !pending.is_empty() {
+        if !allowed {
+            tx.rollback().await?;
+            return Ok(None);
+        }
+        lock(&mut tx).await?;
+        // Somebody else may have done it while we waited.
+        pending = self::pending(&mut tx).await?;
+        for migration in &pending {
+            apply(&mut tx, migration).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(Some(pending.into_iter().map(|m| m.description).collect()))
+}
+
+/// What to say when the schema is behind and may not be changed.
+pub(super) fn outdated(target: &Target) -> Fault {
+    let message = format!(
+        "schema {:?} of {} is older than this version needs; run `tarana-operator migrate`",
+        target.schema,
+        target.place()
+    );
+    Fault::new(Reason::SchemaOutdated, message)
+}
+
+async fn schema_exists(tx: &mut Tx) -> Result<(), Fault> {
+    let target = tx.target().clone();
+    let usable = "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = $1";
+    let row = tx.optional(sqlx::query(usable).bind(&target.schema)).await?;
+    let (schema, place) = (&target.schema, target.place());
+    match row.map(|r| r.try_get::<bool, _>(0)) {
+        Some(Ok(true)) => Ok(()),
+        Some(_) => Err(Fault::new(
+            Reason::DatabaseRightsMissing,
+            format!(
+                "the role in spec.database.secretRef may not use schema {schema:?} of {place}; GRANT USAGE ON SCHEMA {schema:?} to it"
+            ),
+        )),
+        None => Err(Fault::new(
+            Reason::SchemaInvalid,
+            format!("schema {schema:?} does not exist in {place}; create it or correct spec.database.schema"),
+        )),
+    }
+}
+
+/// Held until the end of the transaction, by schema.
+async fn lock(tx: &mut Tx) -> Result<(), DbError> {
+    tx.script("SET LOCAL lock_timeout TO '60s'; SET LOCAL statement_timeout TO '10min'".to_owned())
+        .await?;
+    let key = "SELECT pg_advisory_xact_lock(hashtextextended('tarana-operator ' || current_schema(), 0))";
+    tx.execute(sqlx::query(key)).await?;
+    tx.script(BOOKS.to_owned()).await
+}
+
+/// What is not applied yet. Refuses a schema that a newer version wrote, and files that were edited afterwards.
+async fn pending(tx: &mut Tx) -> Result<Vec<&'static Migration>, Fault> {
+    let applied = applied(tx).await?;
+    let target = tx.target();
+    if let Some((newer, _)) = applied
+        .iter()
+        .find(|(v, _)| MIGRATIONS.iter().all(|m| m.version != *v))
+    {
+        let message = format!(
+            "schema {:?} of {} is at version {newer}, written by a newer tarana-operator; run that version or newer",
+            target.schema,
+            target.place()
+        );
+        return Err(Fault::new(Reason::SchemaTooNew, message));
+    }
+    let mut pending = Vec::new();
+    for migration in &MIGRATIONS {
+        match applied.iter().find(|(v, _)| *v == migration.version) {
+            None => pending.push(migration),
+            Some((_, same)) if !same => return Err(drifted(target, migration)),
+            Some(_) => {}
+        }
+    }
+    Ok(pending)
+}
+
+fn drifted(target: &Target, migration: &Migration) -> Fault {
+    let message = format!(
+        "migration {} ({}) in schema {:?} of {} is not the one that this version knows: the tables may differ from what it expects; restore tarana_migrations, or use the version that wrote them",
+        migration.version,
+        migration.description,
+        target.schema,
+        target.place()
+    );
+    Fault::new(Reason::SchemaInvalid, message)
+}
+
+/// Versions in the books, and whether each has the checksum of our file.
+async fn applied(tx: &mut Tx) -> Result<Vec<(i32, bool)>, Fault> {
+    let books = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = current_schema() AND c.relname = 'tarana_migrations')";
+    let exists = tx.one(sqlx::query(books)).await?.try_get::<bool, _>(0);
+    if !exists.unwrap_or(false) {
+        return Ok(Vec::new());
+    }
+    // Hashed by the server: one dependency less.
+    let rows = "SELECT m.version, coalesce(m.checksum = encode(sha256(convert_to(known.sql, 'UTF8')), 'hex'), true)
+                FROM tarana_migrations m LEFT JOIN unnest($1::int[], $2::text[]) AS known (version, sql) USING (version)
+                ORDER BY m.version";
+    let versions: Vec<i32> = MIGRATIONS.iter().map(|m| m.version).collect();
+    let files: Vec<&str> = MIGRATIONS.iter().map(|m| m.sql).collect();
+    let rows = tx.all(sqlx::query(rows).bind(versions).bind(files)).await?;
+    let read = |row: &sqlx::postgres::PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
+    let read: Result<Vec<(i32, bool)>, sqlx::Error> = rows.iter().map(read).collect();
+    read.map_err(|e| DbError::new(tx.target(), e).into())
+}
+
+async fn apply(tx: &mut Tx, migration: &Migration) -> Result<(), DbError> {
+    tx.script(migration.sql.to_owned()).await?;
+    let book = "INSERT INTO tarana_migrations (version, description, checksum)
+                VALUES ($1, $2, encode(sha256(convert_to($3, 'UTF8')), 'hex'))";
+    let book = sqlx::query(book)
+        .bind(migration.version)
+        .bind(migration.description)
+        .bind(migration.sql);
+    tx.execute(book).await.map(|_| ())
+}

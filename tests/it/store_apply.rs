@@ -1,0 +1,260 @@
+//! Apply: what it writes, what it leaves alone, what it records.
+
+use serde_json::json;
+use tarana_operator::fault::Reason;
+use tarana_operator::station::{Change, Rejected};
+use tarana_operator::store::{Begun, Outcome};
+
+use crate::store_support::{ADMINS, Database, EXISTING, apply, open, perform, plan, ready, row, run, table};
+
+#[tokio::test]
+async fn rows_are_read_back_exactly_as_they_were_written() {
+    let (_database, store) = ready().await;
+    let mut odd = row("S2");
+    odd.market = None;
+    odd.height_cm = Some(-5);
+    odd.azimuth_cdeg = None;
+    odd.position.lat_e6 = 0;
+    perform(
+        &store,
+        vec![Change::Insert(row("S1")), Change::Insert(odd.clone())],
+    )
+    .await;
+    let run = run();
+    let fence = open(&store, &run).await;
+    assert_eq!(
+        table(&mut apply(&store, &run, fence).await).await,
+        vec![row("S1"), odd]
+    );
+}
+
+#[tokio::test]
+async fn only_what_differs_is_written_in_an_existing_table() {
+    let database = Database::new().await;
+    database.sql(ADMINS).await;
+    database.sql(EXISTING).await;
+    let store = database.store().await;
+    let kept = "SELECT id || created_at::text || network_profile_id || bandwidth_mhz FROM tarana_base_stations WHERE serial_number = 'S1'";
+    let before = database.value(kept).await;
+    let run = run();
+    let fence = open(&store, &run).await;
+    let mut apply = apply(&store, &run, fence).await;
+    let rows = table(&mut apply).await;
+    assert_eq!(
+        (
+            rows[0].active_connections,
+            rows[0].region.as_deref(),
+            rows[0].device_status
+        ),
+        (None, None, None)
+    );
+    let changes = vec![
+        Change::Insert(row("S3")),
+        Change::Update {
+            before: Box::new(rows[0].clone()),
+            after: Box::new(row("S1")),
+        },
+        Change::Delete(rows[1].clone()),
+    ];
+    let ended = apply.finish(&plan(changes), false).await.unwrap();
+    assert_eq!(
+        (ended.counts.inserted, ended.counts.updated, ended.counts.deleted),
+        (1, 1, 1)
+    );
+    assert_eq!(database.value(kept).await, before);
+    assert_eq!(
+        database
+            .value("SELECT st_astext(location) FROM tarana_base_stations WHERE serial_number = 'S1'")
+            .await,
+        "POINT(28.056721 -26.107912)"
+    );
+    assert_eq!(
+        database
+            .value("SELECT string_agg(coalesce(tower, '-'), ',' ORDER BY id) FROM orders")
+            .await,
+        "S1,-"
+    );
+}
+
+#[tokio::test]
+async fn changes_log_and_event_tell_the_same_story() {
+    let (database, store) = ready().await;
+    perform(
+        &store,
+        vec![
+            Change::Insert(row("S1")),
+            Change::Insert(row("S2")),
+            Change::Insert(row("S9")),
+        ],
+    )
+    .await;
+    let run = run();
+    let fence = open(&store, &run).await;
+    let mut after = row("S1");
+    after.device_status = Some(0);
+    let mut plan = plan(vec![
+        Change::Insert(row("S3")),
+        Change::Update {
+            before: Box::new(row("S1")),
+            after: Box::new(after),
+        },
+        Change::Delete(row("S9")),
+        Change::Withhold(row("S2")),
+    ]);
+    plan.withheld_because = Some("1 of 2 rows is more than 5 %".into());
+    plan.skipped = vec![Rejected {
+        serial: Some("S7".into()),
+        why: "latitude 91".into(),
+    }];
+    plan.counts.skipped = 1;
+    let ended = apply(&store, &run, fence)
+        .await
+        .finish(&plan, false)
+        .await
+        .unwrap();
+
+    assert_eq!(ended.outcome, Outcome::Completed);
+    assert_eq!(ended.counts, plan.counts);
+    assert_eq!(ended.reason.as_deref(), Some("DeletesWithheld"));
+    assert_eq!(ended.message, plan.withheld_because);
+    assert_eq!(store.ended(run.id).await.unwrap(), Some(ended));
+
+    let told = "SELECT string_agg(concat_ws(' ', seq, serial, op, applied), ', ' ORDER BY seq) FROM tarana_sync_changes";
+    let told = database.value(&format!("{told} WHERE run = '{}'", run.id)).await;
+    assert_eq!(told, "1 S3 insert t, 2 S1 update t, 3 S9 delete t, 4 S2 delete f");
+    let sides = "SELECT before::text || after::text FROM tarana_sync_changes WHERE op = 'update'";
+    assert_eq!(
+        database.value(sides).await,
+        r#"{"device_status":1}{"device_status":0}"#
+    );
+    let whole = format!(
+        "SELECT after->>'lat' FROM tarana_sync_changes WHERE op = 'insert' AND run = '{}'",
+        run.id
+    );
+    assert_eq!(database.value(&whole).await, "-26.107912");
+
+    let events = store.undelivered(run.id).await.unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].kind, "tarana/sync.completed");
+    assert_eq!(
+        (&events[0].payload["inserted"], &events[0].payload["deleted"]),
+        (&json!(1), &json!(1))
+    );
+    store.delivered(&[events[0].id]).await.unwrap();
+    assert!(store.undelivered(run.id).await.unwrap().is_empty());
+    let errors = format!(
+        "SELECT errors->0->>'message' FROM tarana_sync_logs WHERE id = '{}'",
+        run.id
+    );
+    assert_eq!(database.value(&errors).await, "S7: latitude 91");
+}
+
+#[tokio::test]
+async fn a_dry_run_changes_no_station() {
+    let (database, store) = ready().await;
+    perform(&store, vec![Change::Insert(row("S1"))]).await;
+    let mut run = run();
+    run.dry_run = true;
+    let fence = open(&store, &run).await;
+    let changes = plan(vec![Change::Insert(row("S2")), Change::Delete(row("S1"))]);
+    let ended = apply(&store, &run, fence)
+        .await
+        .finish(&changes, true)
+        .await
+        .unwrap();
+    assert_eq!(ended.counts.inserted, 1);
+    assert_eq!(
+        database
+            .value("SELECT string_agg(serial_number, ',') FROM tarana_base_stations")
+            .await,
+        "S1"
+    );
+    let planned = format!(
+        "SELECT count(*) FROM tarana_sync_changes WHERE NOT applied AND run = '{}'",
+        run.id
+    );
+    assert_eq!(database.value(&planned).await, "2");
+}
+
+#[tokio::test]
+async fn a_late_process_is_fenced() {
+    let (database, store) = ready().await;
+    let run = run();
+    let late = open(&store, &run).await;
+    let current = open(&store, &run).await;
+    assert_eq!(current, late + 1);
+    let fault = store.begin_apply(run.id, late).await.map(|_| ()).unwrap_err();
+    assert_eq!(fault.reason, Reason::Superseded);
+    assert_eq!(
+        store.heartbeat(run.id, late, 1).await.unwrap_err().reason,
+        Reason::Superseded
+    );
+    assert_eq!(
+        store.waiting(run.id, late, "x").await.unwrap_err().reason,
+        Reason::Superseded
+    );
+    assert_eq!(
+        database.value("SELECT count(*) FROM tarana_base_stations").await,
+        "0"
+    );
+    apply(&store, &run, current)
+        .await
+        .finish(&plan(vec![Change::Insert(row("S1"))]), false)
+        .await
+        .unwrap();
+    // The commit is the truth: whoever comes now is told.
+    match store.begin_apply(run.id, late).await.unwrap() {
+        Begun::Ended(ended) => assert_eq!(ended.counts.inserted, 1),
+        Begun::Apply(_) => panic!("a run that is over was opened"),
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_is_swallowed_undoes_everything() {
+    let (database, store) = ready().await;
+    database
+        .sql(
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+              CREATE TRIGGER no BEFORE INSERT ON tarana_base_stations FOR EACH ROW
+              WHEN (new.serial_number = 'S2') EXECUTE FUNCTION no()",
+        )
+        .await;
+    let run = run();
+    let fence = open(&store, &run).await;
+    let changes = plan(vec![Change::Insert(row("S1")), Change::Insert(row("S2"))]);
+    let fault = apply(&store, &run, fence)
+        .await
+        .finish(&changes, false)
+        .await
+        .unwrap_err();
+    assert_eq!(fault.reason, Reason::DatabaseError);
+    assert!(fault.message.contains("1 of 2"), "{}", fault.message);
+    assert_eq!(
+        database.value("SELECT count(*) FROM tarana_base_stations").await,
+        "0"
+    );
+    assert_eq!(
+        database.value("SELECT status FROM tarana_sync_logs").await,
+        "running"
+    );
+}
+
+#[tokio::test]
+async fn many_changes_are_numbered_through() {
+    let (database, store) = ready().await;
+    let rows: Vec<_> = (0..5000).map(|i| Change::Insert(row(&format!("S{i}")))).collect();
+    perform(&store, rows).await;
+    let numbered = "SELECT concat_ws(' ', count(DISTINCT seq), min(seq), max(seq), count(DISTINCT serial)) FROM tarana_sync_changes";
+    assert_eq!(database.value(numbered).await, "5000 1 5000 5000");
+    assert_eq!(
+        database
+            .value("SELECT count(*) > 1 FROM tarana_sync_change_batches")
+            .await,
+        "true"
+    );
+    database.sql("DELETE FROM tarana_sync_logs").await;
+    assert_eq!(
+        database.value("SELECT count(*) FROM tarana_sync_changes").await,
+        "0"
+    );
+}

@@ -1,0 +1,345 @@
+//! A throw-away PostgreSQL, a database for each test, and the fixtures that stand for an existing application.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tarana_operator::station::{Change, Counts, Plan, Position, Row};
+use tarana_operator::store::{Apply, Begun, Config, Opened, Run, Store, Trigger};
+use uuid::Uuid;
+
+pub const BIN: &str = "/usr/lib/postgresql/15/bin";
+
+/// The server: started once for the binary, ended by the kernel with it.
+struct Server {
+    port: u16,
+}
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+
+/// A command that does not run as root, and ends when this process does.
+pub fn unprivileged(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--reuid=postgres",
+        "--regid=postgres",
+        "--init-groups",
+        "--pdeathsig=INT",
+        program,
+    ]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+pub fn scratch(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("tarana-store-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    std::os::unix::fs::chown(&dir, Some(uid("-u")), Some(uid("-g"))).unwrap();
+    dir
+}
+
+fn uid(which: &str) -> u32 {
+    let out = Command::new("id").args([which, "postgres"]).output().unwrap();
+    String::from_utf8(out.stdout).unwrap().trim().parse().unwrap()
+}
+
+fn server() -> &'static Server {
+    SERVER.get_or_init(|| {
+        let (dir, port) = (scratch("pg"), free_port());
+        let data = dir.join("data");
+        let done = unprivileged(&format!("{BIN}/initdb"))
+            .args(["-A", "trust", "-U", "postgres", "-N", "-D"])
+            .arg(&data)
+            .status()
+            .unwrap();
+        assert!(done.success(), "initdb");
+        // The signal comes with the end of the thread that started it: this one lives as long as the process.
+        std::thread::spawn(move || {
+            let mut postgres = unprivileged(&format!("{BIN}/postgres"))
+                .args([
+                    "-c",
+                    "fsync=off",
+                    "-c",
+                    "max_connections=300",
+                    "-c",
+                    "listen_addresses=127.0.0.1",
+                    "-p",
+                ])
+                .arg(port.to_string())
+                .arg("-k")
+                .arg(&dir)
+                .arg("-D")
+                .arg(&data)
+                .spawn()
+                .unwrap();
+            let _ = postgres.wait();
+            std::thread::park();
+        });
+        let until = std::time::Instant::now() + Duration::from_secs(30);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(std::time::Instant::now() < until, "postgres did not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Server { port }
+    })
+}
+
+pub fn port() -> u16 {
+    server().port
+}
+
+/// One database, gone with the server.
+pub struct Database {
+    pub name: String,
+    pub port: u16,
+}
+
+impl Database {
+    pub async fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let database = Self {
+            name,
+            port: tokio::task::spawn_blocking(port).await.unwrap(),
+        };
+        let admin = Self {
+            name: "postgres".into(),
+            port: database.port,
+        };
+        for attempt in 0.. {
+            // The port opens before the server takes logins.
+            match PgConnection::connect(&admin.url("postgres")).await {
+                Ok(mut connection) => {
+                    let create = format!("CREATE DATABASE {}", database.name);
+                    sqlx::raw_sql(AssertSqlSafe(create))
+                        .execute(&mut connection)
+                        .await
+                        .unwrap();
+                    return database;
+                }
+                Err(e) => assert!(attempt < 100, "{e}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        unreachable!()
+    }
+
+    pub fn url(&self, user: &str) -> String {
+        format!("postgres://{user}@127.0.0.1:{}/{}", self.port, self.name)
+    }
+
+    pub async fn connect(&self) -> PgConnection {
+        PgConnection::connect(&self.url("postgres")).await.unwrap()
+    }
+
+    pub async fn sql(&self, sql: &str) {
+        let mut connection = self.connect().await;
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+
+    /// The one value that a query gives, as text.
+    pub async fn value(&self, sql: &str) -> String {
+        let wrapped = format!("SELECT coalesce((SELECT ({sql})::text), '-')");
+        sqlx::query_scalar(AssertSqlSafe(wrapped))
+            .fetch_one(&mut self.connect().await)
+            .await
+            .unwrap()
+    }
+
+    pub fn config(&self, user: &str) -> Config {
+        Config {
+            url: self.url(user),
+            ca_pem: None,
+            schema: "public".into(),
+            migrate: true,
+        }
+    }
+
+    /// A store of this database whose schema is ready.
+    pub async fn store(&self) -> Store {
+        let store = Store::new(&self.config("postgres")).unwrap();
+        store.verify().await.unwrap();
+        store
+    }
+}
+
+/// A database with a store.
+pub async fn ready() -> (Database, Store) {
+    let database = Database::new().await;
+    let store = database.store().await;
+    (database, store)
+}
+
+/// The roles are the cluster's, so two tests may make them at once.
+pub const SUPABASE: &str = "
+    DO $$ DECLARE r text; BEGIN
+        PERFORM pg_advisory_xact_lock(1);
+        FOREACH r IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
+            BEGIN EXECUTE format('CREATE ROLE %I NOLOGIN', r);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END;
+        END LOOP;
+    END $$;
+    CREATE SCHEMA auth;
+    CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS $$ SELECT NULL::uuid $$;
+    GRANT USAGE ON SCHEMA public TO anon, authenticated, service_role;
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO anon, authenticated, service_role;";
+
+/// The application's users.
+pub const ADMINS: &str = "
+    CREATE TABLE admin_users (id uuid PRIMARY KEY, email text, is_active boolean DEFAULT true);
+    INSERT INTO admin_users VALUES ('00000000-0000-0000-0000-00000000000a', 'admin@example.org');";
+
+/// The tables as the application made them, with rows.
+pub const EXISTING: &str = "
+    CREATE EXTENSION postgis;
+    CREATE TABLE tarana_base_stations (
+        id uuid PRIMARY KEY DEFAULT gen_random_uuid(), serial_number text NOT NULL UNIQUE, hostname text NOT NULL,
+        site_name text NOT NULL, active_connections int DEFAULT 0, market text, lat numeric(10,6) NOT NULL,
+        lng numeric(10,6) NOT NULL, region text DEFAULT 'South Africa', last_updated timestamptz DEFAULT now(),
+        created_at timestamptz DEFAULT now(), height_m numeric(8,2), azimuth_deg numeric(5,2), band text,
+        device_status int DEFAULT 0, region_id int, market_id int, site_id int, cell_id int, sector_id int,
+        cell_name text, sector_name text, network_profile_id int, bandwidth_mhz int,
+        location geography(Point, 4326) GENERATED ALWAYS AS
+            (ST_SetSRID(ST_MakePoint(lng::float8, lat::float8), 4326)::geography) STORED);
+    CREATE INDEX ON tarana_base_stations USING gist (location);
+    ALTER TABLE tarana_base_stations ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY p ON tarana_base_stations FOR SELECT USING (true);
+    CREATE TABLE orders (id int, tower text REFERENCES tarana_base_stations (serial_number) ON DELETE SET NULL);
+    INSERT INTO tarana_base_stations (serial_number, hostname, site_name, lat, lng, network_profile_id, bandwidth_mhz)
+        VALUES ('S1', 'old', 'old', -26.1, 28.05, 7, 40), ('S2', 'gone', 'gone', -26.2, 28.06, 7, 40);
+    UPDATE tarana_base_stations SET active_connections = NULL, region = NULL, device_status = NULL WHERE serial_number = 'S1';
+    INSERT INTO orders VALUES (1, 'S1'), (2, 'S2');
+    CREATE TABLE tarana_sync_logs (
+        id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+        status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'running', 'completed', 'failed')),
+        trigger_type text NOT NULL DEFAULT 'cron' CHECK (trigger_type IN ('cron', 'manual')),
+        triggered_by uuid REFERENCES admin_users (id) ON DELETE SET NULL,
+        stations_fetched int DEFAULT 0, inserted int DEFAULT 0, updated int DEFAULT 0,
+        deleted int DEFAULT 0, errors jsonb DEFAULT '[]', attempt int DEFAULT 1, started_at timestamptz,
+        completed_at timestamptz, duration_ms int, created_at timestamptz DEFAULT now());
+    ALTER TABLE tarana_sync_logs ENABLE ROW LEVEL SECURITY;
+    INSERT INTO tarana_sync_logs (status, started_at, created_at) VALUES
+        ('running', now() - interval '2 days', now() - interval '2 days'),
+        ('running', now(), now()), ('completed', now(), now());";
+
+pub fn run() -> Run {
+    Run {
+        id: Uuid::new_v4(),
+        namespace: "net".into(),
+        name: "sync-1".into(),
+        connection: "default".into(),
+        connection_uid: Uuid::new_v4(),
+        trigger: Trigger::Manual,
+        triggered_by: None,
+        actor: "someone".into(),
+        dry_run: false,
+        delete_stale: false,
+    }
+}
+
+pub fn row(serial: &str) -> Row {
+    Row {
+        serial: serial.into(),
+        hostname: format!("host \"{serial}\"").into(),
+        site_name: "Größe ☂".into(),
+        active_connections: Some(3),
+        market: Some("JHB Gauteng".into()),
+        position: Position {
+            lat_e6: -26_107_912,
+            lng_e6: 28_056_721,
+        },
+        region: Some("South Africa".into()),
+        height_cm: Some(159_860),
+        azimuth_cdeg: Some(4_500),
+        band: Some("5ghz".into()),
+        device_status: Some(1),
+        region_id: Some(1073),
+        market_id: Some(9602),
+        site_id: None,
+        cell_id: Some(4),
+        sector_id: None,
+        cell_name: Some("X9001".into()),
+        sector_name: None,
+    }
+}
+
+/// A plan of these changes, with the counts that belong to them.
+pub fn plan(changes: Vec<Change>) -> Plan {
+    let mut counts = Counts::default();
+    for change in &changes {
+        match change {
+            Change::Insert(_) => counts.inserted += 1,
+            Change::Update { .. } => counts.updated += 1,
+            Change::Delete(_) => counts.deleted += 1,
+            Change::Withhold(_) => counts.withheld += 1,
+        }
+    }
+    counts.fetched = counts.inserted + counts.updated;
+    Plan {
+        changes,
+        counts,
+        ..Plan::default()
+    }
+}
+
+pub async fn open(store: &Store, run: &Run) -> i64 {
+    match store.open(run, 1).await.unwrap() {
+        Opened::Fence(fence) => fence,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub async fn apply(store: &Store, run: &Run, fence: i64) -> Apply {
+    match store.begin_apply(run.id, fence).await.unwrap() {
+        Begun::Apply(apply) => apply,
+        Begun::Ended(ended) => panic!("{ended:?}"),
+    }
+}
+
+/// The table, by serial.
+pub async fn table(apply: &mut Apply) -> Vec<Row> {
+    let mut rows = Vec::new();
+    apply.rows(|row| rows.push(row)).await.unwrap();
+    rows.sort_by(|a, b| a.serial.cmp(&b.serial));
+    rows
+}
+
+/// A whole new run that does this.
+pub async fn perform(store: &Store, changes: Vec<Change>) -> Run {
+    let run = run();
+    let fence = open(store, &run).await;
+    apply(store, &run, fence)
+        .await
+        .finish(&plan(changes), false)
+        .await
+        .unwrap();
+    run
+}
+
+/// Asks again until it is so.
+pub async fn eventually(within: Duration, mut so: impl AsyncFnMut() -> bool) -> bool {
+    let until = tokio::time::Instant::now() + within;
+    loop {
+        if so().await {
+            return true;
+        }
+        if tokio::time::Instant::now() > until {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
