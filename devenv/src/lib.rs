@@ -1,1 +1,3 @@
 //! What makes a laptop a cluster: a control plane, PostgreSQL and a simulation of TCS.
+
+pub mod simulator;

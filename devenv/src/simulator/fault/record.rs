@@ -1,0 +1,187 @@
+//! Pure: one record of a page, spoiled.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What is wrong with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Blemish {
+    /// `null` in place of the device.
+    NullItem,
+    /// A text in place of the device.
+    TextItem,
+    /// A list in place of the device.
+    ListItem,
+    /// The serial is a number.
+    NumberSerial,
+    /// There is no serial.
+    MissingSerial,
+    /// The serial is all spaces.
+    BlankSerial,
+    /// The serial has spaces before and after it.
+    PaddedSerial,
+    /// Half of a surrogate pair in the name.
+    LoneSurrogate,
+    /// A height of 1e400, which no float holds.
+    HugeExponent,
+    /// A NUL in the name.
+    NulInName,
+    /// Latitude and longitude are texts.
+    CoordinatesAsText,
+    /// Latitude 91, longitude 181.
+    CoordinatesOutOfRange,
+    /// The site's id is 4,294,967,296.
+    IdOverInt4,
+    /// Azimuth 1e6.
+    HugeAzimuth,
+    /// Height 1e9.
+    HugeHeight,
+    /// `connected` is not there.
+    ConnectedAbsent,
+    /// `connected` is a text.
+    ConnectedAsText,
+    /// A name of `size` bytes (else 10,000,000).
+    LongName,
+    /// An unknown field nested `size` deep (else 100,000).
+    DeepNesting,
+}
+
+/// Stands for text that no [`Value`] can hold, and is replaced once the rest is written.
+const RAW: &str = "@raw@";
+
+/// The key of a property in either dialect: (NQS, TMQ), both as JSON pointers to parent and key.
+struct Property {
+    nqs: (&'static str, &'static str),
+    tmq: (&'static str, &'static str),
+}
+
+const SERIAL: Property = Property {
+    nqs: ("", "serialNumber"),
+    tmq: ("", "serialNumber"),
+};
+const NAME: Property = Property {
+    nqs: ("", "hostName"),
+    tmq: ("/fields", "/system/state/hostname"),
+};
+const CONNECTED: Property = Property {
+    nqs: ("", "connected"),
+    tmq: ("/fields", "deviceStatus"),
+};
+const LATITUDE: Property = Property {
+    nqs: ("/installParams", "latitude"),
+    tmq: ("/fields", "/system/install/state/latitude"),
+};
+const LONGITUDE: Property = Property {
+    nqs: ("/installParams", "longitude"),
+    tmq: ("/fields", "/system/install/state/longitude"),
+};
+const HEIGHT: Property = Property {
+    nqs: ("/installParams", "height"),
+    tmq: ("/fields", "/system/install/state/height"),
+};
+const AZIMUTH: Property = Property {
+    nqs: ("/installParams", "antennaAzimuth"),
+    tmq: ("/fields", "/system/install/state/azimuth"),
+};
+const SITE_ID: Property = Property {
+    nqs: ("/ancestry/site", "id"),
+    tmq: ("", "siteId"),
+};
+const UNKNOWN: Property = Property {
+    nqs: ("", "vendorBlob"),
+    tmq: ("", "vendorBlob"),
+};
+
+impl Property {
+    fn write(&self, device: &mut Value, value: Option<Value>) {
+        let (parent, key) = if device.get("fields").is_some() {
+            self.tmq
+        } else {
+            self.nqs
+        };
+        let Some(object) = device.pointer_mut(parent).and_then(Value::as_object_mut) else {
+            return;
+        };
+        match value {
+            Some(value) => drop(object.insert(key.to_owned(), value)),
+            None => drop(object.remove(key)),
+        }
+    }
+}
+
+impl Blemish {
+    /// Every blemish, for tests that try them all.
+    pub const ALL: [Self; 19] = [
+        Self::NullItem,
+        Self::TextItem,
+        Self::ListItem,
+        Self::NumberSerial,
+        Self::MissingSerial,
+        Self::BlankSerial,
+        Self::PaddedSerial,
+        Self::LoneSurrogate,
+        Self::HugeExponent,
+        Self::NulInName,
+        Self::CoordinatesAsText,
+        Self::CoordinatesOutOfRange,
+        Self::IdOverInt4,
+        Self::HugeAzimuth,
+        Self::HugeHeight,
+        Self::ConnectedAbsent,
+        Self::ConnectedAsText,
+        Self::LongName,
+        Self::DeepNesting,
+    ];
+
+    /// The device's text, spoiled. `size` is for the blemishes that have one.
+    pub fn apply(self, item: &str, size: Option<usize>) -> String {
+        let mut device: Value = serde_json::from_str(item).unwrap_or_default();
+        let mut raw = None;
+        match self {
+            Self::NullItem => return "null".to_owned(),
+            Self::TextItem => return "\"S134F0000000101\"".to_owned(),
+            Self::ListItem => return "[]".to_owned(),
+            Self::NumberSerial => SERIAL.write(&mut device, Some(json!(134_000_101))),
+            Self::MissingSerial => SERIAL.write(&mut device, None),
+            Self::BlankSerial => SERIAL.write(&mut device, Some(json!("   "))),
+            Self::PaddedSerial => {
+                let serial = device["serialNumber"].as_str().unwrap_or_default();
+                let padded = json!(format!("  {serial} "));
+                SERIAL.write(&mut device, Some(padded));
+            }
+            Self::NulInName => NAME.write(&mut device, Some(json!("X9001\u{0}BN"))),
+            Self::CoordinatesAsText => place(&mut device, &json!("-26.1"), &json!("28.0")),
+            Self::CoordinatesOutOfRange => place(&mut device, &json!(91.0), &json!(181.0)),
+            Self::IdOverInt4 => SITE_ID.write(&mut device, Some(json!(4_294_967_296_u64))),
+            Self::HugeAzimuth => AZIMUTH.write(&mut device, Some(json!(1e6))),
+            Self::HugeHeight => HEIGHT.write(&mut device, Some(json!(1e9))),
+            Self::ConnectedAbsent => CONNECTED.write(&mut device, None),
+            Self::ConnectedAsText => CONNECTED.write(&mut device, Some(json!("yes"))),
+            Self::LongName => NAME.write(&mut device, Some(json!("x".repeat(size.unwrap_or(10_000_000))))),
+            Self::LoneSurrogate => {
+                NAME.write(&mut device, Some(json!(RAW)));
+                raw = Some(r#""X9001-\ud800-BN""#.to_owned());
+            }
+            Self::HugeExponent => {
+                HEIGHT.write(&mut device, Some(json!(RAW)));
+                raw = Some("1e400".to_owned());
+            }
+            Self::DeepNesting => {
+                UNKNOWN.write(&mut device, Some(json!(RAW)));
+                let depth = size.unwrap_or(100_000);
+                raw = Some(format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
+            }
+        }
+        let text = device.to_string();
+        match raw {
+            None => text,
+            Some(raw) => text.replacen(&format!("\"{RAW}\""), &raw, 1),
+        }
+    }
+}
+
+fn place(device: &mut Value, latitude: &Value, longitude: &Value) {
+    LATITUDE.write(device, Some(latitude.clone()));
+    LONGITUDE.write(device, Some(longitude.clone()));
+}

@@ -1,0 +1,186 @@
+//! Pure: a fleet from a seed, with the shape of a real one.
+
+use super::geography::{CLASSROOM, FIRST_NAMES, LAST_NAMES, MARKETS, Market};
+use super::render::{BaseNode, Position, Site, base_node, micro, remote_node, tenths};
+use super::{Kind, Row};
+use crate::simulator::config::FleetConfig;
+use crate::simulator::rng::Rng;
+
+/// Of 718 base nodes: the towers they stand on, how many are off, and how many lack something.
+const REAL: usize = 718;
+const REAL_SITES: usize = 380;
+const REAL_OFFLINE: usize = 30;
+const REAL_UNPLACED: usize = 14;
+const REAL_ORPHANS: usize = 3;
+const REAL_SILENT: usize = 2;
+
+/// How many unknown fields the heavy devices carry.
+const HEAVY_FIELDS: usize = 320;
+
+/// 2026-01-01T00:00:00Z: no clock is read for the fleet.
+const EPOCH: u64 = 1_767_225_600;
+
+/// So many of `count` as there are among the real 718.
+fn share_of(count: usize, of_real: usize) -> usize {
+    (count * of_real + REAL / 2) / REAL
+}
+
+/// What is out of the ordinary about each base node, drawn without overlap.
+struct Oddities {
+    order: Vec<usize>,
+    offline: usize,
+    unplaced: usize,
+    orphans: usize,
+    silent: usize,
+}
+
+impl Oddities {
+    fn draw(count: usize, rng: &mut Rng) -> Self {
+        let mut order = vec![0; count];
+        for (rank, index) in rng.permutation(count).into_iter().enumerate() {
+            order[index] = rank;
+        }
+        Self {
+            order,
+            offline: share_of(count, REAL_OFFLINE),
+            unplaced: share_of(count, REAL_UNPLACED),
+            orphans: share_of(count, REAL_ORPHANS),
+            silent: share_of(count, REAL_SILENT),
+        }
+    }
+
+    fn apply(&self, index: usize, node: &mut BaseNode) {
+        let rank = self.order.get(index).copied().unwrap_or(usize::MAX);
+        let mut bound = self.offline;
+        if rank < bound {
+            node.connected = Some(false);
+            return;
+        }
+        bound += self.unplaced;
+        if rank < bound {
+            node.position = [Position::Null, Position::Absent, Position::Zero][rank % 3];
+            return;
+        }
+        bound += self.orphans;
+        if rank < bound {
+            node.orphan = true;
+        } else if rank < bound + self.silent {
+            node.connected = None;
+        }
+    }
+}
+
+/// One to four base nodes for each site, `nodes` in all.
+fn nodes_per_site(nodes: usize, rng: &mut Rng) -> Vec<usize> {
+    let sites = share_of(nodes, REAL_SITES).max(nodes.div_ceil(4));
+    let mut load = vec![1; sites];
+    let mut left = nodes.saturating_sub(sites);
+    while left > 0 {
+        let site = rng.below(sites);
+        if load[site] < 4 {
+            load[site] += 1;
+            left -= 1;
+        }
+    }
+    load
+}
+
+fn pick_market(rng: &mut Rng) -> Market {
+    let mut mark = rng.below(100);
+    for market in MARKETS {
+        if mark < market.share {
+            return market;
+        }
+        mark -= market.share;
+    }
+    MARKETS[0]
+}
+
+pub(super) fn site(number: usize, market: Market, rng: &mut Rng) -> Site {
+    let name = if number == 0 {
+        "Fictional Reservoir".to_owned()
+    } else {
+        let (first, last) = (rng.below(FIRST_NAMES.len()), rng.below(LAST_NAMES.len()));
+        format!("{} {} {number}", FIRST_NAMES[first], LAST_NAMES[last])
+    };
+    Site {
+        number,
+        name,
+        market,
+        latitude: market.latitude + rng.between(-0.4, 0.4),
+        longitude: market.longitude + rng.between(-0.4, 0.4),
+        height: rng.between(5.0, 1750.0),
+    }
+}
+
+pub(super) fn node(number: usize, sector: usize, site: &Site, rng: &mut Rng) -> BaseNode {
+    let mut azimuth = [45.0, 135.0, 225.0, 315.0][sector % 4];
+    if rng.below(10) == 0 {
+        azimuth += [-45.0, 12.5, 30.0][rng.below(3)];
+    }
+    let (north, east) = (rng.between(-5e-5, 5e-5), rng.between(-5e-5, 5e-5));
+    BaseNode {
+        number,
+        position: Position::At(micro(site.latitude + north), micro(site.longitude + east)),
+        azimuth,
+        sector: sector + 1,
+        connected: Some(true),
+        orphan: false,
+        updated: EPOCH + rng.below(86_400) as u64,
+        agl: tenths(rng.between(6.0, 60.0)),
+        tilt: tenths(rng.between(-6.0, 2.0)),
+    }
+}
+
+/// The whole fleet: customers' base nodes, then those of the training region, then the remote nodes.
+pub(super) fn fleet(seed: u64, operator: i64, config: &FleetConfig) -> Vec<Row> {
+    let mut rng = Rng::new(seed, "fleet");
+    let training = config.training_nodes.min(config.base_nodes);
+    let serving = config.base_nodes - training;
+    let odd = Oddities::draw(serving, &mut rng);
+    let mut rows = Vec::with_capacity(config.base_nodes + config.remote_nodes);
+    let load = nodes_per_site(serving, &mut rng);
+    let sites = load.into_iter().chain(std::iter::repeat_n(1, training));
+    for (site_number, sectors) in sites.enumerate() {
+        let market = match (site_number, rows.len()) {
+            (0, 0) => MARKETS[0],
+            (_, placed) if placed >= serving => CLASSROOM,
+            _ => pick_market(&mut rng),
+        };
+        let tower = site(site_number, market, &mut rng);
+        for sector in 0..sectors {
+            let number = rows.len();
+            let mut base = node(number, sector, &tower, &mut rng);
+            odd.apply(number, &mut base);
+            let heavy = number < config.heavy_nodes;
+            let unknown = if heavy {
+                HEAVY_FIELDS
+            } else {
+                config.unknown_fields
+            };
+            let value = base_node(operator, &tower, &base, unknown);
+            rows.push(Row::new(Kind::BaseNode, market.region.id, &value));
+        }
+    }
+    add_remote_nodes(&mut rows, serving, config.remote_nodes, &mut rng);
+    rows
+}
+
+/// Remote nodes hang on base nodes of anywhere but the training region.
+fn add_remote_nodes(rows: &mut Vec<Row>, masters: usize, count: usize, rng: &mut Rng) {
+    if masters == 0 {
+        return;
+    }
+    for number in 0..count {
+        let master = &rows[rng.below(masters)];
+        let Ok(value) = master.value() else { continue };
+        let connected = rng.below(100) < 88;
+        let offset = (rng.between(-0.05, 0.05), rng.between(-0.05, 0.05));
+        let region = master.region;
+        rows.push(Row::new(
+            Kind::RemoteNode,
+            region,
+            &remote_node(number, &value, connected, offset),
+        ));
+    }
+}
