@@ -123,7 +123,7 @@ impl<'a> Next<'a> {
         status.step = None;
         status.next_attempt_time = None;
         status.progress = None;
-        status.completion_time = Some(Time(ceil_seconds(self.now)));
+        status.completion_time = Some(Time(whole_seconds(self.now)));
         status.duration_ms = ending.duration_ms;
         status.counts = ending.counts.map(counts);
         self.done(&mut status, ending);

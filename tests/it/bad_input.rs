@@ -199,14 +199,12 @@ async fn a_secret_that_comes_late_is_waited_for() {
     w.start_operator();
     w.connection("default", json!({})).await;
     w.sync("run", json!({})).await;
-    let waiting = w
-        .sync_when("run", "waits", |s| of(s, "Reconciling").1 == "ConnectionNotReady")
-        .await;
-    assert!(
-        of(&waiting, "Ready").2.contains("SecretNotFound"),
-        "{:?}",
-        of(&waiting, "Ready")
-    );
+    w.sync_when("run", "says which Secret is missing", |s| {
+        of(s, "Ready")
+            .2
+            .contains("SecretNotFound: spec.api.credentialsSecretRef")
+    })
+    .await;
     w.secret("tcs", &servers::credentials()).await;
     w.secret("database", &json!({"url": w.database_url})).await;
     assert_eq!(phase(&w.finished("run").await), Phase::Completed);

@@ -1,6 +1,6 @@
 //! The servers that all tests of the binary share, and the words in which tests ask the simulator for trouble.
 
-use devenv::simulator::{Config, CutLength, Endpoint, Fault, Rule, Transport};
+use devenv::simulator::{Config, Endpoint, Fault, Rule, Transport};
 use devenv::{ControlPlane, Postgres};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -97,16 +97,6 @@ pub fn failing_search() -> Rule {
 
 pub fn html_search() -> Rule {
     Rule::on(Endpoint::Search, Fault::Html)
-}
-
-pub fn cut_search() -> Rule {
-    Rule::on(
-        Endpoint::Search,
-        Fault::Cut {
-            bytes: 5000,
-            length: CutLength::Wrong,
-        },
-    )
 }
 
 pub fn challenge() -> Rule {

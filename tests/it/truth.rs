@@ -12,7 +12,7 @@ pub async fn table_is_true(w: &World) {
         .tcs
         .base_nodes()
         .iter()
-        .filter_map(|r| row(&r.value().unwrap()))
+        .filter_map(|r| row(&r.value().unwrap(), r.region))
         .collect();
     let found = rows(w).await;
     for (serial, row) in &expected {
@@ -34,7 +34,7 @@ async fn rows(w: &World) -> BTreeMap<String, Value> {
 }
 
 /// What the table must say of one base node; nothing for one that has no usable coordinates.
-fn row(device: &Value) -> Option<(String, Value)> {
+fn row(device: &Value, listed_in: i64) -> Option<(String, Value)> {
     let install = &device["installParams"];
     let (lat, lng) = (install["latitude"].as_f64()?, install["longitude"].as_f64()?);
     if lat == 0.0 && lng == 0.0 {
@@ -48,6 +48,12 @@ fn row(device: &Value) -> Option<(String, Value)> {
             value.clone()
         }
     };
+    // A device without ancestry is of the region that was asked for it.
+    let region = if ancestry["region"].is_null() {
+        region(listed_in)
+    } else {
+        ancestry["region"].clone()
+    };
     let serial = device["serialNumber"].as_str().unwrap().to_owned();
     Some((
         serial.clone(),
@@ -55,13 +61,13 @@ fn row(device: &Value) -> Option<(String, Value)> {
             "hostname": or(&device["hostName"], &serial),
             "site_name": or(&ancestry["site"]["name"], "Unknown Site"),
             "market": or(&ancestry["market"]["name"], "Unknown"),
-            "region": ancestry["region"]["name"],
+            "region": region["name"],
             "lat": rounded(lat, 6), "lng": rounded(lng, 6),
             "height_m": install["height"].as_f64().map(|h| rounded(h, 2)),
             "azimuth_deg": install["antennaAzimuth"].as_f64().map(|a| rounded(a.rem_euclid(360.0), 2)),
             "band": device["band"],
             "device_status": i32::from(device["connected"].as_bool().unwrap_or(false)),
-            "region_id": ancestry["region"]["id"], "market_id": ancestry["market"]["id"], "site_id": ancestry["site"]["id"],
+            "region_id": region["id"], "market_id": ancestry["market"]["id"], "site_id": ancestry["site"]["id"],
             "cell_id": ancestry["cell"]["id"], "sector_id": ancestry["sector"]["id"],
             "cell_name": ancestry["cellDetails"]["name"], "sector_name": ancestry["sectorDetails"]["name"],
         }),
@@ -71,4 +77,26 @@ fn row(device: &Value) -> Option<(String, Value)> {
 /// As the column keeps it, and as PostgreSQL prints a `numeric` in JSON: with all its digits.
 fn rounded(value: f64, digits: usize) -> Value {
     serde_json::from_str(&format!("{value:.digits$}")).unwrap()
+}
+
+/// A region of the simulator, as its README tells them.
+fn region(id: i64) -> Value {
+    let name = match id {
+        1073 => "South Africa",
+        1074 => "Western Cape",
+        1075 => "Lowveld",
+        1079 => "Training",
+        other => panic!("no region {other}"),
+    };
+    json!({"id": id, "name": name})
+}
+
+/// How many of these serials the table has.
+pub async fn rows_of(w: &World, serials: &[String]) -> i64 {
+    let count = "select count(*) from tarana_base_stations where serial_number = any($1)";
+    sqlx::query_scalar(count)
+        .bind(serials)
+        .fetch_one(&w.db)
+        .await
+        .unwrap()
 }

@@ -280,7 +280,9 @@ impl World {
             .map(|l| l.items)
             .unwrap_or_default();
         let rows: Vec<Value> =
-            sqlx::query_scalar("select to_jsonb(l) from tarana_sync_logs l order by created_at")
+            sqlx::query_scalar(
+            "select to_jsonb(l) - 'errors' || jsonb_build_object('errors', jsonb_array_length(errors)) from tarana_sync_logs l order by created_at",
+        )
                 .fetch_all(&self.db)
                 .await
                 .unwrap_or_default();
