@@ -1,5 +1,6 @@
 //! Asks a server whether it is ready.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,9 +84,9 @@ fn client(roots: RootCertStore) -> Result<Client> {
     client.build().map_err(unreadable)
 }
 
-fn unreadable(reason: impl ToString) -> Error {
+fn unreadable(reason: impl Display) -> Error {
     Error::Io {
         what: "prepare to ask the API server".into(),
-        source: std::io::Error::other(reason.to_string()),
+        source: std::io::Error::other(format!("{reason}")),
     }
 }
