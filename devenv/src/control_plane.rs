@@ -20,8 +20,8 @@ use credentials::Credentials;
 use probe::Probe;
 use servers::Ports;
 
-/// How long the servers may take to be ready. They need three seconds on a calm machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long the servers may take to be ready. They need three seconds on a calm machine; 20 s were seen on a busy one.
+const PATIENCE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(10);
 
 /// How often the start is tried again when somebody else took a port between our looking and our listening.

@@ -20,7 +20,7 @@ mod install;
 mod launch;
 
 /// How long the server may take to accept connections. It needs a tenth of a second on a calm machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(10);
 const PORT_ATTEMPTS: u32 = 3;
 

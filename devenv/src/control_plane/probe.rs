@@ -37,7 +37,7 @@ impl Probe {
         })
     }
 
-    /// Whether it answers 200 now. Being refused, or not answered within a second, is no.
+    /// Whether it answers 200 now. Being refused, or not answered within five seconds, is no.
     pub(super) async fn answers(&self) -> bool {
         let mut request = self.client.get(&self.url);
         if let Some(token) = &self.token {
@@ -80,7 +80,7 @@ fn client(roots: RootCertStore) -> Result<Client> {
     let client = Client::builder()
         .tls_backend_preconfigured(config)
         .no_proxy()
-        .timeout(Duration::from_secs(1));
+        .timeout(Duration::from_secs(5));
     client.build().map_err(unreadable)
 }
 
