@@ -20,16 +20,18 @@ use credentials::Credentials;
 use probe::Probe;
 use servers::Ports;
 
-/// How long the servers may take to be ready. They need three seconds on a calm machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long the servers may take to be ready. They need three seconds on a calm machine; 20 s were seen on a busy one.
+const PATIENCE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(10);
 
 /// How often the start is tried again when somebody else took a port between our looking and our listening.
 const PORT_ATTEMPTS: u32 = 3;
 
-/// A running control plane. It ends, and its folder goes, when this is dropped or the process ends in whatever way.
+/// A running control plane. It ends, and its folder goes, when this is dropped or the process ends in
+/// whatever way.
 ///
-/// RBAC is on; the audit log tells every request but no bodies. There are no nodes and no scheduler: a Pod stays pending.
+/// RBAC is on; the audit log tells every request but no bodies. There are no nodes and no scheduler: a Pod
+/// stays pending.
 #[derive(Debug)]
 pub struct ControlPlane {
     household: Mutex<Household>,
@@ -42,12 +44,12 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts the servers on free ports and waits until the API server is ready. The programs are found or built by
-    /// [`tools::control_plane`], which takes minutes the first time on a machine.
+    /// Starts the servers on free ports and waits until the API server is ready. The programs are found or
+    /// built by [`tools::control_plane`], which takes minutes the first time on a machine.
     ///
     /// # Errors
-    /// Those of [`tools::control_plane`]; [`Error::Ended`] and [`Error::NotReady`], with the ends of the logs, when a server does
-    /// not come up; [`Error::Io`].
+    /// Those of [`tools::control_plane`]; [`Error::Ended`] and [`Error::NotReady`], with the ends of the
+    /// logs, when a server does not come up; [`Error::Io`].
     pub async fn start() -> Result<Self> {
         let tools = tools::control_plane().await?;
         let mut attempt = 1;
@@ -63,7 +65,8 @@ impl ControlPlane {
         }
     }
 
-    /// The control plane that all tests of a process share: started by the first that asks, ended with the process.
+    /// The control plane that all tests of a process share: started by the first that asks, ended with the
+    /// process.
     ///
     /// # Errors
     /// As [`ControlPlane::start`]; the next caller tries again.
@@ -135,7 +138,8 @@ impl ControlPlane {
         &self.kubeconfig
     }
 
-    /// A kubeconfig for whoever this token belongs to, such as a service account's from `kubectl create token`.
+    /// A kubeconfig for whoever this token belongs to, such as a service account's from `kubectl create
+    /// token`.
     pub fn kubeconfig_for(&self, user: &str, token: &str) -> String {
         credentials::kubeconfig(&self.url, &self.ca_pem, user, token)
     }

@@ -1,9 +1,9 @@
 //! A temporary folder with the servers that live in it, and the promise that both go.
 //!
-//! Two guards hold the promise. Each server carries a parent-death signal ([`crate::keeper`]). And each household has a
-//! reaper: a small shell, in a process group of its own, that reads the servers' ids from a pipe. However this process ends, the
-//! system closes the pipe; the reaper then ends the servers and removes the folder. Dropping a household uses the same way out,
-//! so it is the way that every test takes.
+//! Two guards hold the promise. Each server carries a parent-death signal ([`crate::keeper`]). And each
+//! household has a reaper: a small shell, in a process group of its own, that reads the servers' ids from a
+//! pipe. However this process ends, the system closes the pipe; the reaper then ends the servers and removes
+//! the folder. Dropping a household uses the same way out, so it is the way that every test takes.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::Write;
@@ -100,8 +100,8 @@ impl Household {
         Ok(path)
     }
 
-    /// Starts a server in the folder, in a process group of its own (a Ctrl-C in the terminal is for us, not for it),
-    /// with its output in `<name>.log`.
+    /// Starts a server in the folder, in a process group of its own (a Ctrl-C in the terminal is for us, not
+    /// for it), with its output in `<name>.log`.
     ///
     /// # Errors
     /// [`Error::Io`] when its program cannot be started.

@@ -1,9 +1,10 @@
 //! Starts processes that die with this one.
 //!
 //! On Linux a child can ask to be sent a signal when its parent dies (`PR_SET_PDEATHSIG`). "Parent" means the
-//! *thread* that forked: a child that was started from a test's thread would be killed at the end of that test, though
-//! others still use it. So one thread, which ends only with the process, does all the starting. The request itself is made
-//! by `setpriv` of util-linux between fork and exec, because in Rust it would need `unsafe`. Where there is no
+//! *thread* that forked: a child that was started from a test's thread would be killed at the end of that
+//! test, though others still use it. So one thread, which ends only with the process, does all the starting.
+//! The request itself is made by `setpriv` of util-linux between fork and exec, because in Rust it would need
+//! `unsafe`. Where there is no
 //! `setpriv` (macOS) only the reaper of [`crate::household`] stands guard.
 
 use std::io;

@@ -67,7 +67,8 @@ impl Kubectl {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        // Not in the home folder: its cache is by address, and our ports come back with other clusters behind them.
+        // Not in the home folder: its cache is by address, and our ports come back with other clusters behind
+        // them.
         let cache = self
             .kubeconfig
             .parent()

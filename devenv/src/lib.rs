@@ -1,9 +1,9 @@
 //! What makes a laptop a cluster: a control plane, PostgreSQL and a simulation of TCS.
 //!
-//! [`ControlPlane`] and [`Postgres`] start real servers on free ports of the loopback address, in folders of their own, and
-//! leave nothing behind: neither when they are dropped, nor when the process that holds them panics, is interrupted
-//! or is killed (`household` says how). [`tools`] builds the servers once per machine; [`Kubectl`] and
-//! [`audit`] are for looking at what happened.
+//! [`ControlPlane`] and [`Postgres`] start real servers on free ports of the loopback address, in folders of
+//! their own, and leave nothing behind: neither when they are dropped, nor when the process that holds them
+//! panics, is interrupted or is killed (`household` says how). [`tools`] builds the servers once per machine;
+//! [`Kubectl`] and [`audit`] are for looking at what happened.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), devenv::Error> {

@@ -14,28 +14,29 @@ use tokio::time::sleep;
 use crate::environment;
 use crate::error::{Error, Result};
 use crate::household::{Household, free_ports, random};
-use crate::keeper::{Farewell, User};
+use crate::keeper::User;
 
 mod install;
 mod launch;
 
 /// How long the server may take to accept connections. It needs a tenth of a second on a calm machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(10);
 const PORT_ATTEMPTS: u32 = 3;
 
 /// How a server of our own is run.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Writes to disk as in production. Without it the server never waits for the disk (`fsync`, `synchronous_commit` and
+    /// Writes to disk as in production. Without it the server never waits for the disk (`fsync`,
+    /// `synchronous_commit` and
     /// `full_page_writes` are off), which is right for tests and wrong for whoever measures writing.
     pub durable: bool,
     /// More settings as in `postgresql.conf`, name and value, which win over ours.
     pub extra: Vec<(String, String)>,
 }
 
-/// A PostgreSQL server in which databases can be made. A server of our own ends, and its folder goes, when this is dropped
-/// or the process ends in whatever way; a server that was given is left as it is.
+/// A PostgreSQL server in which databases can be made. A server of our own ends, and its folder goes, when
+/// this is dropped or the process ends in whatever way; a server that was given is left as it is.
 #[derive(Debug)]
 pub struct Postgres {
     household: Option<Mutex<Household>>,
@@ -46,8 +47,8 @@ impl Postgres {
     /// The server at `$DATABASE_URL`, or else a new one that does not wait for the disk.
     ///
     /// # Errors
-    /// [`Error::Missing`] when PostgreSQL is neither here nor to be installed; [`Error::Ended`] or [`Error::NotReady`] when it does
-    /// not come up; [`Error::Database`] when the given server refuses.
+    /// [`Error::Missing`] when PostgreSQL is neither here nor to be installed; [`Error::Ended`] or
+    /// [`Error::NotReady`] when it does not come up; [`Error::Database`] when the given server refuses.
     pub async fn start() -> Result<Self> {
         match environment::variable("DATABASE_URL") {
             Some(url) => Self::given(&url).await,
@@ -126,8 +127,9 @@ impl Postgres {
         self.url.as_str()
     }
 
-    /// Makes an empty database for one test or program and returns its address. Its name is the given one with a random ending, so that
-    /// nobody meets another's data. It stays until the server goes, or [`Postgres::drop_database`].
+    /// Makes an empty database for one test or program and returns its address. Its name is the given one
+    /// with a random ending, so that nobody meets another's data. It stays until the server goes, or
+    /// [`Postgres::drop_database`].
     ///
     /// # Errors
     /// [`Error::Database`] when the server refuses.
@@ -151,7 +153,8 @@ impl Postgres {
             .await
     }
 
-    /// Makes PostGIS available, so that `CREATE EXTENSION postgis` works in any database of this server; installed by apt when missing.
+    /// Makes PostGIS available, so that `CREATE EXTENSION postgis` works in any database of this server;
+    /// installed by apt when missing.
     ///
     /// # Errors
     /// [`Error::Missing`] when the server has no PostGIS and it cannot be installed from here.
@@ -220,6 +223,3 @@ fn unprivileged(household: &Household) -> Result<Option<User>> {
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
-
-/// What [`launch`] needs of a farewell: workers go along, and shared memory is freed.
-const FAREWELL: Farewell = Farewell::Quit;

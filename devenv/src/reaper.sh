@@ -7,6 +7,14 @@ while read -r signal pid; do
     servers="$servers $signal:$pid"
 done
 
+# Whether a process still runs. One that is dead, and waits only for its parent to notice, does not.
+runs() {
+    kill -0 "$1" 2>/dev/null || return 1
+    state=
+    { read -r _ _ state _ <"/proc/$1/stat"; } 2>/dev/null
+    [ "$state" != Z ]
+}
+
 for server in $servers; do
     kill -s "${server%%:*}" "${server##*:}" 2>/dev/null
 done
@@ -16,7 +24,7 @@ tries=0
 while [ "$tries" -lt 200 ]; do
     alive=
     for server in $servers; do
-        kill -0 "${server##*:}" 2>/dev/null && alive=yes
+        runs "${server##*:}" && alive=yes
     done
     [ -z "$alive" ] && break
     sleep 0.02

@@ -23,7 +23,8 @@ pub struct Tools {
     pub kube_apiserver: PathBuf,
     /// The command line client.
     pub kubectl: PathBuf,
-    /// Garbage collection, namespaces and service accounts; absent in some folders that `$KUBEBUILDER_ASSETS` names.
+    /// Garbage collection, namespaces and service accounts; absent in some folders that `$KUBEBUILDER_ASSETS`
+    /// names.
     pub kube_controller_manager: Option<PathBuf>,
 }
 
@@ -64,11 +65,12 @@ const HELM: Module = Module {
     rename: &[],
 };
 
-/// The control plane's programs: those in `$KUBEBUILDER_ASSETS` where that is set, else our own, built now if need be
-/// (minutes; progress is told on standard error).
+/// The control plane's programs: those in `$KUBEBUILDER_ASSETS` where that is set, else our own, built now if
+/// need be (minutes; progress is told on standard error).
 ///
 /// # Errors
-/// [`Error::Missing`] when the folder lacks a program or there is no Go, [`Error::Command`] when the build fails.
+/// [`Error::Missing`] when the folder lacks a program or there is no Go, [`Error::Command`] when the build
+/// fails.
 pub async fn control_plane() -> Result<Tools> {
     aside(|| match environment::variable("KUBEBUILDER_ASSETS") {
         Some(folder) => from_folder(Path::new(&folder), "$KUBEBUILDER_ASSETS"),
@@ -119,7 +121,8 @@ fn from_folder(folder: &Path, origin: &str) -> Result<Tools> {
     })
 }
 
-/// The folder with the module's programs. One builder at a time; the folder appears when all of them are there.
+/// The folder with the module's programs. One builder at a time; the folder appears when all of them are
+/// there.
 fn installed(module: &Module) -> Result<PathBuf> {
     let home = cache()?.join(folder_name(module));
     let programs = home.join("bin");
@@ -165,13 +168,12 @@ fn cache() -> Result<PathBuf> {
 fn folder_name(module: &Module) -> String {
     let version = version(module);
     let all = [module.go_mod, module.go_sum, &(module.ldflags)(version)].join("\0");
-    let hash: String = digest(&SHA256, all.as_bytes())
+    let head = digest(&SHA256, all.as_bytes())
         .as_ref()
         .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{}-{version}-{hash}", module.name)
+        .take(8)
+        .fold(0, |hash, byte| hash << 8 | u64::from(*byte));
+    format!("{}-{version}-{head:016x}", module.name)
 }
 
 /// The version that the module file requires of the module's main part, such as `v1.36.3`.

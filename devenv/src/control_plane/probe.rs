@@ -1,5 +1,6 @@
 //! Asks a server whether it is ready.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ impl Probe {
         })
     }
 
-    /// Whether it answers 200 now. Being refused, or not answered within a second, is no.
+    /// Whether it answers 200 now. Being refused, or not answered within five seconds, is no.
     pub(super) async fn answers(&self) -> bool {
         let mut request = self.client.get(&self.url);
         if let Some(token) = &self.token {
@@ -79,13 +80,13 @@ fn client(roots: RootCertStore) -> Result<Client> {
     let client = Client::builder()
         .tls_backend_preconfigured(config)
         .no_proxy()
-        .timeout(Duration::from_secs(1));
+        .timeout(Duration::from_secs(5));
     client.build().map_err(unreadable)
 }
 
-fn unreadable(reason: impl ToString) -> Error {
+fn unreadable(reason: impl Display) -> Error {
     Error::Io {
         what: "prepare to ask the API server".into(),
-        source: std::io::Error::other(reason.to_string()),
+        source: std::io::Error::other(format!("{reason}")),
     }
 }

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::{FAREWELL, Settings};
+use super::Settings;
 use crate::error::{Error, Result};
 use crate::household::{Household, Launch, last_lines};
 use crate::keeper::{self, Farewell, User};
@@ -35,8 +35,8 @@ pub(super) async fn initialise(
     command
         .arg(format!("--username={SUPERUSER}"))
         .arg(format!("--pwfile={}", secret.display()));
-    // The password goes in clear over the loopback: the server compares it, and a debug build need not compute SCRAM's 4,096 rounds
-    // for every connection.
+    // The password goes in clear over the loopback: the server compares it, and a debug build need not
+    // compute SCRAM's 4,096 rounds for every connection.
     command.args([
         "--auth=password",
         "--encoding=UTF8",
@@ -99,7 +99,7 @@ pub(super) fn server(
         program: programs.join("postgres"),
         args,
         user,
-        farewell: FAREWELL,
+        farewell: Farewell::Quit,
     }
 }
 
