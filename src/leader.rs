@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kube::Client;
 use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// Seconds that a Lease is good for, and seconds before its end at which it is renewed.
@@ -48,14 +49,14 @@ where
     let (mut leads, mut election) = manager.watch().await;
     loop {
         tokio::select! {
-            won = leads.wait_for(|leads| *leads) => if won.is_err() { return died(election.await) },
+            told = becomes(&mut leads, true) => if !told { return died(election.await) },
             end = &mut election => return died(end),
         }
         tracing::info!("leads");
         let outcome = tokio::select! {
             outcome = work() => outcome,
-            lost = leads.wait_for(|leads| !*leads) => {
-                if lost.is_err() {
+            told = becomes(&mut leads, false) => {
+                if !told {
                     return died(election.await);
                 }
                 tracing::warn!("no longer leads: all work was dropped");
@@ -67,6 +68,11 @@ where
         let _ = timeout(RELEASE, election).await;
         return Ok(outcome);
     }
+}
+
+/// Waits until leadership is won or lost. False when nobody will ever tell.
+async fn becomes(leads: &mut watch::Receiver<bool>, wanted: bool) -> bool {
+    leads.wait_for(|leads| *leads == wanted).await.is_ok()
 }
 
 fn died<T, M>(

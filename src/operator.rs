@@ -101,7 +101,7 @@ pub async fn run_until(client: Client, config: Config, stop: watch::Receiver<boo
         async move {
             tokio::select! {
                 () = work(client, &config) => Err(Error::Ended),
-                _ = stop.wait_for(|stop| *stop) => Ok(()),
+                () = stopped(&mut stop) => Ok(()),
             }
         }
     };
@@ -116,9 +116,13 @@ pub async fn run_until(client: Client, config: Config, stop: watch::Receiver<boo
     }
 }
 
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 /// The leader frees its Lease when it stops; one that does not lead has nothing to free, and only waits a moment.
 async fn stopped_for_good(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+    stopped(stop).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
 }
 

@@ -11,7 +11,7 @@ use super::gather::Gathering;
 use super::intern::Interner;
 use super::listing::region_search::RegionSearch;
 use super::listing::{Listing, Part};
-use super::pages;
+use super::pages::{self, Shape};
 use super::regions::{self, Region};
 use crate::fault::{Fault, Reason};
 use crate::station::Fetched;
@@ -20,22 +20,20 @@ type Watch<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
 /// Reads everything that the connection covers.
 pub(super) async fn read(client: &Client, progress: Watch<'_>) -> Result<Fetched, Fault> {
-    let listing = RegionSearch {
-        remotes: client.config.count_connections,
-    };
-    let (regions, mut gathering) = begin(client, &listing, progress).await?;
+    let (regions, mut gathering) = begin(client, progress).await?;
     let repeats = gathering.repeats();
-    if gathering.goes_in_circles(&repeats) {
-        return Err(circles());
-    }
     if !repeats.is_empty() {
-        // Rows repeat when the set changes while it is read, and then others are missing; or the vendor means it.
-        gathering = once(client, &listing, &regions, progress).await?;
-        if gathering.repeats() != repeats {
-            return Err(pages::incomplete(
-                "the listing",
-                "it names some serials twice, others each time it is read",
-            ));
+        // Rows repeat when the set changes while it is read, or when a page is not what it says; then others are missing.
+        // Or the vendor means it: then the list is the same however it is cut into pages.
+        let before = gathering.into_serials();
+        gathering = once(client, &regions, progress, Cut::Otherwise).await?;
+        let same = gathering
+            .serials()
+            .into_iter()
+            .eq(before.iter().map(|serial| &**serial));
+        if !same {
+            let hole = "it names serials more than once, and others when it is read again";
+            return Err(pages::incomplete("the listing", hole));
         }
     }
     let fetched = gathering.settle(&repeats, regions.iter().map(|region| region.id).collect());
@@ -48,70 +46,110 @@ pub(super) async fn read(client: &Client, progress: Watch<'_>) -> Result<Fetched
 
 /// The regions and a first reading of them: one after the other, or both at once where the regions are likely the
 /// same as the last time. If they are not, what was read ahead is dropped.
-async fn begin<L: Listing>(
-    client: &Client,
-    listing: &L,
-    progress: Watch<'_>,
-) -> Result<(Vec<Region>, Gathering), Fault> {
+async fn begin(client: &Client, progress: Watch<'_>) -> Result<(Vec<Region>, Gathering), Fault> {
     let likely = client.remember(|memory| memory.regions.clone());
     let ahead = async {
         // A failure ahead only counts if the regions are right.
         Ok(if likely.is_empty() {
             None
         } else {
-            Some(once(client, listing, &likely, progress).await)
+            Some(once(client, &likely, progress, Cut::AsUsual).await)
         })
     };
-    match try_join(regions::read(client), ahead).await? {
-        (regions, Some(gathering)) if regions == likely => gathering.map(|gathering| (regions, gathering)),
-        (regions, _) => once(client, listing, &regions, progress)
-            .await
-            .map(|gathering| (regions, gathering)),
-    }
+    let (regions, ahead) = try_join(regions::read(client), ahead).await?;
+    let gathering = match ahead {
+        Some(gathering) if regions == likely => gathering?,
+        _ => once(client, &regions, progress, Cut::AsUsual).await?,
+    };
+    Ok((regions, gathering))
+}
+
+/// Where a reading cuts the list into pages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// Where the server's page size says.
+    AsUsual,
+    /// Anywhere else.
+    Otherwise,
 }
 
 /// One reading of all regions. Requests are bounded by the client's limits, whatever the number of regions.
-async fn once<L: Listing>(
+async fn once(
     client: &Client,
-    listing: &L,
     regions: &[Region],
     progress: Watch<'_>,
+    cut: Cut,
 ) -> Result<Gathering, Fault> {
-    let interner = Interner::default();
-    let gathering = Mutex::new(Gathering::new(client.config.count_connections));
-    let sums = Mutex::new(vec![(0, 0); regions.len()]);
-    let parts = regions.iter().enumerate().map(|(n, region)| {
-        let part = Part {
-            listing,
-            region,
-            interner: &interner,
-            page_size: client.config.page_size,
-        };
-        let (gathering, sums) = (&gathering, &sums);
-        async move {
-            let watch = |rows: u64, total: u64| {
-                lock(gathering).reserve(total.saturating_sub(rows));
-                let (rows, total) = sum(&mut lock(sums), n, (rows, total));
-                progress(rows, total);
-            };
-            let shape = client.remember(|memory| memory.shapes.get(&region.id).copied());
-            let mut sink = |row, device| lock(gathering).add(device, (n, row));
-            let shape = pages::read(client, &part, shape, &watch, &mut sink).await?;
-            client.remember(|memory| match shape {
-                Some(shape) => memory.shapes.insert(region.id, shape),
-                None => memory.shapes.remove(&region.id),
-            });
-            Ok(())
-        }
-        .boxed()
-    });
+    let remotes = client.config.count_connections;
+    let reading = Reading {
+        client,
+        listing: RegionSearch { remotes },
+        cut,
+        interner: Interner::default(),
+        gathering: Mutex::new(Gathering::new(remotes)),
+        sums: Mutex::new(vec![(0, 0); regions.len()]),
+        progress,
+    };
     // Boxed and collected: a closure in the stream's own type would keep the whole fetch from being `Send`.
-    let parts: Vec<BoxFuture<'_, Result<(), Fault>>> = parts.collect();
+    let parts: Vec<BoxFuture<'_, Result<(), Fault>>> = regions
+        .iter()
+        .enumerate()
+        .map(|(n, region)| reading.part(n, region).boxed())
+        .collect();
     stream::iter(parts)
         .buffer_unordered(client.in_flight())
         .try_collect::<()>()
         .await?;
-    Ok(gathering.into_inner().unwrap_or_else(PoisonError::into_inner))
+    Ok(reading
+        .gathering
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A reading under way.
+struct Reading<'a, L> {
+    client: &'a Client,
+    listing: L,
+    cut: Cut,
+    interner: Interner,
+    gathering: Mutex<Gathering>,
+    /// Rows so far and in all, of each region.
+    sums: Mutex<Vec<(u64, u64)>>,
+    progress: Watch<'a>,
+}
+
+impl<L: Listing> Reading<'_, L> {
+    /// Reads the `n`th region.
+    async fn part(&self, n: usize, region: &Region) -> Result<(), Fault> {
+        let known = self
+            .client
+            .remember(|memory| memory.shapes.get(&region.id).copied());
+        let (page_size, known) = match self.cut {
+            Cut::AsUsual => (self.client.config.page_size, known),
+            Cut::Otherwise => (known.map_or(1, Shape::another_page_size), None),
+        };
+        let (listing, interner) = (&self.listing, &self.interner);
+        let source = Part {
+            listing,
+            region,
+            interner,
+            page_size,
+        };
+        let watch = |rows, total| self.watch(n, rows, total);
+        let mut sink = |row, device| lock(&self.gathering).add(device, (n, row));
+        let shape = pages::read(self.client, &source, known, &watch, &mut sink).await?;
+        if self.cut == Cut::AsUsual {
+            self.client
+                .remember(|memory| memory.shapes.insert(region.id, shape));
+        }
+        Ok(())
+    }
+
+    fn watch(&self, n: usize, rows: u64, total: u64) {
+        let (rows, total) = sum(&mut lock(&self.sums), n, (rows, total));
+        lock(&self.gathering).reserve(total.saturating_sub(rows));
+        (self.progress)(rows, total);
+    }
 }
 
 fn sum(parts: &mut [(u64, u64)], n: usize, part: (u64, u64)) -> (u64, u64) {
@@ -124,13 +162,6 @@ fn sum(parts: &mut [(u64, u64)], n: usize, part: (u64, u64)) -> (u64, u64) {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // A panic while it was held has already ended this fetch.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn circles() -> Fault {
-    pages::incomplete(
-        "the listing",
-        "so many serials repeat that the API seems to give the same page again and again",
-    )
 }
 
 fn empty(regions: &[Region]) -> Fault {

@@ -8,10 +8,6 @@ use crate::station::{Fetched, Rejected, Station};
 
 /// No more room than this is made on a server's word.
 const MAX_RESERVE: usize = 200_000;
-/// Up to this many repeated rows are taken for the vendor's own doubles, or one row in ten if that is more. Beyond it the
-/// same page came again and again, which would pass for a small fleet.
-const MAX_REPEATED: u64 = 10;
-
 /// How new a record says it is, and where it stood: part and row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
@@ -20,14 +16,13 @@ pub(super) struct Stamp {
 }
 
 /// Serials that a reading named more than once, and how often.
-pub(super) type Repeats = BTreeMap<Box<str>, u64>;
+pub(super) type Repeats = BTreeMap<Box<str>, usize>;
 
 /// Everything that one reading held.
 #[derive(Debug, Default)]
 pub(super) struct Gathering {
     /// Remote nodes are wanted.
     count_remotes: bool,
-    rows: u64,
     stations: Vec<Station>,
     /// Beside `stations`, one for one.
     stamps: Vec<Stamp>,
@@ -53,7 +48,6 @@ impl Gathering {
 
     /// Takes one row.
     pub(super) fn add(&mut self, device: Device, at: (usize, u64)) {
-        self.rows += 1;
         match device {
             Device::Base(base) => {
                 let Base {
@@ -78,21 +72,26 @@ impl Gathering {
         }
     }
 
-    /// The serials that came more than once.
-    pub(super) fn repeats(&self) -> Repeats {
+    /// Every serial, as often as it came, in order.
+    pub(super) fn serials(&self) -> Vec<&str> {
         let stations = self.stations.iter().map(|s| &*s.serial);
         let skipped = self.skipped.iter().filter_map(|r| r.serial.as_deref());
         let remotes = self.remotes.iter().filter_map(|(r, _)| r.serial.as_deref());
         let mut serials: Vec<&str> = stations.chain(skipped).chain(remotes).collect();
         serials.sort_unstable();
-        let runs = serials.chunk_by(|a, b| a == b).filter(|run| run.len() > 1);
-        runs.map(|run| (run[0].into(), run.iter().map(|_| 1).sum()))
-            .collect()
+        serials
     }
 
-    /// Whether so much came again that it cannot be meant.
-    pub(super) fn goes_in_circles(&self, repeats: &Repeats) -> bool {
-        repeats.values().map(|times| times - 1).sum::<u64>() > MAX_REPEATED.max(self.rows / 10)
+    /// The same, kept while the rest is let go.
+    pub(super) fn into_serials(self) -> Vec<Box<str>> {
+        self.serials().into_iter().map(Box::from).collect()
+    }
+
+    /// The serials that came more than once.
+    pub(super) fn repeats(&self) -> Repeats {
+        let serials = self.serials();
+        let runs = serials.chunk_by(|a, b| a == b).filter(|run| run.len() > 1);
+        runs.map(|run| (run[0].into(), run.len())).collect()
     }
 
     /// One record per serial. `meant` are the repeats that the vendor was seen to mean.

@@ -24,7 +24,15 @@ struct Case {
 }
 
 fn case(what: &'static str, reason: &'static str, says: &'static [&'static str]) -> Case {
-    Case { what, connection: json!({}), tcs: servers::credentials(), database: None, reason, says, stalled: true }
+    Case {
+        what,
+        connection: json!({}),
+        tcs: servers::credentials(),
+        database: None,
+        reason,
+        says,
+        stalled: true,
+    }
 }
 
 fn cases() -> Vec<Case> {
@@ -32,11 +40,19 @@ fn cases() -> Vec<Case> {
     vec![
         Case {
             connection: api(json!({"credentialsSecretRef": {"name": "nobody"}})),
-            ..case("an unknown Secret", "SecretNotFound", &["nobody", "spec.api.credentialsSecretRef", "create it"])
+            ..case(
+                "an unknown Secret",
+                "SecretNotFound",
+                &["nobody", "spec.api.credentialsSecretRef", "create it"],
+            )
         },
         Case {
             connection: api(json!({"credentialsSecretRef": {"passwordKey": "pw"}})),
-            ..case("an unknown key", "SecretKeyMissing", &["pw", "spec.api.credentialsSecretRef.passwordKey"])
+            ..case(
+                "an unknown key",
+                "SecretKeyMissing",
+                &["pw", "spec.api.credentialsSecretRef.passwordKey"],
+            )
         },
         Case {
             tcs: json!({"username": servers::USERNAME, "password": "wrong"}),
@@ -53,20 +69,36 @@ fn cases() -> Vec<Case> {
         },
         Case {
             connection: api(json!({"includeRegionIds": [424_242]})),
-            ..case("an unknown region", "RegionNotFound", &["424242", "includeRegionIds"])
+            ..case(
+                "an unknown region",
+                "RegionNotFound",
+                &["424242", "includeRegionIds"],
+            )
         },
         Case {
             database: Some("not a url"),
-            ..case("a database URL without form", "InvalidConfiguration", &["spec.database.secretRef"])
+            ..case(
+                "a database URL without form",
+                "InvalidConfiguration",
+                &["spec.database.secretRef"],
+            )
         },
         Case {
             database: Some("postgres://u:hunter2@127.0.0.1:1/x"),
             stalled: false,
-            ..case("a database that does not answer", "DatabaseUnreachable", &["127.0.0.1"])
+            ..case(
+                "a database that does not answer",
+                "DatabaseUnreachable",
+                &["127.0.0.1"],
+            )
         },
         Case {
             connection: json!({"database": {"schema": "elsewhere"}}),
-            ..case("an unknown schema", "SchemaInvalid", &["elsewhere", "spec.database.schema"])
+            ..case(
+                "an unknown schema",
+                "SchemaInvalid",
+                &["elsewhere", "spec.database.schema"],
+            )
         },
     ]
 }
@@ -79,25 +111,53 @@ async fn a_connection_says_what_is_wrong_and_what_to_do() {
         let name = format!("case-{n}");
         let own = format!("{name}-tcs");
         w.secret(&own, &case.tcs).await;
-        w.secret(&format!("{name}-db"), &json!({"url": case.database.unwrap_or(&w.database_url)})).await;
+        w.secret(
+            &format!("{name}-db"),
+            &json!({"url": case.database.unwrap_or(&w.database_url)}),
+        )
+        .await;
         let mut spec = json!({"api": {"credentialsSecretRef": {"name": own}}, "database": {"secretRef": {"name": format!("{name}-db")}}});
         servers::merge(&mut spec, case.connection.clone());
         w.connection(&name, spec).await;
         let found = w
-            .connection_when(&name, &format!("is refused for {}: {}", case.what, case.reason), |c| {
-                condition(&c.status.clone().unwrap_or_default().conditions, "Ready").1 == case.reason
-            })
+            .connection_when(
+                &name,
+                &format!("is refused for {}: {}", case.what, case.reason),
+                |c| condition(&c.status.clone().unwrap_or_default().conditions, "Ready").1 == case.reason,
+            )
             .await;
         let conditions = found.status.unwrap().conditions;
         let (ready, _, message) = condition(&conditions, "Ready");
         assert_eq!(ready, "False", "{}", case.what);
         for word in case.says {
-            assert!(message.contains(word), "{}: {message:?} does not name {word}", case.what);
+            assert!(
+                message.contains(word),
+                "{}: {message:?} does not name {word}",
+                case.what
+            );
         }
-        assert!(!message.contains("hunter2") && !message.contains(servers::PASSWORD), "{}: {message}", case.what);
-        let other = if case.stalled { ("Stalled", "Reconciling") } else { ("Reconciling", "Stalled") };
-        assert_eq!(condition(&conditions, other.0).0, "True", "{}: {conditions:?}", case.what);
-        assert_eq!(condition(&conditions, other.1).0, "", "{}: {conditions:?}", case.what);
+        assert!(
+            !message.contains("hunter2") && !message.contains(servers::PASSWORD),
+            "{}: {message}",
+            case.what
+        );
+        let other = if case.stalled {
+            ("Stalled", "Reconciling")
+        } else {
+            ("Reconciling", "Stalled")
+        };
+        assert_eq!(
+            condition(&conditions, other.0).0,
+            "True",
+            "{}: {conditions:?}",
+            case.what
+        );
+        assert_eq!(
+            condition(&conditions, other.1).0,
+            "",
+            "{}: {conditions:?}",
+            case.what
+        );
     }
 }
 
@@ -105,16 +165,30 @@ async fn a_connection_says_what_is_wrong_and_what_to_do() {
 async fn wrong_credentials_fail_a_run_and_are_not_tried_again_until_the_secret_changes() {
     let mut w = World::bare(servers::tcs()).await;
     w.start_operator();
-    w.secret("tcs", &json!({"username": servers::USERNAME, "password": "wrong"})).await;
+    w.secret(
+        "tcs",
+        &json!({"username": servers::USERNAME, "password": "wrong"}),
+    )
+    .await;
     w.secret("database", &json!({"url": w.database_url})).await;
     w.connection("default", json!({})).await;
     for name in ["one", "two"] {
         let failed = w.run(name, json!({})).await;
-        assert_eq!((phase(&failed), of(&failed, "Finished").1.as_str()), (Phase::Failed, "AuthenticationFailed"));
+        assert_eq!(
+            (phase(&failed), of(&failed, "Finished").1.as_str()),
+            (Phase::Failed, "AuthenticationFailed")
+        );
         let row = w.log_row(&failed).await;
-        assert_eq!((&row["status"], &row["reason"]), (&json!("failed"), &json!("AuthenticationFailed")));
+        assert_eq!(
+            (&row["status"], &row["reason"]),
+            (&json!("failed"), &json!("AuthenticationFailed"))
+        );
     }
-    assert_eq!(w.tcs.logins(), 1, "an account must not be locked by trying again");
+    assert_eq!(
+        w.tcs.counters().failed_logins,
+        1,
+        "an account must not be locked by trying again"
+    );
     w.secret("tcs", &servers::credentials()).await;
     assert_eq!(phase(&w.run("three", json!({})).await), Phase::Completed);
 }
@@ -125,8 +199,14 @@ async fn a_secret_that_comes_late_is_waited_for() {
     w.start_operator();
     w.connection("default", json!({})).await;
     w.sync("run", json!({})).await;
-    let waiting = w.sync_when("run", "waits", |s| of(s, "Reconciling").1 == "ConnectionNotReady").await;
-    assert!(of(&waiting, "Ready").2.contains("SecretNotFound"), "{:?}", of(&waiting, "Ready"));
+    let waiting = w
+        .sync_when("run", "waits", |s| of(s, "Reconciling").1 == "ConnectionNotReady")
+        .await;
+    assert!(
+        of(&waiting, "Ready").2.contains("SecretNotFound"),
+        "{:?}",
+        of(&waiting, "Ready")
+    );
     w.secret("tcs", &servers::credentials()).await;
     w.secret("database", &json!({"url": w.database_url})).await;
     assert_eq!(phase(&w.finished("run").await), Phase::Completed);
@@ -134,11 +214,15 @@ async fn a_secret_that_comes_late_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_asks_for_a_person_says_so() {
-    let mut w = World::bare(servers::challenging_tcs()).await;
+    let mut w = World::bare(servers::tcs()).await;
+    w.tcs.script(vec![servers::challenge()]);
     w.start_operator();
     w.secrets_and_connection().await;
     let failed = w.run("run", json!({})).await;
-    assert_eq!((phase(&failed), of(&failed, "Finished").1.as_str()), (Phase::Failed, "AuthenticationChallenge"));
+    assert_eq!(
+        (phase(&failed), of(&failed, "Finished").1.as_str()),
+        (Phase::Failed, "AuthenticationChallenge")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,8 +231,15 @@ async fn a_server_whose_certificate_nobody_signed_is_refused() {
     w.start_operator();
     w.secrets_and_connection().await;
     let failed = w.run("run", json!({})).await;
-    assert_eq!((phase(&failed), of(&failed, "Finished").1.as_str()), (Phase::Failed, "ApiTlsFailed"));
-    assert!(of(&failed, "Finished").2.contains("caSecretRef"), "{:?}", of(&failed, "Finished"));
+    assert_eq!(
+        (phase(&failed), of(&failed, "Finished").1.as_str()),
+        (Phase::Failed, "ApiTlsFailed")
+    );
+    assert!(
+        of(&failed, "Finished").2.contains("caSecretRef"),
+        "{:?}",
+        of(&failed, "Finished")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,22 +250,43 @@ async fn the_api_server_refuses_what_the_schema_can_refuse() {
         let api = w.connections();
         async move {
             let patch = Patch::Merge(json!({ "spec": changes }));
-            api.patch("default", &PatchParams::default(), &patch).await.expect_err("is refused").to_string()
+            api.patch("default", &PatchParams::default(), &patch)
+                .await
+                .expect_err("is refused")
+                .to_string()
         }
     };
     for (changes, says) in [
-        (json!({"api": {"url": "ftp://tcs.example.com"}}), "must be an http or https URL"),
-        (json!({"api": {"url": "https://me:pw@tcs.example.com"}}), "without user"),
+        (
+            json!({"api": {"url": "ftp://tcs.example.com"}}),
+            "must be an http or https URL",
+        ),
+        (
+            json!({"api": {"url": "https://me:pw@tcs.example.com"}}),
+            "without user",
+        ),
         (json!({"api": {"pageSize": 0}}), "spec.api.pageSize"),
         (json!({"api": {"pageSize": 5001}}), "spec.api.pageSize"),
         (json!({"api": {"maxInFlight": 65}}), "spec.api.maxInFlight"),
-        (json!({"api": {"requestsPerSecond": 0}}), "spec.api.requestsPerSecond"),
-        (json!({"api": {"requestTimeoutSeconds": 301}}), "spec.api.requestTimeoutSeconds"),
+        (
+            json!({"api": {"requestsPerSecond": 0}}),
+            "spec.api.requestsPerSecond",
+        ),
+        (
+            json!({"api": {"requestTimeoutSeconds": 301}}),
+            "spec.api.requestTimeoutSeconds",
+        ),
         (json!({"api": {"operatorId": 0}}), "spec.api.operatorId"),
         (json!({"api": {"listing": "Best"}}), "spec.api.listing"),
-        (json!({"api": {"includeRegionIds": [1], "excludeRegionIds": [1]}}), "both in includeRegionIds and in excludeRegionIds"),
+        (
+            json!({"api": {"includeRegionIds": [1], "excludeRegionIds": [1]}}),
+            "both in includeRegionIds and in excludeRegionIds",
+        ),
         (json!({"database": {"schema": "a;drop"}}), "spec.database.schema"),
-        (json!({"deleteGuard": {"maxPercent": 101}}), "spec.deleteGuard.maxPercent"),
+        (
+            json!({"deleteGuard": {"maxPercent": 101}}),
+            "spec.deleteGuard.maxPercent",
+        ),
         (json!({"activeConnections": "Guess"}), "spec.activeConnections"),
     ] {
         let error = refused(changes.clone()).await;
@@ -185,30 +297,58 @@ async fn the_api_server_refuses_what_the_schema_can_refuse() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_immutable_but_for_cancel_and_time_to_live() {
     let w = World::bare(servers::tcs()).await;
-    w.sync("run", json!({"deleteStale": true, "approvedDeletes": 3})).await;
+    w.sync("run", json!({"deleteStale": true, "approvedDeletes": 3}))
+        .await;
     let patch = |spec: Value| {
         let api = w.syncs();
-        async move { api.patch("run", &PatchParams::default(), &Patch::Merge(json!({ "spec": spec }))).await }
+        async move {
+            api.patch(
+                "run",
+                &PatchParams::default(),
+                &Patch::Merge(json!({ "spec": spec })),
+            )
+            .await
+        }
     };
     for spec in [
-        json!({"dryRun": true}), json!({"approvedDeletes": 4}), json!({"approvedDeletes": null}), json!({"deleteStale": false}),
-        json!({"connectionRef": {"name": "x"}}), json!({"backoffLimit": 4}), json!({"trigger": {"actor": "me"}}),
-        json!({"activeDeadlineSeconds": 5}), json!({"backoff": {"initialSeconds": 1}}),
+        json!({"dryRun": true}),
+        json!({"approvedDeletes": 4}),
+        json!({"approvedDeletes": null}),
+        json!({"deleteStale": false}),
+        json!({"connectionRef": {"name": "x"}}),
+        json!({"backoffLimit": 4}),
+        json!({"trigger": {"actor": "me"}}),
+        json!({"activeDeadlineSeconds": 5}),
+        json!({"backoff": {"initialSeconds": 1}}),
     ] {
         let error = patch(spec.clone()).await.expect_err("is refused").to_string();
         assert!(error.contains("immutable"), "{spec}: {error}");
     }
-    patch(json!({"cancel": true, "ttlSecondsAfterFinished": 9})).await.unwrap();
+    patch(json!({"cancel": true, "ttlSecondsAfterFinished": 9}))
+        .await
+        .unwrap();
     patch(json!({"ttlSecondsAfterFinished": null})).await.unwrap();
-    let error = patch(json!({"cancel": false})).await.expect_err("is refused").to_string();
+    let error = patch(json!({"cancel": false}))
+        .await
+        .expect_err("is refused")
+        .to_string();
     assert!(error.contains("cannot be taken back"), "{error}");
-    let create = |spec: Value| async {
-        let object = serde_json::from_value(json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync", "metadata": {"name": "bad"}, "spec": spec})).unwrap();
-        w.syncs().create(&kube::api::PostParams::default(), &object).await.expect_err("is refused").to_string()
+    let create = |spec: Value| {
+        let api = w.syncs();
+        async move {
+            let object = serde_json::from_value(json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync", "metadata": {"name": "bad"}, "spec": spec})).unwrap();
+            api.create(&kube::api::PostParams::default(), &object)
+                .await
+                .expect_err("is refused")
+                .to_string()
+        }
     };
     for (spec, says) in [
         (json!({"approvedDeletes": 3}), "without deleteStale"),
-        (json!({"backoff": {"initialSeconds": 9, "maxSeconds": 3}}), "must not exceed maxSeconds"),
+        (
+            json!({"backoff": {"initialSeconds": 9, "maxSeconds": 3}}),
+            "must not exceed maxSeconds",
+        ),
         (json!({"activeDeadlineSeconds": 0}), "spec.activeDeadlineSeconds"),
         (json!({"backoffLimit": -1}), "spec.backoffLimit"),
     ] {
@@ -221,13 +361,21 @@ async fn a_run_is_immutable_but_for_cancel_and_time_to_live() {
 async fn nothing_is_retried_in_a_hurry() {
     let mut w = World::bare(servers::tcs()).await;
     w.start_operator();
-    w.secret("tcs", &json!({"username": servers::USERNAME, "password": "wrong"})).await;
+    w.secret(
+        "tcs",
+        &json!({"username": servers::USERNAME, "password": "wrong"}),
+    )
+    .await;
     w.secret("database", &json!({"url": w.database_url})).await;
     w.connection("default", json!({})).await;
-    let refused = w.connection_when("default", "is refused", |c| condition(&c.status.clone().unwrap_or_default().conditions, "Stalled").0 == "True").await;
+    let refused = w
+        .connection_when("default", "is refused", |c| {
+            condition(&c.status.clone().unwrap_or_default().conditions, "Stalled").0 == "True"
+        })
+        .await;
     // An absence has to be waited for: two seconds in which nothing may be written.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let later = w.connections().get("default").await.unwrap();
     assert_eq!(later.metadata.resource_version, refused.metadata.resource_version);
-    assert_eq!(w.tcs.logins(), 1);
+    assert_eq!(w.tcs.counters().failed_logins, 1);
 }

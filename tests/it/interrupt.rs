@@ -30,18 +30,27 @@ async fn interrupt(w: &World, run: &TaranaSync, how: How) {
         How::Cancel => {
             w.cancel(name).await;
             let end = w.finished(name).await;
-            assert_eq!((phase(&end), of(&end, "Finished").1.as_str()), (Phase::Cancelled, "Cancelled"));
+            assert_eq!(
+                (phase(&end), of(&end, "Finished").1.as_str()),
+                (Phase::Cancelled, "Cancelled")
+            );
             assert_eq!(w.events(name).await.last().map(String::as_str), Some("Cancelled"));
         }
         How::Delete => {
             w.delete(name).await;
-            until("the object is gone", || async { w.syncs().get_opt(name).await.unwrap().is_none().then_some(()) }).await;
+            until("the object is gone", || async {
+                w.syncs().get_opt(name).await.unwrap().is_none().then_some(())
+            })
+            .await;
         }
     }
     let took = since.elapsed();
     assert!(took < SOON, "ended after {took:?}");
     let row = w.log_row(run).await;
-    assert_eq!((&row["status"], &row["outcome"]), (&json!("failed"), &json!("cancelled")));
+    assert_eq!(
+        (&row["status"], &row["outcome"]),
+        (&json!("failed"), &json!("cancelled"))
+    );
     assert_eq!(w.number("select count(*) from tarana_base_stations").await, 0);
     assert_eq!(w.number("select count(*) from tarana_sync_changes").await, 0);
 }
@@ -50,7 +59,9 @@ async fn during_fetch(how: How) {
     let w = World::new().await;
     w.tcs.script(vec![servers::hanging_search()]);
     w.sync("run", json!({})).await;
-    let run = w.sync_when("run", "fetches", |s| step(s) == Some(Step::Fetch)).await;
+    let run = w
+        .sync_when("run", "fetches", |s| step(s) == Some(Step::Fetch))
+        .await;
     interrupt(&w, &run, how).await;
     w.tcs.clear();
     assert_eq!(phase(&w.run("next", json!({})).await), Phase::Completed);
@@ -58,28 +69,38 @@ async fn during_fetch(how: How) {
 
 async fn during_apply(how: How) {
     let w = World::new().await;
-    w.connection_when("default", "is ready", |c| {
-        c.status.as_ref().is_some_and(|s| s.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
-    })
-    .await;
+    w.ready().await;
     let mut other = PgConnection::connect(&w.database_url).await.unwrap();
     let mut lock = other.begin().await.unwrap();
-    sqlx::query("lock table tarana_base_stations in access exclusive mode").execute(&mut *lock).await.unwrap();
+    sqlx::query("lock table tarana_base_stations in access exclusive mode")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
     w.sync("run", json!({})).await;
-    let run = w.sync_when("run", "applies", |s| step(s) == Some(Step::Apply)).await;
+    let run = w
+        .sync_when("run", "applies", |s| step(s) == Some(Step::Apply))
+        .await;
     let since = Instant::now();
     match how {
         How::Cancel => w.cancel("run").await,
         How::Delete => w.delete("run").await,
     }
     until("the run has ended", || async {
-        w.syncs().get_opt("run").await.unwrap().is_none_or(|s| phase(&s) == Phase::Cancelled).then_some(())
+        w.syncs()
+            .get_opt("run")
+            .await
+            .unwrap()
+            .is_none_or(|s| phase(&s) == Phase::Cancelled)
+            .then_some(())
     })
     .await;
     assert!(since.elapsed() < SOON, "ended after {:?}", since.elapsed());
     lock.rollback().await.unwrap();
     let row = w.log_row(&run).await;
-    assert_eq!((&row["status"], &row["outcome"]), (&json!("failed"), &json!("cancelled")));
+    assert_eq!(
+        (&row["status"], &row["outcome"]),
+        (&json!("failed"), &json!("cancelled"))
+    );
     assert_eq!(w.number("select count(*) from tarana_base_stations").await, 0);
     assert_eq!(phase(&w.run("next", json!({})).await), Phase::Completed);
 }
@@ -109,8 +130,11 @@ async fn cancel_while_waiting() {
     let w = World::new().await;
     w.tcs.script(vec![servers::hanging_search()]);
     w.sync("first", json!({})).await;
-    w.sync_when("first", "fetches", |s| step(s) == Some(Step::Fetch)).await;
+    w.sync_when("first", "fetches", |s| step(s) == Some(Step::Fetch))
+        .await;
     w.sync("second", json!({})).await;
-    let second = w.sync_when("second", "waits", |s| of(s, "Reconciling").1 == "Queued").await;
+    let second = w
+        .sync_when("second", "waits", |s| of(s, "Reconciling").1 == "Queued")
+        .await;
     interrupt(&w, &second, How::Cancel).await;
 }

@@ -1,5 +1,10 @@
 //! The integration tests: one binary, a module for each subject.
 
+mod bad_input;
+mod interrupt;
+mod kinds;
+mod runs;
+mod servers;
 mod store_apply;
 mod store_drop;
 mod store_logs;
@@ -7,3 +12,5 @@ mod store_migrate;
 mod store_pgbouncer;
 mod store_refusals;
 mod store_support;
+mod truth;
+mod world;

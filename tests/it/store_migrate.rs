@@ -1,1 +1,233 @@
-//! todo
+//! Migrations: on nothing, on what exists, twice, at once, and where they must refuse.
+
+use tarana_operator::fault::Reason;
+use tarana_operator::station::Change;
+use tarana_operator::store::{Config, Store};
+
+use crate::store_support::{ADMINS, Database, EXISTING, SUPABASE, perform, row};
+
+const POLICIES: &str = "SELECT string_agg(tablename || ':' || policyname, ', ' ORDER BY tablename, policyname) FROM pg_policies WHERE schemaname = 'public'";
+
+#[tokio::test]
+async fn an_empty_database_gets_everything_once() {
+    let database = Database::new().await;
+    let store = Store::new(&database.config("postgres")).unwrap();
+    assert_eq!(
+        store.migrate().await.unwrap(),
+        ["stations", "logs", "changes", "outbox", "exposure"]
+    );
+    assert!(store.migrate().await.unwrap().is_empty());
+    store.verify().await.unwrap();
+    let reference =
+        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conrelid = 'tarana_sync_logs'::regclass";
+    assert_eq!(
+        database.value(reference).await,
+        "0",
+        "admin_users is not ours to make"
+    );
+    assert_eq!(
+        database.value(POLICIES).await,
+        "tarana_base_stations:Base stations are public"
+    );
+}
+
+#[tokio::test]
+async fn supabase_gets_its_policies_and_sees_nothing_of_ours() {
+    let database = Database::new().await;
+    database.sql(SUPABASE).await;
+    database.sql(ADMINS).await;
+    let store = database.store().await;
+    let policies = database.value(POLICIES).await;
+    assert_eq!(
+        policies,
+        "tarana_base_stations:Base stations are public, tarana_migrations:Service role, \
+         tarana_sync_change_batches:Service role, tarana_sync_logs:Admins can view sync logs, \
+         tarana_sync_logs:Service role can manage sync logs, tarana_sync_outbox:Service role"
+    );
+    perform(&store, vec![Change::Insert(row("S1"))]).await;
+    for (role, seen) in [("anon", "0"), ("authenticated", "0"), ("service_role", "1")] {
+        for table in ["tarana_sync_change_batches", "tarana_sync_outbox"] {
+            database.sql(&format!("SET ROLE {role}; DO $$ BEGIN IF (SELECT count(*) FROM {table}) <> {seen} THEN RAISE '{role} {table}'; END IF; END $$")).await;
+        }
+    }
+    let view = "SELECT has_table_privilege('anon', 'tarana_sync_changes', 'SELECT')";
+    assert_eq!(database.value(view).await, "false");
+    database.sql("SET ROLE anon; DO $$ BEGIN IF (SELECT count(*) FROM tarana_base_stations) <> 1 THEN RAISE 'not public'; END IF; END $$").await;
+}
+
+#[tokio::test]
+async fn existing_tables_keep_what_they_have() {
+    let database = Database::new().await;
+    database.sql(SUPABASE).await;
+    database.sql(ADMINS).await;
+    database.sql(EXISTING).await;
+    let before = database
+        .value("SELECT string_agg(s::text, ';' ORDER BY id) FROM tarana_base_stations s")
+        .await;
+    database.store().await;
+    assert_eq!(
+        database
+            .value("SELECT string_agg(s::text, ';' ORDER BY id) FROM tarana_base_stations s")
+            .await,
+        before
+    );
+    assert_eq!(database.value("SELECT count(*) FROM tarana_sync_logs").await, "3");
+    let policies = database.value(POLICIES).await;
+    assert!(
+        policies.starts_with("tarana_base_stations:p, tarana_migrations"),
+        "{policies}"
+    );
+}
+
+#[tokio::test]
+async fn a_complete_table_may_belong_to_somebody_else() {
+    let database = Database::new().await;
+    database.sql(ADMINS).await;
+    database.sql(EXISTING).await;
+    let role = format!("guest_{}", database.name);
+    database
+        .sql(&format!(
+            "CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role};
+             ALTER TABLE tarana_sync_logs OWNER TO {role}; GRANT REFERENCES ON admin_users TO {role};
+             GRANT SELECT, INSERT, UPDATE, DELETE ON tarana_base_stations TO {role};
+             CREATE POLICY w ON tarana_base_stations TO {role} USING (true) WITH CHECK (true);"
+        ))
+        .await;
+    let store = Store::new(&database.config(&role)).unwrap();
+    store.verify().await.unwrap();
+    perform(
+        &store,
+        vec![
+            Change::Insert(row("S3")),
+            Change::Update {
+                before: Box::new(row("S1")),
+                after: Box::new(row("S1")),
+            },
+        ],
+    )
+    .await;
+    assert_eq!(
+        database
+            .value("SELECT hostname FROM tarana_base_stations WHERE serial_number = 'S1'")
+            .await,
+        "host \"S1\""
+    );
+}
+
+#[tokio::test]
+async fn an_older_deployment_gets_the_columns_that_it_lacks() {
+    let database = Database::new().await;
+    database
+        .sql("CREATE TABLE tarana_base_stations (
+                id uuid PRIMARY KEY DEFAULT gen_random_uuid(), serial_number text NOT NULL UNIQUE, hostname text NOT NULL,
+                site_name text NOT NULL, active_connections int DEFAULT 0, market text, lat numeric(10,6) NOT NULL,
+                lng numeric(10,6) NOT NULL, region text DEFAULT 'South Africa', last_updated timestamptz DEFAULT now(),
+                created_at timestamptz DEFAULT now());
+              INSERT INTO tarana_base_stations (serial_number, hostname, site_name, lat, lng) VALUES ('S1', 'h', 's', 1, 2)")
+        .await;
+    let store = database.store().await;
+    perform(&store, vec![Change::Insert(row("S2"))]).await;
+    let values = "SELECT string_agg(concat_ws(' ', serial_number, height_m, device_status), ', ' ORDER BY serial_number) FROM tarana_base_stations";
+    assert_eq!(database.value(values).await, "S1 0, S2 1598.60 1");
+}
+
+#[tokio::test]
+async fn postgis_is_used_where_it_is_and_never_installed() {
+    let database = Database::new().await;
+    database
+        .sql("CREATE SCHEMA extensions; CREATE EXTENSION postgis SCHEMA extensions")
+        .await;
+    let store = database.store().await;
+    perform(&store, vec![Change::Insert(row("S1"))]).await;
+    assert_eq!(
+        database
+            .value("SELECT extensions.st_astext(location) FROM tarana_base_stations")
+            .await,
+        "POINT(28.056721 -26.107912)"
+    );
+    let plain = Database::new().await;
+    plain.store().await;
+    assert_eq!(
+        plain
+            .value("SELECT count(*) FROM pg_extension WHERE extname = 'postgis'")
+            .await,
+        "0"
+    );
+}
+
+#[tokio::test]
+async fn several_at_once_do_it_once() {
+    let database = Database::new().await;
+    let stores: Vec<_> = (0..6)
+        .map(|_| Store::new(&database.config("postgres")).unwrap())
+        .collect();
+    let applied = futures::future::join_all(stores.iter().map(Store::migrate)).await;
+    let applied: usize = applied.into_iter().map(|a| a.unwrap().len()).sum();
+    assert_eq!(applied, 5);
+}
+
+#[tokio::test]
+async fn another_schema_with_a_difficult_name() {
+    let database = Database::new().await;
+    database.sql(r#"CREATE SCHEMA "Tower ""A"" $1""#).await;
+    let store = Store::new(&Config {
+        schema: r#"Tower "A" $1"#.into(),
+        ..database.config("postgres")
+    })
+    .unwrap();
+    store.verify().await.unwrap();
+    perform(&store, vec![Change::Insert(row("S1"))]).await;
+    assert_eq!(
+        database
+            .value(r#"SELECT count(*) FROM "Tower ""A"" $1".tarana_base_stations"#)
+            .await,
+        "1"
+    );
+    assert_eq!(
+        database
+            .value("SELECT to_regclass('public.tarana_base_stations')")
+            .await,
+        "-"
+    );
+}
+
+#[tokio::test]
+async fn a_schema_that_cannot_be_used_says_why() {
+    let database = Database::new().await;
+    let store = Store::new(&Config {
+        schema: "nowhere".into(),
+        ..database.config("postgres")
+    })
+    .unwrap();
+    let fault = store.verify().await.unwrap_err();
+    assert_eq!(fault.reason, Reason::SchemaInvalid);
+    assert!(
+        fault.message.contains("spec.database.schema"),
+        "{}",
+        fault.message
+    );
+
+    let reader = Store::new(&Config {
+        migrate: false,
+        ..database.config("postgres")
+    })
+    .unwrap();
+    let fault = reader.verify().await.unwrap_err();
+    assert_eq!(fault.reason, Reason::SchemaOutdated);
+    assert!(
+        fault.message.contains("tarana-operator migrate"),
+        "{}",
+        fault.message
+    );
+
+    let store = database.store().await;
+    reader.verify().await.unwrap();
+    database
+        .sql("UPDATE tarana_migrations SET checksum = 'edited' WHERE version = 1")
+        .await;
+    assert_eq!(store.verify().await.unwrap_err().reason, Reason::SchemaInvalid);
+    database
+        .sql("INSERT INTO tarana_migrations (version, description, checksum) VALUES (99, 'later', '')")
+        .await;
+    assert_eq!(store.verify().await.unwrap_err().reason, Reason::SchemaTooNew);
+}

@@ -1,1 +1,133 @@
-//! todo
+//! Everything the store says, through PgBouncer in transaction mode with fewer servers than clients.
+
+use std::time::Duration;
+
+use tarana_operator::fault::Reason;
+use tarana_operator::station::Change;
+use tarana_operator::store::{Closing, Config, Opened, Outcome, Store};
+
+use crate::store_support::{
+    Database, apply, eventually, free_port, open, plan, row, run, scratch, table, unprivileged,
+};
+
+/// A pool of two in front of the database; ended with the test.
+fn pgbouncer(database: &Database) -> (u16, std::process::Child) {
+    let (dir, port) = (scratch(&format!("pgbouncer-{}", database.name)), free_port());
+    let settings = format!(
+        "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+         auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\n",
+        database.port
+    );
+    // With `any`, the user of the server connection has to be named.
+    let settings = settings.replace("* = ", "* = user=postgres ");
+    std::fs::write(dir.join("pgbouncer.ini"), settings).unwrap();
+    let program = if std::path::Path::new("/usr/sbin/pgbouncer").exists() {
+        "/usr/sbin/pgbouncer"
+    } else {
+        "pgbouncer"
+    };
+    let child = unprivileged(program)
+        .arg(dir.join("pgbouncer.ini"))
+        .spawn()
+        .unwrap();
+    (port, child)
+}
+
+async fn whole_life(store: &Store, number: usize) {
+    let run = run();
+    store.register(&run).await.unwrap();
+    let fence = open(store, &run).await;
+    store.heartbeat(run.id, fence, 1).await.unwrap();
+    store.waiting(run.id, fence, "once more").await.unwrap();
+    let Opened::Fence(fence) = store.open(&run, 2).await.unwrap() else {
+        panic!("not opened")
+    };
+    let mut apply = apply(store, &run, fence).await;
+    let before = table(&mut apply).await;
+    let mut changes: Vec<Change> = (0..20)
+        .map(|i| Change::Insert(row(&format!("S{number}-{i}"))))
+        .collect();
+    if let Some(one) = before.first() {
+        changes.push(Change::Update {
+            before: Box::new(one.clone()),
+            after: Box::new(one.clone()),
+        });
+        changes.push(Change::Delete(before[before.len() - 1].clone()));
+    }
+    apply.finish(&plan(changes), false).await.unwrap();
+    let events = store.undelivered(run.id).await.unwrap();
+    store.delivered(&[events[0].id]).await.unwrap();
+    let cancelled = Closing {
+        outcome: Outcome::Cancelled,
+        reason: Reason::Cancelled,
+        message: String::new(),
+        attempt: 1,
+        fence: None,
+    };
+    assert_eq!(
+        store.close(&run, &cancelled).await.unwrap().outcome,
+        Outcome::Completed
+    );
+    store
+        .sweep(run.connection_uid, &[], Duration::from_secs(60))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn sixteen_clients_share_two_servers() {
+    let database = Database::new().await;
+    let (port, mut bouncer) = pgbouncer(&database);
+    assert!(
+        eventually(Duration::from_secs(10), async || std::net::TcpStream::connect((
+            "127.0.0.1",
+            port
+        ))
+        .is_ok())
+        .await
+    );
+    let url = format!(
+        "postgres://postgres@127.0.0.1:{port}/{}?pgbouncer=true",
+        database.name
+    );
+    let config = Config {
+        url,
+        ..database.config("postgres")
+    };
+    let stores: Vec<Store> = (0..16).map(|_| Store::new(&config).unwrap()).collect();
+    futures::future::join_all(stores.iter().map(async |s| s.verify().await.unwrap())).await;
+    futures::future::join_all(stores.iter().enumerate().map(async |(i, s)| {
+        for round in 0..4 {
+            whole_life(s, i * 10 + round).await;
+        }
+    }))
+    .await;
+    assert_eq!(
+        database
+            .value("SELECT count(*) FROM tarana_sync_logs WHERE status = 'completed'")
+            .await,
+        "64"
+    );
+    let rows = 16 * 4 * 20 - 63;
+    assert_eq!(
+        database.value("SELECT count(*) FROM tarana_base_stations").await,
+        rows.to_string()
+    );
+
+    // Dropped behind PgBouncer, a waiting Apply leaves the server's queue as well.
+    let run = run();
+    let fence = open(&stores[0], &run).await;
+    let holder = apply(&stores[0], &run, fence).await;
+    let waiting =
+        tokio::time::timeout(Duration::from_millis(300), stores[1].begin_apply(run.id, fence)).await;
+    assert!(waiting.is_err());
+    drop(holder);
+    let locks = "SELECT count(*) FROM pg_locks WHERE relation = 'tarana_base_stations'::regclass";
+    assert!(
+        eventually(Duration::from_secs(5), async || database.value(locks).await
+            == "0")
+        .await
+    );
+    bouncer.kill().unwrap();
+    bouncer.wait().unwrap();
+}

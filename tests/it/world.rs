@@ -58,11 +58,24 @@ impl World {
         let client = servers::client().await;
         let namespace = format!("t-{}", &Uuid::new_v4().simple().to_string()[..12]);
         let object = serde_json::from_value(json!({"metadata": {"name": namespace}})).unwrap();
-        Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await.unwrap();
+        Api::<Namespace>::all(client.clone())
+            .create(&PostParams::default(), &object)
+            .await
+            .unwrap();
         let database_url = servers::database(&namespace.replace('-', "_")).await;
-        let db = sqlx::postgres::PgPoolOptions::new().max_connections(3).connect_lazy(&database_url).unwrap();
+        let db = sqlx::postgres::PgPoolOptions::new()
+            .max_connections(3)
+            .connect_lazy(&database_url)
+            .unwrap();
         let tcs = Simulator::start(config).await.unwrap();
-        Self { client, namespace, database_url, db, tcs, operator: None }
+        Self {
+            client,
+            namespace,
+            database_url,
+            db,
+            tcs,
+            operator: None,
+        }
     }
 
     pub fn start_operator(&mut self) {
@@ -93,16 +106,23 @@ impl World {
     }
 
     pub async fn secrets_and_connection(&self) {
-        self.secret("tcs", &json!({"username": servers::USERNAME, "password": servers::PASSWORD})).await;
+        self.secret(
+            "tcs",
+            &json!({"username": servers::USERNAME, "password": servers::PASSWORD}),
+        )
+        .await;
         self.secret("database", &json!({"url": self.database_url})).await;
         self.connection("default", json!({})).await;
     }
 
     /// Creates or replaces a Secret.
     pub async fn secret(&self, name: &str, data: &Value) {
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
+        let secret =
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        api.patch(name, &PatchParams::apply("test").force(), &Patch::Apply(&secret)).await.unwrap();
+        api.patch(name, &PatchParams::apply("test").force(), &Patch::Apply(&secret))
+            .await
+            .unwrap();
     }
 
     /// A connection to this world's servers, with some fields of its spec changed (merged).
@@ -111,15 +131,24 @@ impl World {
             "api": {"url": self.tcs.url(), "requestsPerSecond": 1000, "credentialsSecretRef": {"name": "tcs"}},
             "database": {"secretRef": {"name": "database"}},
         });
-        merge(&mut spec, changes);
-        let object = serde_json::from_value(json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaConnection",
-            "metadata": {"name": name}, "spec": spec})).unwrap();
-        self.connections().create(&PostParams::default(), &object).await.unwrap();
+        servers::merge(&mut spec, changes);
+        let object = serde_json::from_value(
+            json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaConnection",
+            "metadata": {"name": name}, "spec": spec}),
+        )
+        .unwrap();
+        self.connections()
+            .create(&PostParams::default(), &object)
+            .await
+            .unwrap();
     }
 
     pub async fn change_connection(&self, name: &str, changes: Value) {
         let patch = Patch::Merge(json!({ "spec": changes }));
-        self.connections().patch(name, &PatchParams::default(), &patch).await.unwrap();
+        self.connections()
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
     }
 
     pub fn connections(&self) -> Api<TaranaConnection> {
@@ -132,9 +161,14 @@ impl World {
 
     /// Creates a run.
     pub async fn sync(&self, name: &str, spec: Value) -> TaranaSync {
-        let object = serde_json::from_value(json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync",
-            "metadata": {"name": name}, "spec": spec})).unwrap();
-        self.syncs().create(&PostParams::default(), &object).await.unwrap()
+        let object =
+            serde_json::from_value(json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync",
+            "metadata": {"name": name}, "spec": spec}))
+            .unwrap();
+        self.syncs()
+            .create(&PostParams::default(), &object)
+            .await
+            .unwrap()
     }
 
     /// Creates a run and waits for its end.
@@ -145,7 +179,10 @@ impl World {
 
     /// Waits until the run has ended and let go of its finalizer.
     pub async fn finished(&self, name: &str) -> TaranaSync {
-        self.sync_when(name, "has ended", |s| phase(s).is_final() && s.finalizers().is_empty()).await
+        self.sync_when(name, "has ended", |s| {
+            phase(s).is_final() && s.finalizers().is_empty()
+        })
+        .await
     }
 
     pub async fn sync_when(&self, name: &str, what: &str, is_so: impl Fn(&TaranaSync) -> bool) -> TaranaSync {
@@ -155,16 +192,32 @@ impl World {
         .await
     }
 
-    pub async fn connection_when(&self, name: &str, what: &str, is_so: impl Fn(&TaranaConnection) -> bool) -> TaranaConnection {
+    pub async fn connection_when(
+        &self,
+        name: &str,
+        what: &str,
+        is_so: impl Fn(&TaranaConnection) -> bool,
+    ) -> TaranaConnection {
         until(&format!("TaranaConnection {name} {what}"), || async {
             self.connections().get_opt(name).await.unwrap().filter(&is_so)
         })
         .await
     }
 
+    /// Waits until the connection `default` works.
+    pub async fn ready(&self) {
+        self.connection_when("default", "is ready", |c| {
+            condition(&c.status.clone().unwrap_or_default().conditions, "Ready").0 == "True"
+        })
+        .await;
+    }
+
     pub async fn cancel(&self, name: &str) {
         let patch = Patch::Merge(json!({"spec": {"cancel": true}}));
-        self.syncs().patch(name, &PatchParams::default(), &patch).await.unwrap();
+        self.syncs()
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
     }
 
     pub async fn delete(&self, name: &str) {
@@ -183,12 +236,17 @@ impl World {
     /// The log row of a run, as JSON.
     pub async fn log_row(&self, sync: &TaranaSync) -> Value {
         let id: Uuid = sync.uid().unwrap().parse().unwrap();
-        self.json("select to_jsonb(l) from tarana_sync_logs l where id = $1", id).await
+        self.json("select to_jsonb(l) from tarana_sync_logs l where id = $1", id)
+            .await
     }
 
     /// One JSON value of a query with the run's id.
     pub async fn json(&self, sql: &'static str, id: Uuid) -> Value {
-        sqlx::query_scalar(sql).bind(id).fetch_one(&self.db).await.unwrap()
+        sqlx::query_scalar(sql)
+            .bind(id)
+            .fetch_one(&self.db)
+            .await
+            .unwrap()
     }
 
     /// A number from the database.
@@ -209,18 +267,34 @@ impl World {
     async fn diagnose(&self) -> String {
         let yaml = |v: Value| serde_json::to_string_pretty(&v).unwrap_or_default();
         let params = ListParams::default();
-        let syncs = self.syncs().list(&params).await.map(|l| l.items).unwrap_or_default();
-        let connections = self.connections().list(&params).await.map(|l| l.items).unwrap_or_default();
-        let rows: Vec<Value> = sqlx::query_scalar("select to_jsonb(l) from tarana_sync_logs l order by created_at")
-            .fetch_all(&self.db)
+        let syncs = self
+            .syncs()
+            .list(&params)
             .await
+            .map(|l| l.items)
             .unwrap_or_default();
+        let connections = self
+            .connections()
+            .list(&params)
+            .await
+            .map(|l| l.items)
+            .unwrap_or_default();
+        let rows: Vec<Value> =
+            sqlx::query_scalar("select to_jsonb(l) from tarana_sync_logs l order by created_at")
+                .fetch_all(&self.db)
+                .await
+                .unwrap_or_default();
         let mut text = format!("--- world {} ---\n", self.namespace);
         for c in &connections {
             text += &format!("TaranaConnection {}: {}\n", c.name_any(), yaml(json!(c.status)));
         }
         for s in &syncs {
-            text += &format!("TaranaSync {}: {}\n{:?}\n", s.name_any(), yaml(json!(s.status)), self.events(&s.name_any()).await);
+            text += &format!(
+                "TaranaSync {}: {}\n{:?}\n",
+                s.name_any(),
+                yaml(json!(s.status)),
+                self.events(&s.name_any()).await
+            );
         }
         for row in rows {
             text += &format!("log row: {}\n", yaml(row));
@@ -236,7 +310,10 @@ impl Drop for World {
                 tokio::runtime::Handle::current()
                     .block_on(async { tokio::time::timeout(Duration::from_secs(10), self.diagnose()).await })
             });
-            eprintln!("{}", diagnosis.unwrap_or_else(|_| "no diagnosis within 10 s".to_owned()));
+            eprintln!(
+                "{}",
+                diagnosis.unwrap_or_else(|_| "no diagnosis within 10 s".to_owned())
+            );
         }
     }
 }
@@ -266,7 +343,10 @@ pub fn phase(sync: &TaranaSync) -> tarana_operator::api::sync::Phase {
 }
 
 /// Status, reason and message of a condition.
-pub fn condition(conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition], type_: &str) -> (String, String, String) {
+pub fn condition(
+    conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition],
+    type_: &str,
+) -> (String, String, String) {
     conditions
         .iter()
         .find(|c| c.type_ == type_)
@@ -277,15 +357,4 @@ pub fn condition(conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::C
 /// The condition of a run.
 pub fn of(sync: &TaranaSync, type_: &str) -> (String, String, String) {
     condition(&sync.status.clone().unwrap_or_default().conditions, type_)
-}
-
-fn merge(into: &mut Value, changes: Value) {
-    match (into, changes) {
-        (Value::Object(into), Value::Object(changes)) => {
-            for (key, value) in changes {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, changes) => *into = changes,
-    }
 }

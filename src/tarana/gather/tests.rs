@@ -106,13 +106,3 @@ fn connected_remotes_are_counted_per_base_node() {
     assert_eq!(counts(&gather(true, devices()).1), [Some(2), Some(0)]);
     assert_eq!(counts(&gather(false, devices()).1), [None, None]);
 }
-
-#[test]
-fn one_page_again_and_again_is_a_circle() {
-    let mut gathering = Gathering::new(false);
-    for row in 0..718 {
-        gathering.add(base(&format!("S{}", row % 10), "a", None), (0, row));
-    }
-    assert!(gathering.goes_in_circles(&gathering.repeats()));
-    assert!(!gathering.goes_in_circles(&Repeats::from([("S1".into(), 11)])));
-}

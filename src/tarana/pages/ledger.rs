@@ -20,6 +20,15 @@ pub(in crate::tarana) struct Range {
 pub(in crate::tarana) struct Shape {
     total: u64,
     stride: u64,
+    /// Pages were not all of one size: better to go by the first answer again.
+    ragged: bool,
+}
+
+impl Shape {
+    /// A page size that the server will keep to, and that cuts the list elsewhere than it was.
+    pub(in crate::tarana) fn another_page_size(self) -> u32 {
+        u32::try_from(self.stride * 2 / 3).unwrap_or(u32::MAX).max(1)
+    }
 }
 
 /// Why a list is not complete, for a person.
@@ -34,13 +43,14 @@ pub(in crate::tarana) struct Ledger {
     cursor: u64,
     gaps: Vec<Range>,
     rows: u64,
-    whole_pages: bool,
+    ragged: bool,
 }
 
 impl Ledger {
     /// A reading in pages of `asks` rows, of a list that was like `shape` the last time.
     pub(in crate::tarana) fn new(asks: u32, shape: Option<Shape>) -> Self {
         let asks = u64::from(asks.max(1));
+        let shape = shape.filter(|shape| !shape.ragged);
         Self {
             stride: shape.map_or(asks, |shape| shape.stride.clamp(1, asks)),
             expected: shape.map_or(0, |shape| shape.total),
@@ -48,7 +58,7 @@ impl Ledger {
             cursor: 0,
             gaps: Vec::new(),
             rows: 0,
-            whole_pages: true,
+            ragged: false,
         }
     }
 
@@ -112,12 +122,13 @@ impl Ledger {
     }
 
     /// What the list was like; `Err` if rows are missing after all.
-    pub(in crate::tarana) fn close(&self) -> Result<Option<Shape>, Hole> {
+    pub(in crate::tarana) fn close(&self) -> Result<Shape, Hole> {
         match self.total {
-            Some(total) if self.rows == total => Ok(self.whole_pages.then_some(Shape {
+            Some(total) if self.rows == total => Ok(Shape {
                 total,
                 stride: self.stride,
-            })),
+                ragged: self.ragged,
+            }),
             total => Err(format!(
                 "{} of {} rows came",
                 self.rows,
@@ -146,7 +157,7 @@ impl Ledger {
             self.stride = news;
             self.cursor = rest.from;
         } else {
-            self.whole_pages = false;
+            self.ragged = true;
             self.gaps.push(rest);
         }
     }

@@ -42,7 +42,7 @@ pub(super) async fn read<S: Source>(
     shape: Option<Shape>,
     watch: &(dyn Fn(u64, u64) + Sync),
     sink: &mut (dyn FnMut(u64, S::Row) + Send),
-) -> Result<Option<Shape>, Fault> {
+) -> Result<Shape, Fault> {
     let incomplete = |hole: Hole| incomplete(&source.what(), &hole);
     let mut ledger = Ledger::new(source.asks(), shape);
     let mut under_way = FuturesUnordered::new();
@@ -70,10 +70,14 @@ pub(super) async fn read<S: Source>(
 }
 
 async fn one<S: Source>(client: &Client, source: &S, range: Range) -> Result<(Range, Page<S::Row>), Fault> {
-    let page = client
-        .call(&source.request(range.from), |data| source.read(data))
-        .await?;
-    Ok((range, page))
+    let request = source.request(range.from);
+    match client.call(&request, |data| source.read(data)).await {
+        Ok(page) => Ok((range, page)),
+        Err(fault) => Err(Fault {
+            message: format!("{} (while reading {})", fault.message, source.what()),
+            ..fault
+        }),
+    }
 }
 
 /// A page must be what it says it is: one that was cut, or that begins elsewhere, would pass for another.

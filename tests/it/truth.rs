@@ -1,0 +1,74 @@
+//! The table against the fleet, by a mapping of its own that shares nothing with the operator's.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::world::World;
+
+/// Every base node with usable coordinates is in the table exactly as the fleet has it, and nothing else is.
+pub async fn table_is_true(w: &World) {
+    let expected: BTreeMap<String, Value> = w
+        .tcs
+        .base_nodes()
+        .iter()
+        .filter_map(|r| row(&r.value().unwrap()))
+        .collect();
+    let found = rows(w).await;
+    for (serial, row) in &expected {
+        assert_eq!(found.get(serial), Some(row), "{serial}");
+    }
+    let extra: Vec<&String> = found.keys().filter(|s| !expected.contains_key(*s)).collect();
+    assert!(extra.is_empty(), "rows of stations that do not exist: {extra:?}");
+}
+
+async fn rows(w: &World) -> BTreeMap<String, Value> {
+    let rows: Vec<(String, Value)> = sqlx::query_as(
+        "select serial_number, to_jsonb(t) - array['id', 'created_at', 'last_updated', 'network_profile_id', 'bandwidth_mhz', 'location', 'active_connections', 'serial_number']
+         from tarana_base_stations t",
+    )
+    .fetch_all(&w.db)
+    .await
+    .unwrap();
+    rows.into_iter().collect()
+}
+
+/// What the table must say of one base node; nothing for one that has no usable coordinates.
+fn row(device: &Value) -> Option<(String, Value)> {
+    let install = &device["installParams"];
+    let (lat, lng) = (install["latitude"].as_f64()?, install["longitude"].as_f64()?);
+    if lat == 0.0 && lng == 0.0 {
+        return None;
+    }
+    let ancestry = &device["ancestry"];
+    let or = |value: &Value, fallback: &str| {
+        if value.is_null() {
+            json!(fallback)
+        } else {
+            value.clone()
+        }
+    };
+    let serial = device["serialNumber"].as_str().unwrap().to_owned();
+    Some((
+        serial.clone(),
+        json!({
+            "hostname": or(&device["hostName"], &serial),
+            "site_name": or(&ancestry["site"]["name"], "Unknown Site"),
+            "market": or(&ancestry["market"]["name"], "Unknown"),
+            "region": ancestry["region"]["name"],
+            "lat": rounded(lat, 6), "lng": rounded(lng, 6),
+            "height_m": install["height"].as_f64().map(|h| rounded(h, 2)),
+            "azimuth_deg": install["antennaAzimuth"].as_f64().map(|a| rounded(a.rem_euclid(360.0), 2)),
+            "band": device["band"],
+            "device_status": i32::from(device["connected"].as_bool().unwrap_or(false)),
+            "region_id": ancestry["region"]["id"], "market_id": ancestry["market"]["id"], "site_id": ancestry["site"]["id"],
+            "cell_id": ancestry["cell"]["id"], "sector_id": ancestry["sector"]["id"],
+            "cell_name": ancestry["cellDetails"]["name"], "sector_name": ancestry["sectorDetails"]["name"],
+        }),
+    ))
+}
+
+/// As the column keeps it, and as PostgreSQL prints a `numeric` in JSON: with all its digits.
+fn rounded(value: f64, digits: usize) -> Value {
+    serde_json::from_str(&format!("{value:.digits$}")).unwrap()
+}
