@@ -50,6 +50,9 @@ pub enum Error {
         /// The last lines of the logs of all servers that were started with it.
         tails: String,
     },
+    /// Something came out otherwise than it should; the text says what.
+    #[error("{0}")]
+    Unexpected(String),
     /// The database refused.
     #[error("PostgreSQL: {0}")]
     Database(#[from] sqlx::Error),

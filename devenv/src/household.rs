@@ -187,7 +187,8 @@ impl Drop for Household {
     }
 }
 
-fn tail(log: &Path) -> String {
+/// The last lines of a file; nothing where there is none.
+pub(crate) fn tail(log: &Path) -> String {
     let text = fs::read(log)
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .unwrap_or_default();

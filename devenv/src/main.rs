@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use devenv::tools;
 
+mod demo;
 mod up;
 
 /// What makes a laptop a cluster.
@@ -19,6 +20,12 @@ struct Cli {
 enum Command {
     /// Start control plane, PostgreSQL and simulator, print the exports, and stay up until Ctrl-C
     Up,
+    /// Tell the operator's whole story with a person's commands, and stay up until Ctrl-C
+    Demo {
+        /// End with the story
+        #[arg(long)]
+        once: bool,
+    },
     /// Build the control plane's programs and Helm, once per machine, and print their folders as a PATH
     Tools,
 }
@@ -27,6 +34,7 @@ enum Command {
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up => up::up().await,
+        Command::Demo { once } => demo::demo(once).await,
         Command::Tools => tools::all().await.map(|folders| {
             println!("{}", folders.map(|folder| folder.display().to_string()).join(":"));
         }),

@@ -61,7 +61,8 @@ async fn first_failure(plane: &ControlPlane, postgres: &Postgres) -> Result<()> 
     }
 }
 
-async fn asked_to_stop() -> Result<()> {
+/// Ends when a person or the system asks for the end.
+pub(crate) async fn asked_to_stop() -> Result<()> {
     let listen = |kind| {
         signal(kind).map_err(|source| Error::Io {
             what: "listen for signals".into(),
