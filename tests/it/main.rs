@@ -1,0 +1,3 @@
+//! The integration tests: everything against real parts, in one binary.
+
+mod tarana;
