@@ -1,4 +1,4 @@
-//! The integration tests: one binary, a module for each subject.
+//! The integration tests: everything that needs real servers, one binary, a module for each subject.
 
 mod bad_input;
 mod interrupt;
@@ -12,5 +12,6 @@ mod store_migrate;
 mod store_pgbouncer;
 mod store_refusals;
 mod store_support;
+mod tarana;
 mod truth;
 mod world;

@@ -1,0 +1,82 @@
+//! The client of TCS against the simulator.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper that fails fails its test"
+)]
+
+mod completeness;
+mod configuration;
+mod records;
+mod refusals;
+mod sessions;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use devenv::simulator::{Config as World, Fault as Trouble, Rule, Simulator};
+use tarana_operator::fault::{Fault, Reason};
+use tarana_operator::station::Fetched;
+use tarana_operator::tarana::{Client, Config};
+
+async fn simulator(world: World) -> Simulator {
+    // Another test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Simulator::start(world).await.unwrap()
+}
+
+/// A configuration that does not slow a test down.
+fn config(sim: &Simulator) -> Config {
+    Config {
+        base_url: sim.url().to_owned(),
+        username: sim.config().username.clone(),
+        password: sim.config().password.as_str().into(),
+        ca_pem: None,
+        operator_id: None,
+        include_region_ids: vec![],
+        exclude_region_ids: vec![],
+        page_size: 10,
+        request_timeout: Duration::from_secs(20),
+        requests_per_second: 10_000,
+        max_in_flight: 4,
+        count_connections: false,
+    }
+}
+
+async fn fetch(client: &Client) -> Result<Fetched, Fault> {
+    client.fetch(&|_, _| ()).await
+}
+
+/// One fetch of 60 base nodes under these rules.
+async fn under(rules: Vec<Rule>) -> (Simulator, Result<Fetched, Fault>) {
+    let sim = simulator(World::of(60)).await;
+    sim.script(rules);
+    let outcome = fetch(&Client::new(config(&sim)).unwrap()).await;
+    (sim, outcome)
+}
+
+/// How a fetch under this trouble of some listing page fails.
+async fn reason(rule: Rule) -> Reason {
+    let (_sim, outcome) = under(vec![rule.clone()]).await;
+    outcome
+        .map(|fetched| fetched.len())
+        .expect_err(&format!("{rule:?}"))
+        .reason
+}
+
+fn search(trouble: Trouble) -> Rule {
+    Rule::on(devenv::simulator::Endpoint::Search, trouble)
+}
+
+/// Every base node that the simulator has, and that was read.
+#[track_caller]
+fn assert_whole(sim: &Simulator, fetched: &Fetched) {
+    let truth: BTreeSet<String> = sim
+        .base_nodes()
+        .iter()
+        .map(|row| row.serial.to_string())
+        .collect();
+    let read: BTreeSet<String> = fetched.stations.iter().map(|s| s.serial.to_string()).collect();
+    assert_eq!(read, truth);
+    assert_eq!(fetched.stations.len(), truth.len(), "each once");
+}

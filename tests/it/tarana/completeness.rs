@@ -1,0 +1,211 @@
+//! A list is complete, or it is a fault.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use devenv::simulator::{Config as World, Endpoint, Fault as Trouble, Rule};
+use tarana_operator::fault::Reason;
+use tarana_operator::tarana::{Client, Config};
+
+use super::{assert_whole, config, fetch, reason, search, simulator, under};
+
+#[tokio::test]
+async fn a_whole_fleet() {
+    let sim = simulator(World::default()).await;
+    let client = Client::new(config(&sim)).unwrap();
+    let seen = Mutex::new(Vec::new());
+    let fetched = client
+        .fetch(&|rows, total| seen.lock().unwrap().push((rows, total)))
+        .await
+        .unwrap();
+    assert_whole(&sim, &fetched);
+    assert_eq!((fetched.skipped.len(), fetched.notes.len()), (0, 0));
+    let seen = seen.into_inner().unwrap();
+    assert_eq!(seen.last(), Some(&(718, 718)));
+    assert!(seen.is_sorted_by_key(|(rows, _)| *rows));
+    assert!(
+        sim.requests()
+            .iter()
+            .all(|r| r.caller.as_deref() == Some("operator-portal"))
+    );
+    let agent = concat!("tarana-operator/", env!("CARGO_PKG_VERSION"));
+    assert!(
+        sim.requests()
+            .iter()
+            .all(|r| r.user_agent.as_deref() == Some(agent))
+    );
+    assert_eq!(sim.counters().logins, 1);
+    assert!(sim.counters().in_flight_max <= 4);
+}
+
+#[tokio::test]
+async fn any_page_size_and_any_cap() {
+    for (page_size, page_cap) in [(1000, 5000), (1000, 7), (7, 3), (1, 5000), (13, 5000)] {
+        let sim = simulator(World {
+            page_cap,
+            ..World::of(60)
+        })
+        .await;
+        let client = Client::new(Config {
+            page_size,
+            ..config(&sim)
+        })
+        .unwrap();
+        for time in 0..3 {
+            let fetched = fetch(&client).await.unwrap();
+            assert_whole(&sim, &fetched);
+            // What was remembered of the last time is not believed.
+            if time == 1 {
+                sim.add(25)
+            } else {
+                sim.vanish(12)
+            };
+        }
+    }
+}
+
+#[tokio::test]
+async fn short_pages_are_continued() {
+    for rule in [
+        search(Trouble::ShortPage { items: 3 }),
+        search(Trouble::ShortPage { items: 3 }).once(),
+        search(Trouble::ShortPage { items: 1 }).offset_from(5).after(1),
+    ] {
+        let (sim, fetched) = under(vec![rule]).await;
+        assert_whole(&sim, &fetched.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_add_up_is_incomplete() {
+    let wrong = |by, step| search(Trouble::WrongTotal { by, step });
+    for rule in [
+        search(Trouble::EmptyPage).offset_from(1).once(),
+        wrong(5, 0),
+        wrong(-1, 0).region(1073),
+        wrong(-10, 0).region(1073),
+        wrong(0, 1),
+        wrong(3, 0).offset_from(1).once(),
+        search(Trouble::DropRows { rows: 2 }),
+        search(Trouble::DropRows { rows: 2 }).offset(10),
+        search(Trouble::DropRows { rows: 2 }).region(1073).after(2).once(),
+        search(Trouble::RepeatRows {
+            rows: 2,
+            different: false,
+        }),
+        search(Trouble::RepeatRows {
+            rows: 2,
+            different: true,
+        })
+        .offset(0),
+        search(Trouble::RepeatRows {
+            rows: 1,
+            different: true,
+        })
+        .region(1073)
+        .once(),
+        Rule::on(Endpoint::Regions, Trouble::WrongTotal { by: 1, step: 0 }),
+        Rule::on(
+            Endpoint::Regions,
+            Trouble::RepeatRows {
+                rows: 1,
+                different: false,
+            },
+        ),
+    ] {
+        assert_eq!(reason(rule.clone()).await, Reason::FetchIncomplete, "{rule:?}");
+    }
+}
+
+#[tokio::test]
+async fn doubles_that_the_vendor_means() {
+    for page_size in [10, 1000] {
+        let sim = simulator(World::of(60)).await;
+        let serial = sim.base_nodes()[7].serial.to_string();
+        sim.duplicate(&serial, |device| {
+            let newer = device["lastUpdateTimeSeconds"].as_i64().unwrap_or_default() + 60;
+            device["lastUpdateTimeSeconds"] = newer.into();
+            device["hostName"] = "NEWER".into();
+        });
+        let client = Client::new(Config {
+            page_size,
+            ..config(&sim)
+        })
+        .unwrap();
+        let fetched = fetch(&client).await.unwrap();
+        let station = fetched
+            .stations
+            .iter()
+            .filter(|s| *s.serial == *serial)
+            .collect::<Vec<_>>();
+        assert_eq!(station.len(), 1);
+        assert_eq!(station[0].hostname.as_deref(), Some("NEWER"));
+        assert_eq!(fetched.notes.len(), 1);
+        assert_eq!(fetched.len(), 60);
+    }
+}
+
+#[tokio::test]
+async fn nothing_at_all_is_a_fault() {
+    let sim = simulator(World::of(5)).await;
+    sim.vanish(5);
+    let fault = fetch(&Client::new(config(&sim)).unwrap()).await.unwrap_err();
+    assert_eq!(fault.reason, Reason::FetchEmpty);
+}
+
+#[tokio::test]
+async fn remote_nodes_are_counted_where_asked() {
+    let sim = simulator(World::of(60)).await;
+    let client = Client::new(Config {
+        count_connections: true,
+        ..config(&sim)
+    })
+    .unwrap();
+    let fetched = fetch(&client).await.unwrap();
+    assert_whole(&sim, &fetched);
+    let rows = sim.truth();
+    let devices: Vec<_> = rows.iter().map(|row| row.value().unwrap()).collect();
+    for station in &fetched.stations {
+        let served = devices
+            .iter()
+            .filter(|d| d["type"] == "RN" && d["connected"] == true && d["masterSerial"] == *station.serial);
+        let served = i32::try_from(served.count()).unwrap();
+        assert_eq!(station.active_connections, Some(served), "{}", station.serial);
+    }
+    assert!(fetched.stations.iter().any(|s| s.active_connections > Some(0)));
+}
+
+#[tokio::test]
+async fn pages_are_read_side_by_side() {
+    let latency = Duration::from_millis(50);
+    let sim = simulator(World {
+        latency,
+        ..World::default()
+    })
+    .await;
+    let client = Client::new(config(&sim)).unwrap();
+    fetch(&client).await.unwrap();
+    let before = sim.counters().of(Endpoint::Search);
+    let start = Instant::now();
+    fetch(&client).await.unwrap();
+    let took = start.elapsed();
+    let pages = sim.counters().of(Endpoint::Search) - before;
+    let one_by_one = latency * u32::try_from(pages).unwrap();
+    // The bench measures; this only sees that nothing waits for no reason.
+    assert!(
+        took < one_by_one / 2,
+        "{pages} pages took {took:?}, one by one {one_by_one:?}"
+    );
+}
+
+#[tokio::test]
+async fn dropping_a_fetch_ends_its_requests() {
+    let sim = simulator(World::of(60)).await;
+    sim.script(vec![search(Trouble::Hang { after_bytes: None })]);
+    let client = Client::new(config(&sim)).unwrap();
+    tokio::select! {
+        _ = fetch(&client) => panic!("it hangs"),
+        () = sim.until_hanging(1) => {}
+    }
+    sim.until(|counters| counters.in_flight == 0).await;
+}

@@ -1,0 +1,163 @@
+//! Login, refresh, expiry, refusal.
+
+use std::time::Duration;
+
+use devenv::simulator::{Config as World, Endpoint, Fault as Trouble, Rule, TokensIn};
+use tarana_operator::fault::Reason;
+use tarana_operator::tarana::{Client, Config};
+
+use super::{assert_whole, config, fetch, search, simulator};
+
+#[tokio::test]
+async fn tokens_from_cookies_or_body() {
+    for tokens_in in [TokensIn::Both, TokensIn::Cookies, TokensIn::Body] {
+        let sim = simulator(World {
+            tokens_in,
+            ..World::of(20)
+        })
+        .await;
+        let client = Client::new(config(&sim)).unwrap();
+        assert_eq!(client.verify().await.unwrap().operator_id, 219);
+        sim.expire_sessions(false);
+        assert_whole(&sim, &fetch(&client).await.unwrap());
+        let counters = sim.counters();
+        assert_eq!((counters.logins, counters.refreshes), (1, 1), "{tokens_in:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_login_for_everybody() {
+    let sim = simulator(World {
+        latency: Duration::from_millis(20),
+        ..World::of(20)
+    })
+    .await;
+    let client = Client::new(config(&sim)).unwrap();
+    let calls = (0..8).map(|_| client.verify());
+    for outcome in futures::future::join_all(calls).await {
+        outcome.unwrap();
+    }
+    assert_eq!(sim.counters().logins, 1);
+}
+
+#[tokio::test]
+async fn an_expired_session_is_renewed_in_the_middle() {
+    for refresh_too in [false, true] {
+        let sim = simulator(World::of(60)).await;
+        let client = Client::new(config(&sim)).unwrap();
+        client.verify().await.unwrap();
+        sim.expire_sessions(refresh_too);
+        assert_whole(&sim, &fetch(&client).await.unwrap());
+        let counters = sim.counters();
+        let want = if refresh_too { (2, 0) } else { (1, 1) };
+        assert_eq!((counters.logins, counters.refreshes), want);
+    }
+    let sim = simulator(World::of(60)).await;
+    sim.script(vec![search(Trouble::Expire).after(2).times(3)]);
+    assert_whole(&sim, &fetch(&Client::new(config(&sim)).unwrap()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_session_is_refreshed_ahead_of_its_end() {
+    let token_lifetime = Duration::from_secs(1);
+    let sim = simulator(World {
+        token_lifetime,
+        ..World::of(20)
+    })
+    .await;
+    let client = Client::new(config(&sim)).unwrap();
+    client.verify().await.unwrap();
+    // The session's own clock is what is tested here.
+    tokio::time::sleep(Duration::from_millis(950)).await;
+    client.verify().await.unwrap();
+    let counters = sim.counters();
+    assert_eq!((counters.logins, counters.refreshes), (1, 1));
+    assert!(
+        sim.requests().iter().all(|r| r.status == 200),
+        "no call was refused meanwhile"
+    );
+}
+
+#[tokio::test]
+async fn refused_credentials_are_left_alone() {
+    let sim = simulator(World::of(20)).await;
+    let client = Client::new(Config {
+        password: "wrong".into(),
+        ..config(&sim)
+    })
+    .unwrap();
+    for _ in 0..3 {
+        let fault = fetch(&client).await.unwrap_err();
+        assert_eq!(fault.reason, Reason::AuthenticationFailed);
+        assert!(fault.is_permanent());
+        for part in ["spec.api.credentialsSecretRef", "15 min", "Secret"] {
+            assert!(fault.message.contains(part), "{fault}");
+        }
+    }
+    assert_eq!(sim.counters().failed_logins, 1);
+    Client::new(config(&sim)).unwrap().verify().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_that_is_refused_again_and_again() {
+    let sim = simulator(World::of(20)).await;
+    sim.script(vec![search(Trouble::Status {
+        status: 401,
+        body: None,
+    })]);
+    let client = Client::new(Config {
+        max_in_flight: 1,
+        ..config(&sim)
+    })
+    .unwrap();
+    let fault = fetch(&client).await.unwrap_err();
+    assert_eq!(fault.reason, Reason::AuthenticationFailed);
+    let counters = sim.counters();
+    assert_eq!(
+        (counters.logins, counters.refreshes, counters.of(Endpoint::Search)),
+        (2, 1, 3)
+    );
+    sim.clear();
+    assert_eq!(
+        client.verify().await.unwrap_err().reason,
+        Reason::AuthenticationFailed
+    );
+    assert_eq!(sim.counters().logins, 2);
+}
+
+#[tokio::test]
+async fn a_challenge_is_for_a_person() {
+    let sim = simulator(World::of(20)).await;
+    sim.script(vec![Rule::on(
+        Endpoint::Login,
+        Trouble::Challenge { result: None },
+    )]);
+    let client = Client::new(config(&sim)).unwrap();
+    for _ in 0..2 {
+        let fault = client.verify().await.unwrap_err();
+        assert_eq!(fault.reason, Reason::AuthenticationChallenge, "{fault}");
+        assert!(fault.message.contains("portal"), "{fault}");
+    }
+    assert_eq!(sim.counters().of(Endpoint::Login), 1);
+}
+
+#[tokio::test]
+async fn a_login_that_fails_otherwise_is_tried_again() {
+    for (trouble, want) in [
+        (
+            Trouble::Status {
+                status: 503,
+                body: None,
+            },
+            Reason::ApiUnavailable,
+        ),
+        (Trouble::Reset { after_bytes: None }, Reason::ApiUnreachable),
+        (Trouble::Html, Reason::ApiChanged),
+    ] {
+        let sim = simulator(World::of(20)).await;
+        sim.script(vec![Rule::on(Endpoint::Login, trouble).once()]);
+        let client = Client::new(config(&sim)).unwrap();
+        assert_eq!(client.verify().await.unwrap_err().reason, want);
+        client.verify().await.unwrap();
+    }
+}
