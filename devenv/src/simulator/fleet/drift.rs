@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::generate::{node, site};
 use super::geography::MARKETS;
-use super::render::{base_node, micro};
+use super::render::{base_node, base_serial, micro};
 use super::{Fleet, Kind, Row};
 use crate::simulator::rng::Rng;
 
@@ -102,11 +102,8 @@ impl Fleet {
             let tower = site(self.next_number, market, &mut rng);
             let base = node(self.next_number, 0, &tower, &mut rng);
             self.next_number += 1;
-            let row = Row::new(
-                Kind::BaseNode,
-                market.region.id,
-                &base_node(self.operator, &tower, &base, 0),
-            );
+            let text = base_node(self.operator, &tower, &base, "");
+            let row = Row::new(Kind::BaseNode, market.region.id, &base_serial(base.number), &text);
             serials.push(row.serial.to_string());
             self.rows.push(row);
         }

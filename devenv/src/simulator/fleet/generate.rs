@@ -1,7 +1,10 @@
 //! Pure: a fleet from a seed, with the shape of a real one.
 
 use super::geography::{CLASSROOM, FIRST_NAMES, LAST_NAMES, MARKETS, Market};
-use super::render::{BaseNode, Position, Site, base_node, micro, remote_node, tenths};
+use super::render::{
+    BaseNode, Position, Site, base_node, base_serial, micro, remote_node, remote_serial, tenths,
+    unknown_fields,
+};
 use super::{Kind, Row};
 use crate::simulator::config::FleetConfig;
 use crate::simulator::rng::Rng;
@@ -138,6 +141,10 @@ pub(super) fn fleet(seed: u64, operator: i64, config: &FleetConfig) -> Vec<Row> 
     let training = config.training_nodes.min(config.base_nodes);
     let serving = config.base_nodes - training;
     let odd = Oddities::draw(serving, &mut rng);
+    let (heavy_fields, light_fields) = (
+        unknown_fields(HEAVY_FIELDS),
+        unknown_fields(config.unknown_fields),
+    );
     let mut rows = Vec::with_capacity(config.base_nodes + config.remote_nodes);
     let load = nodes_per_site(serving, &mut rng);
     let sites = load.into_iter().chain(std::iter::repeat_n(1, training));
@@ -153,13 +160,14 @@ pub(super) fn fleet(seed: u64, operator: i64, config: &FleetConfig) -> Vec<Row> 
             let mut base = node(number, sector, &tower, &mut rng);
             odd.apply(number, &mut base);
             let heavy = number < config.heavy_nodes;
-            let unknown = if heavy {
-                HEAVY_FIELDS
-            } else {
-                config.unknown_fields
-            };
-            let value = base_node(operator, &tower, &base, unknown);
-            rows.push(Row::new(Kind::BaseNode, market.region.id, &value));
+            let unknown = if heavy { &heavy_fields } else { &light_fields };
+            let text = base_node(operator, &tower, &base, unknown);
+            rows.push(Row::new(
+                Kind::BaseNode,
+                market.region.id,
+                &base_serial(number),
+                &text,
+            ));
         }
     }
     add_remote_nodes(&mut rows, serving, config.remote_nodes, &mut rng);
@@ -177,10 +185,7 @@ fn add_remote_nodes(rows: &mut Vec<Row>, masters: usize, count: usize, rng: &mut
         let connected = rng.below(100) < 88;
         let offset = (rng.between(-0.05, 0.05), rng.between(-0.05, 0.05));
         let region = master.region;
-        rows.push(Row::new(
-            Kind::RemoteNode,
-            region,
-            &remote_node(number, &value, connected, offset),
-        ));
+        let text = remote_node(number, &value, connected, offset).to_string();
+        rows.push(Row::new(Kind::RemoteNode, region, &remote_serial(number), &text));
     }
 }

@@ -44,13 +44,12 @@ pub struct Row {
 }
 
 impl Row {
-    fn new(kind: Kind, region: i64, value: &Value) -> Self {
-        let serial = value["serialNumber"].as_str().unwrap_or_default().into();
+    fn new(kind: Kind, region: i64, serial: &str, raw: &str) -> Self {
         Self {
-            serial,
+            serial: serial.into(),
             kind,
             region,
-            raw: value.to_string().into(),
+            raw: raw.into(),
         }
     }
 

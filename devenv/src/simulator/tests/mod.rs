@@ -1,6 +1,10 @@
 //! What a stranger would want to see before trusting the simulator. The client here is a bare one: no cookie jar, no
 //! redirects, no decompression, nothing that would hide what is on the wire.
 
+mod cli;
+mod content;
+mod control;
+mod faults;
 mod fleet;
 mod listings;
 mod session;

@@ -173,12 +173,12 @@ async fn an_expired_session_is_refreshed_with_all_four_cookies() {
 #[tokio::test]
 async fn tokens_die_of_age() {
     let portal = Portal::open(Config {
-        token_lifetime: Duration::from_millis(300),
+        token_lifetime: Duration::from_millis(1500),
         ..Config::of(4)
     })
     .await;
     assert_eq!(told(portal.get(USERS)).await.0, 200);
-    tokio::time::sleep(Duration::from_millis(320)).await;
+    tokio::time::sleep(Duration::from_millis(1510)).await;
     assert_eq!(told(portal.get(USERS)).await.0, 401);
     assert_eq!(told(portal.call(reqwest::Method::POST, REFRESH)).await.0, 200);
 }
