@@ -82,7 +82,7 @@ impl Apply {
         let (mut reader, mut malformed) = (Reader::default(), false);
         self.tx
             .copy_out(&copy, |piece| {
-                malformed = malformed || reader.feed(piece, &mut each).is_err()
+                malformed = malformed || reader.feed(piece, &mut each).is_err();
             })
             .await?;
         if malformed {

@@ -55,7 +55,9 @@ impl DbError {
 
     /// The name of the constraint that was violated.
     pub fn constraint(&self) -> Option<&str> {
-        self.source.as_database_error().and_then(|e| e.constraint())
+        self.source
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::constraint)
     }
 }
 

@@ -4,7 +4,7 @@ use tarana_operator::fault::Reason;
 use tarana_operator::station::Change;
 use tarana_operator::store::{Config, Store};
 
-use crate::store_support::{ADMINS, Database, EXISTING, SUPABASE, perform, row};
+use crate::store_support::{ADMINS, Database, EXISTING, perform, row};
 
 const POLICIES: &str = "SELECT string_agg(tablename || ':' || policyname, ', ' ORDER BY tablename, policyname) FROM pg_policies WHERE schemaname = 'public'";
 
@@ -33,8 +33,7 @@ async fn an_empty_database_gets_everything_once() {
 
 #[tokio::test]
 async fn supabase_gets_its_policies_and_sees_nothing_of_ours() {
-    let database = Database::new().await;
-    database.sql(SUPABASE).await;
+    let database = Database::supabase().await;
     database.sql(ADMINS).await;
     let store = database.store().await;
     let policies = database.value(POLICIES).await;
@@ -57,8 +56,7 @@ async fn supabase_gets_its_policies_and_sees_nothing_of_ours() {
 
 #[tokio::test]
 async fn existing_tables_keep_what_they_have() {
-    let database = Database::new().await;
-    database.sql(SUPABASE).await;
+    let database = Database::supabase().await;
     database.sql(ADMINS).await;
     database.sql(EXISTING).await;
     let before = database

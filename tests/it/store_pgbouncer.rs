@@ -69,7 +69,7 @@ async fn whole_life(store: &Store, number: usize) {
         Outcome::Completed
     );
     store
-        .sweep(run.connection_uid, &[], Duration::from_secs(60))
+        .sweep(run.connection_uid, &[], Duration::from_mins(1))
         .await
         .unwrap();
 }

@@ -57,7 +57,7 @@ async fn a_server_without_tls_does_not_satisfy_a_ca() {
 
 #[tokio::test]
 async fn missing_rights_are_listed_with_their_grants() {
-    let database = Database::new().await;
+    let database = Database::supabase().await;
     database.store().await;
     let role = format!("weak_{}", database.name);
     database

@@ -18,7 +18,14 @@ struct Server {
     port: u16,
 }
 
-static SERVER: OnceLock<Server> = OnceLock::new();
+/// Roles belong to the server, not to a database: with Supabase's roles and without takes two.
+#[derive(Clone, Copy)]
+enum Kind {
+    Plain,
+    Supabase,
+}
+
+static SERVERS: [OnceLock<Server>; 2] = [const { OnceLock::new() }; 2];
 
 /// A command that does not run as root, and ends when this process does.
 pub fn unprivileged(program: &str) -> Command {
@@ -54,9 +61,9 @@ fn uid(which: &str) -> u32 {
     String::from_utf8(out.stdout).unwrap().trim().parse().unwrap()
 }
 
-fn server() -> &'static Server {
-    SERVER.get_or_init(|| {
-        let (dir, port) = (scratch("pg"), free_port());
+fn server(kind: Kind) -> &'static Server {
+    SERVERS[kind as usize].get_or_init(|| {
+        let (dir, port) = (scratch(&format!("pg-{}", kind as usize)), free_port());
         let data = dir.join("data");
         let done = unprivileged(&format!("{BIN}/initdb"))
             .args(["-A", "trust", "-U", "postgres", "-N", "-D"])
@@ -95,10 +102,6 @@ fn server() -> &'static Server {
     })
 }
 
-pub fn port() -> u16 {
-    server().port
-}
-
 /// One database, gone with the server.
 pub struct Database {
     pub name: String,
@@ -107,11 +110,24 @@ pub struct Database {
 
 impl Database {
     pub async fn new() -> Self {
+        Self::on(Kind::Plain).await
+    }
+
+    /// On a server, and with a schema, as Supabase has them.
+    pub async fn supabase() -> Self {
+        let database = Self::on(Kind::Supabase).await;
+        database.sql(SUPABASE).await;
+        database
+    }
+
+    async fn on(kind: Kind) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let database = Self {
             name,
-            port: tokio::task::spawn_blocking(port).await.unwrap(),
+            port: tokio::task::spawn_blocking(move || server(kind).port)
+                .await
+                .unwrap(),
         };
         let admin = Self {
             name: "postgres".into(),
@@ -185,7 +201,7 @@ pub async fn ready() -> (Database, Store) {
 }
 
 /// The roles are the cluster's, so two tests may make them at once.
-pub const SUPABASE: &str = "
+const SUPABASE: &str = "
     DO $$ DECLARE r text; BEGIN
         PERFORM pg_advisory_xact_lock(1);
         FOREACH r IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
