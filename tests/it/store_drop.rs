@@ -132,8 +132,23 @@ async fn in_the_middle_of_reading_and_writing() {
         })
         .await;
         drop(work);
-        if done {
+        assert!(
+            calm(&database, Duration::from_secs(5)).await,
+            "locks were left behind"
+        );
+        // Dropped between the COMMIT and its answer, it is done: all of it, and the row says so.
+        let ended = store.ended(run.id).await.unwrap();
+        assert!(ended.is_some() || !done);
+        if ended.is_some() {
             assert!(polls > 10, "{polls} polls were enough to end it");
+            assert_eq!(
+                database.value("SELECT count(*) FROM tarana_base_stations").await,
+                "2001"
+            );
+            assert_eq!(
+                database.value("SELECT count(*) FROM tarana_sync_changes").await,
+                "2001"
+            );
             break;
         }
         untouched(&database).await;
