@@ -1,4 +1,4 @@
-//! Pure: what a store is told, and how the URL of a Secret is read.
+//! What a store is told, and how the URL of a Secret is read.
 
 use std::sync::Arc;
 

@@ -12,3 +12,4 @@ mod store_migrate;
 mod store_pgbouncer;
 mod store_refusals;
 mod store_support;
+mod store_tls;
