@@ -6,8 +6,9 @@
 //! finish        write what differs, the change rows, the final log row and the event; commit
 //! ```
 //! The commit is the truth: before it nothing has happened, after it the log row says how the run ended. An [`Apply`]
-//! that is dropped, or whose future is dropped, at any point has done nothing, and its locks are gone within about a
-//! second even if the server was waiting or working.
+//! that is dropped, or whose future is dropped, before the commit has done nothing, and its locks are gone within about
+//! a second even if the server was waiting or working. Dropped while the commit is under way it is all done or not at
+//! all: [`Store::ended`] and [`Store::close`] say which.
 //!
 //! The lock on the table (`SHARE ROW EXCLUSIVE`) lets readers go on and keeps every other writer out, whoever they
 //! are, so the plan is about the rows that are written. It comes before the log row, so that a run that waits for the
@@ -82,7 +83,7 @@ impl Apply {
         let (mut reader, mut malformed) = (Reader::default(), false);
         self.tx
             .copy_out(&copy, |piece| {
-                malformed = malformed || reader.feed(piece, &mut each).is_err()
+                malformed = malformed || reader.feed(piece, &mut each).is_err();
             })
             .await?;
         if malformed {

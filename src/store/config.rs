@@ -1,4 +1,4 @@
-//! Pure: what a store is told, and how the URL of a Secret is read.
+//! What a store is told, and how the URL of a Secret is read.
 
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ pub(super) fn preamble(target: &Target) -> Arc<str> {
          SET LOCAL search_path TO \"{schema}\", pg_temp;
          SET LOCAL lock_timeout TO '5s';
          SET LOCAL statement_timeout TO '30s';
-         SET LOCAL idle_in_transaction_session_timeout TO '15s';
+         SET LOCAL idle_in_transaction_session_timeout TO '10s';
          SELECT set_config('client_connection_check_interval', '1s', true)
          WHERE current_setting('client_connection_check_interval', true) IS NOT NULL"
     )

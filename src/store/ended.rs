@@ -1,4 +1,4 @@
-//! Pure: how a run ended, as its log row says. The row is the truth; the object mirrors it.
+//! How a run ended, as its log row says. The row is the truth; the object mirrors it.
 
 use jiff::Timestamp;
 use sqlx::Row as _;

@@ -45,7 +45,9 @@ impl DbError {
 
     /// The SQLSTATE, where the server gave one.
     pub fn code(&self) -> Option<Cow<'_, str>> {
-        self.source.as_database_error().and_then(|e| e.code())
+        self.source
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
     }
 
     /// Whether the server answered with this SQLSTATE.
@@ -55,7 +57,9 @@ impl DbError {
 
     /// The name of the constraint that was violated.
     pub fn constraint(&self) -> Option<&str> {
-        self.source.as_database_error().and_then(|e| e.constraint())
+        self.source
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::constraint)
     }
 }
 

@@ -84,33 +84,30 @@ impl Store {
 
     /// Begins or takes over an attempt.
     pub async fn open(&self, run: &Run, attempt: i32) -> Result<Opened, Fault> {
-        // Twice at most: the row may be missing, or the run that was in the way may be gone when we look for it.
+        // The row may be missing, or the run that was in the way may be gone when we look for it.
         for _ in 0..3 {
             let mut tx = self.db.begin().await?;
             if let Some(busy) = busy(&mut tx, run).await? {
                 tx.rollback().await?;
                 return Ok(busy);
             }
-            match take(&mut tx, run.id, attempt).await {
-                Ok(Some(fence)) => {
-                    tx.commit().await?;
-                    return Ok(Opened::Fence(fence));
+            let opened = match take(&mut tx, run.id, attempt).await {
+                Ok(Some(fence)) => Some(Opened::Fence(fence)),
+                Ok(None) => find_end(&mut tx, run.id).await?.map(Opened::Ended),
+                Err(e) if e.constraint() == Some("tarana_sync_logs_one_running") => {
+                    tx.rollback().await?;
+                    continue;
                 }
-                Ok(None) => match find_end(&mut tx, run.id).await? {
-                    Some(ended) => return Ok(Opened::Ended(ended)),
-                    None => {
-                        tx.rollback().await?;
-                        self.register(run).await?;
-                    }
-                },
-                Err(e) if e.constraint() == Some("tarana_sync_logs_one_running") => tx.rollback().await?,
                 Err(e) => return Err(e.into()),
+            };
+            tx.commit().await?;
+            match opened {
+                Some(opened) => return Ok(opened),
+                None => self.register(run).await?,
             }
         }
-        let message = format!(
-            "another run of connection {:?} comes and goes in tarana_sync_logs",
-            run.connection
-        );
+        let name = &run.connection;
+        let message = format!("another run of connection {name:?} comes and goes in tarana_sync_logs");
         Err(Fault::new(Reason::DatabaseBusy, message))
     }
 

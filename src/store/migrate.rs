@@ -4,10 +4,9 @@
 //! carry. Here everything happens in one transaction: it is all there or not at all, and the second of two
 //! processes waits on a lock that ends with the first one's transaction, and then finds nothing left to do.
 
-use sqlx::Row as _;
-
 use super::db::{Db, Tx};
 use super::error::{DbError, Target};
+use super::rights;
 use crate::fault::{Fault, Reason};
 
 /// One file of `migrations/`.
@@ -63,6 +62,9 @@ pub(super) async fn migrate(db: &Db, allowed: bool) -> Result<Option<Vec<&'stati
         lock(&mut tx).await?;
         // Somebody else may have done it while we waited.
         pending = self::pending(&mut tx).await?;
+        if !pending.is_empty() {
+            tx.script(BOOKS.to_owned()).await?;
+        }
         for migration in &pending {
             apply(&mut tx, migration).await?;
         }
@@ -86,9 +88,9 @@ async fn schema_exists(tx: &mut Tx) -> Result<(), Fault> {
     let usable = "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = $1";
     let row = tx.optional(sqlx::query(usable).bind(&target.schema)).await?;
     let (schema, place) = (&target.schema, target.place());
-    match row.map(|r| r.try_get::<bool, _>(0)) {
-        Some(Ok(true)) => Ok(()),
-        Some(_) => Err(Fault::new(
+    match row.map(|r| tx.get(&r, 0)).transpose()? {
+        Some(true) => Ok(()),
+        Some(false) => Err(Fault::new(
             Reason::DatabaseRightsMissing,
             format!(
                 "the role in spec.database.secretRef may not use schema {schema:?} of {place}; GRANT USAGE ON SCHEMA {schema:?} to it"
@@ -106,8 +108,7 @@ async fn lock(tx: &mut Tx) -> Result<(), DbError> {
     tx.script("SET LOCAL lock_timeout TO '60s'; SET LOCAL statement_timeout TO '10min'".to_owned())
         .await?;
     let key = "SELECT pg_advisory_xact_lock(hashtextextended('tarana-operator ' || current_schema(), 0))";
-    tx.execute(sqlx::query(key)).await?;
-    tx.script(BOOKS.to_owned()).await
+    tx.execute(sqlx::query(key)).await.map(|_| ())
 }
 
 /// What is not applied yet. Refuses a schema that a newer version wrote, and files that were edited afterwards.
@@ -148,23 +149,33 @@ fn drifted(target: &Target, migration: &Migration) -> Fault {
 }
 
 /// Versions in the books, and whether each has the checksum of our file.
+///
+/// Books that exist are never empty, so a role that sees none of them lacks a right or a policy: it must not take
+/// the schema for a new one.
 async fn applied(tx: &mut Tx) -> Result<Vec<(i32, bool)>, Fault> {
-    let books = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                 WHERE n.nspname = current_schema() AND c.relname = 'tarana_migrations')";
-    let exists = tx.one(sqlx::query(books)).await?.try_get::<bool, _>(0);
-    if !exists.unwrap_or(false) {
+    let books = "SELECT has_table_privilege(c.oid, 'SELECT') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = current_schema() AND c.relname = 'tarana_migrations'";
+    let Some(books) = tx.optional(sqlx::query(books)).await? else {
         return Ok(Vec::new());
+    };
+    let mut applied = Vec::new();
+    if tx.get(&books, 0)? {
+        // Hashed by the server: one dependency less.
+        let rows = "SELECT m.version, coalesce(m.checksum = encode(sha256(convert_to(known.sql, 'UTF8')), 'hex'), true)
+                    FROM tarana_migrations m LEFT JOIN unnest($1::int[], $2::text[]) AS known (version, sql) USING (version)
+                    ORDER BY m.version";
+        let versions: Vec<i32> = MIGRATIONS.iter().map(|m| m.version).collect();
+        let files: Vec<&str> = MIGRATIONS.iter().map(|m| m.sql).collect();
+        for row in tx.all(sqlx::query(rows).bind(versions).bind(files)).await? {
+            applied.push((tx.get(&row, 0)?, tx.get(&row, 1)?));
+        }
     }
-    // Hashed by the server: one dependency less.
-    let rows = "SELECT m.version, coalesce(m.checksum = encode(sha256(convert_to(known.sql, 'UTF8')), 'hex'), true)
-                FROM tarana_migrations m LEFT JOIN unnest($1::int[], $2::text[]) AS known (version, sql) USING (version)
-                ORDER BY m.version";
-    let versions: Vec<i32> = MIGRATIONS.iter().map(|m| m.version).collect();
-    let files: Vec<&str> = MIGRATIONS.iter().map(|m| m.sql).collect();
-    let rows = tx.all(sqlx::query(rows).bind(versions).bind(files)).await?;
-    let read = |row: &sqlx::postgres::PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
-    let read: Result<Vec<(i32, bool)>, sqlx::Error> = rows.iter().map(read).collect();
-    read.map_err(|e| DbError::new(tx.target(), e).into())
+    if applied.is_empty() {
+        rights::check(tx).await?;
+        let message = format!("{}: tarana_migrations is empty; restore it", tx.target().place());
+        return Err(Fault::new(Reason::SchemaInvalid, message));
+    }
+    Ok(applied)
 }
 
 async fn apply(tx: &mut Tx, migration: &Migration) -> Result<(), DbError> {

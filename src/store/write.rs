@@ -81,7 +81,9 @@ async fn incoming(tx: &mut Tx, changes: &[Change]) -> Result<(), Fault> {
             };
             put_row(buffer, COLUMNS.len() + 1);
             put_bool(buffer, fresh);
-            values(row).into_iter().for_each(|v| put_value(buffer, v));
+            for value in values(row) {
+                put_value(buffer, value);
+            }
         }
         state = state.map(|_| &[] as &[u8]);
     };
@@ -107,7 +109,10 @@ fn insert() -> String {
 }
 
 fn update() -> String {
-    let assignments = list(|name, _| format!("{name} = i.{name}"));
+    // Not the serial: it is the same, and naming it would have every reference to it looked at.
+    let changing = COLUMNS.iter().filter(|(name, _)| *name != "serial_number");
+    let assignments: Vec<String> = changing.map(|(name, _)| format!("{name} = i.{name}")).collect();
+    let assignments = assignments.join(", ");
     format!(
         "UPDATE tarana_base_stations s SET {assignments}, last_updated = now()
          FROM tarana_incoming i WHERE NOT i.fresh AND s.serial_number = i.serial_number"

@@ -1,4 +1,10 @@
 //! The integration tests: everything that needs real servers, one binary, a module for each subject.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking; its helpers are not marked as tests"
+)]
 
 mod bad_input;
 mod interrupt;
@@ -12,6 +18,7 @@ mod store_migrate;
 mod store_pgbouncer;
 mod store_refusals;
 mod store_support;
+mod store_tls;
 mod tarana;
 mod truth;
 mod world;

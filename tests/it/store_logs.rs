@@ -179,7 +179,7 @@ async fn the_sweep_ends_what_nobody_will_end() {
     };
     store.register(&fresh).await.unwrap();
     let mut swept = store
-        .sweep(connection, &[live.id], Duration::from_secs(60))
+        .sweep(connection, &[live.id], Duration::from_mins(1))
         .await
         .unwrap();
     assert_eq!(
@@ -194,7 +194,7 @@ async fn the_sweep_ends_what_nobody_will_end() {
     assert_eq!(database.value(legacy).await, "1 1");
     assert!(
         store
-            .sweep(connection, &[live.id], Duration::from_secs(60))
+            .sweep(connection, &[live.id], Duration::from_mins(1))
             .await
             .unwrap()
             .is_empty()

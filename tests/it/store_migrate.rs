@@ -4,14 +4,14 @@ use tarana_operator::fault::Reason;
 use tarana_operator::station::Change;
 use tarana_operator::store::{Config, Store};
 
-use crate::store_support::{ADMINS, Database, EXISTING, SUPABASE, perform, row};
+use crate::store_support::{ADMINS, Database, EXISTING, perform, row};
 
 const POLICIES: &str = "SELECT string_agg(tablename || ':' || policyname, ', ' ORDER BY tablename, policyname) FROM pg_policies WHERE schemaname = 'public'";
 
 #[tokio::test]
 async fn an_empty_database_gets_everything_once() {
     let database = Database::new().await;
-    let store = Store::new(&database.config("postgres")).unwrap();
+    let store = Store::new(&database.config()).unwrap();
     assert_eq!(
         store.migrate().await.unwrap(),
         ["stations", "logs", "changes", "outbox", "exposure"]
@@ -33,8 +33,7 @@ async fn an_empty_database_gets_everything_once() {
 
 #[tokio::test]
 async fn supabase_gets_its_policies_and_sees_nothing_of_ours() {
-    let database = Database::new().await;
-    database.sql(SUPABASE).await;
+    let database = Database::supabase().await;
     database.sql(ADMINS).await;
     let store = database.store().await;
     let policies = database.value(POLICIES).await;
@@ -57,8 +56,7 @@ async fn supabase_gets_its_policies_and_sees_nothing_of_ours() {
 
 #[tokio::test]
 async fn existing_tables_keep_what_they_have() {
-    let database = Database::new().await;
-    database.sql(SUPABASE).await;
+    let database = Database::supabase().await;
     database.sql(ADMINS).await;
     database.sql(EXISTING).await;
     let before = database
@@ -84,16 +82,15 @@ async fn a_complete_table_may_belong_to_somebody_else() {
     let database = Database::new().await;
     database.sql(ADMINS).await;
     database.sql(EXISTING).await;
-    let role = format!("guest_{}", database.name);
-    database
-        .sql(&format!(
-            "CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role};
-             ALTER TABLE tarana_sync_logs OWNER TO {role}; GRANT REFERENCES ON admin_users TO {role};
-             GRANT SELECT, INSERT, UPDATE, DELETE ON tarana_base_stations TO {role};
-             CREATE POLICY w ON tarana_base_stations TO {role} USING (true) WITH CHECK (true);"
-        ))
+    let role = database
+        .role(
+            "GRANT CREATE ON SCHEMA public TO ROLE;
+             ALTER TABLE tarana_sync_logs OWNER TO ROLE; GRANT REFERENCES ON admin_users TO ROLE;
+             GRANT SELECT, INSERT, UPDATE, DELETE ON tarana_base_stations TO ROLE;
+             CREATE POLICY w ON tarana_base_stations TO ROLE USING (true) WITH CHECK (true);",
+        )
         .await;
-    let store = Store::new(&database.config(&role)).unwrap();
+    let store = Store::new(&role).unwrap();
     store.verify().await.unwrap();
     perform(
         &store,
@@ -158,9 +155,7 @@ async fn postgis_is_used_where_it_is_and_never_installed() {
 #[tokio::test]
 async fn several_at_once_do_it_once() {
     let database = Database::new().await;
-    let stores: Vec<_> = (0..6)
-        .map(|_| Store::new(&database.config("postgres")).unwrap())
-        .collect();
+    let stores: Vec<_> = (0..6).map(|_| Store::new(&database.config()).unwrap()).collect();
     let applied = futures::future::join_all(stores.iter().map(Store::migrate)).await;
     let applied: usize = applied.into_iter().map(|a| a.unwrap().len()).sum();
     assert_eq!(applied, 5);
@@ -172,7 +167,7 @@ async fn another_schema_with_a_difficult_name() {
     database.sql(r#"CREATE SCHEMA "Tower ""A"" $1""#).await;
     let store = Store::new(&Config {
         schema: r#"Tower "A" $1"#.into(),
-        ..database.config("postgres")
+        ..database.config()
     })
     .unwrap();
     store.verify().await.unwrap();
@@ -196,7 +191,7 @@ async fn a_schema_that_cannot_be_used_says_why() {
     let database = Database::new().await;
     let store = Store::new(&Config {
         schema: "nowhere".into(),
-        ..database.config("postgres")
+        ..database.config()
     })
     .unwrap();
     let fault = store.verify().await.unwrap_err();
@@ -209,7 +204,7 @@ async fn a_schema_that_cannot_be_used_says_why() {
 
     let reader = Store::new(&Config {
         migrate: false,
-        ..database.config("postgres")
+        ..database.config()
     })
     .unwrap();
     let fault = reader.verify().await.unwrap_err();

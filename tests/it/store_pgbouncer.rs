@@ -1,36 +1,59 @@
 //! Everything the store says, through PgBouncer in transaction mode with fewer servers than clients.
 
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use sqlx::postgres::PgConnectOptions;
 use tarana_operator::fault::Reason;
 use tarana_operator::station::Change;
 use tarana_operator::store::{Closing, Config, Opened, Outcome, Store};
 
-use crate::store_support::{
-    Database, apply, eventually, free_port, open, plan, row, run, scratch, table, unprivileged,
-};
+use crate::store_support::{Database, apply, eventually, open, plan, row, run, table};
 
-/// A pool of two in front of the database; ended with the test.
-fn pgbouncer(database: &Database) -> (u16, std::process::Child) {
-    let (dir, port) = (scratch(&format!("pgbouncer-{}", database.name)), free_port());
+/// A pool of two in front of the database, ended with the thread that started it; where it listens.
+fn pgbouncer(database: &Database) -> (Child, String) {
+    let listen = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let options: PgConnectOptions = database.url.parse().unwrap();
+    let login = database
+        .url
+        .split_once("://")
+        .unwrap()
+        .1
+        .split_once('@')
+        .unwrap()
+        .0;
+    let (user, password) = login.split_once(':').unwrap();
     let settings = format!(
-        "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-         auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\n",
-        database.port
+        "[databases]\n* = host=127.0.0.1 port={} user={user} password={password}\n\
+         [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {listen}\nunix_socket_dir =\nauth_type = any\n\
+         pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\n",
+        options.get_port()
     );
-    // With `any`, the user of the server connection has to be named.
-    let settings = settings.replace("* = ", "* = user=postgres ");
-    std::fs::write(dir.join("pgbouncer.ini"), settings).unwrap();
-    let program = if std::path::Path::new("/usr/sbin/pgbouncer").exists() {
-        "/usr/sbin/pgbouncer"
-    } else {
-        "pgbouncer"
-    };
-    let child = unprivileged(program)
-        .arg(dir.join("pgbouncer.ini"))
+    let file = std::env::temp_dir().join(format!("tarana-{listen}.ini"));
+    std::fs::write(&file, settings).unwrap();
+    // PgBouncer does not run as root.
+    let child = Command::new("setpriv")
+        .args([
+            "--reuid=postgres",
+            "--regid=postgres",
+            "--init-groups",
+            "--pdeathsig=KILL",
+        ])
+        .args(["/usr/sbin/pgbouncer", "-q"])
+        .arg(&file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    (port, child)
+    while std::net::TcpStream::connect(("127.0.0.1", listen)).is_err() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::fs::remove_file(&file).unwrap();
+    (child, format!("127.0.0.1:{listen}"))
 }
 
 async fn whole_life(store: &Store, number: usize) {
@@ -69,7 +92,7 @@ async fn whole_life(store: &Store, number: usize) {
         Outcome::Completed
     );
     store
-        .sweep(run.connection_uid, &[], Duration::from_secs(60))
+        .sweep(run.connection_uid, &[], Duration::from_mins(1))
         .await
         .unwrap();
 }
@@ -77,22 +100,11 @@ async fn whole_life(store: &Store, number: usize) {
 #[tokio::test]
 async fn sixteen_clients_share_two_servers() {
     let database = Database::new().await;
-    let (port, mut bouncer) = pgbouncer(&database);
-    assert!(
-        eventually(Duration::from_secs(10), async || std::net::TcpStream::connect((
-            "127.0.0.1",
-            port
-        ))
-        .is_ok())
-        .await
-    );
-    let url = format!(
-        "postgres://postgres@127.0.0.1:{port}/{}?pgbouncer=true",
-        database.name
-    );
+    let (mut bouncer, place) = pgbouncer(&database);
+    let url = format!("postgres://anybody@{place}/{}?pgbouncer=true", database.place().1);
     let config = Config {
         url,
-        ..database.config("postgres")
+        ..database.config()
     };
     let stores: Vec<Store> = (0..16).map(|_| Store::new(&config).unwrap()).collect();
     futures::future::join_all(stores.iter().map(async |s| s.verify().await.unwrap())).await;

@@ -3,7 +3,7 @@
 use tarana_operator::fault::{Fault, Reason};
 use tarana_operator::store::{Config, Store};
 
-use crate::store_support::{ADMINS, Database, EXISTING, free_port};
+use crate::store_support::{ADMINS, Database, EXISTING};
 
 async fn verify(config: Config) -> Fault {
     let fault = Store::new(&config).unwrap().verify().await.unwrap_err();
@@ -14,24 +14,39 @@ async fn verify(config: Config) -> Fault {
 #[tokio::test]
 async fn a_database_or_user_that_is_not_there_is_refused() {
     let database = Database::new().await;
-    let config = |user: &str, name: &str| Config {
-        url: format!("postgres://{user}:hunter2@127.0.0.1:{}/{name}", database.port),
-        ..database.config("x")
-    };
-    let fault = verify(config("postgres", "nowhere")).await;
+    let (server, name) = database.place();
+    let (login, _) = database.url.rsplit_once('/').unwrap();
+    let fault = verify(Config {
+        url: format!("{login}/nowhere"),
+        ..database.config()
+    })
+    .await;
     assert_eq!(fault.reason, Reason::DatabaseRefused);
     assert!(
         fault.message.contains("\"nowhere\"") && fault.message.contains("spec.database.secretRef"),
         "{fault}"
     );
-    let fault = verify(config("hunter2", &database.name)).await;
-    assert_eq!(fault.reason, Reason::DatabaseRefused);
-    assert!(fault.is_permanent());
+    for user in ["hunter2", "postgres"] {
+        let url = format!("postgres://{user}:hunter2@{server}/{name}");
+        let fault = verify(Config {
+            url,
+            ..database.config()
+        })
+        .await;
+        assert_eq!(fault.reason, Reason::DatabaseRefused);
+        assert!(fault.is_permanent());
+    }
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unreachable() {
-    let url = format!("postgres://u:hunter2@127.0.0.1:{}/d", free_port());
+    // Nobody listens on a port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let url = format!("postgres://u:hunter2@127.0.0.1:{port}/d");
     let fault = verify(Config {
         url,
         ca_pem: None,
@@ -49,7 +64,7 @@ async fn a_server_without_tls_does_not_satisfy_a_ca() {
     let database = Database::new().await;
     let fault = verify(Config {
         ca_pem: Some(b"rubbish".to_vec()),
-        ..database.config("postgres")
+        ..database.config()
     })
     .await;
     assert_eq!(fault.reason, Reason::DatabaseTlsFailed);
@@ -57,15 +72,12 @@ async fn a_server_without_tls_does_not_satisfy_a_ca() {
 
 #[tokio::test]
 async fn missing_rights_are_listed_with_their_grants() {
-    let database = Database::new().await;
+    let database = Database::supabase().await;
     database.store().await;
-    let role = format!("weak_{}", database.name);
-    database
-        .sql(&format!(
-            "CREATE ROLE {role} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};"
-        ))
+    let role = database
+        .role("GRANT SELECT ON ALL TABLES IN SCHEMA public TO ROLE")
         .await;
-    let fault = verify(database.config(&role)).await;
+    let fault = verify(role.clone()).await;
     assert_eq!(fault.reason, Reason::DatabaseRightsMissing);
     // What the message says is what mends it.
     let remedy = fault.message.split_once("run: ").expect(&fault.message).1;
@@ -74,11 +86,7 @@ async fn missing_rights_are_listed_with_their_grants() {
         "{remedy}"
     );
     database.sql(remedy).await;
-    Store::new(&database.config(&role))
-        .unwrap()
-        .verify()
-        .await
-        .unwrap();
+    Store::new(&role).unwrap().verify().await.unwrap();
 }
 
 #[tokio::test]
@@ -86,13 +94,8 @@ async fn a_role_that_cannot_read_the_books_or_change_a_table_is_told() {
     let database = Database::new().await;
     database.sql(ADMINS).await;
     database.sql(EXISTING).await;
-    let role = format!("guest_{}", database.name);
-    database
-        .sql(&format!(
-            "CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}"
-        ))
-        .await;
-    let fault = verify(database.config(&role)).await;
+    let role = database.role("GRANT CREATE ON SCHEMA public TO ROLE").await;
+    let fault = verify(role).await;
     assert_eq!(fault.reason, Reason::DatabaseRightsMissing);
     assert!(
         fault.message.contains("tarana_sync_logs") && fault.message.contains("migrate"),

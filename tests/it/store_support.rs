@@ -1,146 +1,73 @@
-//! A throw-away PostgreSQL, a database for each test, and the fixtures that stand for an existing application.
+//! A database for each test, and the fixtures that stand for an existing application.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use devenv::{Postgres, Settings};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tarana_operator::station::{Change, Counts, Plan, Position, Row};
 use tarana_operator::store::{Apply, Begun, Config, Opened, Run, Store, Trigger};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-pub const BIN: &str = "/usr/lib/postgresql/15/bin";
-
-/// The server: started once for the binary, ended by the kernel with it.
-struct Server {
-    port: u16,
-}
-
-static SERVER: OnceLock<Server> = OnceLock::new();
-
-/// A command that does not run as root, and ends when this process does.
-pub fn unprivileged(program: &str) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args([
-        "--reuid=postgres",
-        "--regid=postgres",
-        "--init-groups",
-        "--pdeathsig=INT",
-        program,
-    ]);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    command
-}
-
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
-pub fn scratch(name: &str) -> PathBuf {
-    let dir = std::env::temp_dir().join(format!("tarana-store-{}-{name}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
-    std::os::unix::fs::chown(&dir, Some(uid("-u")), Some(uid("-g"))).unwrap();
-    dir
-}
-
-fn uid(which: &str) -> u32 {
-    let out = Command::new("id").args([which, "postgres"]).output().unwrap();
-    String::from_utf8(out.stdout).unwrap().trim().parse().unwrap()
-}
-
-fn server() -> &'static Server {
-    SERVER.get_or_init(|| {
-        let (dir, port) = (scratch("pg"), free_port());
-        let data = dir.join("data");
-        let done = unprivileged(&format!("{BIN}/initdb"))
-            .args(["-A", "trust", "-U", "postgres", "-N", "-D"])
-            .arg(&data)
-            .status()
-            .unwrap();
-        assert!(done.success(), "initdb");
-        // The signal comes with the end of the thread that started it: this one lives as long as the process.
-        std::thread::spawn(move || {
-            let mut postgres = unprivileged(&format!("{BIN}/postgres"))
-                .args([
-                    "-c",
-                    "fsync=off",
-                    "-c",
-                    "max_connections=300",
-                    "-c",
-                    "listen_addresses=127.0.0.1",
-                    "-p",
-                ])
-                .arg(port.to_string())
-                .arg("-k")
-                .arg(&dir)
-                .arg("-D")
-                .arg(&data)
-                .spawn()
-                .unwrap();
-            let _ = postgres.wait();
-            std::thread::park();
-        });
-        let until = std::time::Instant::now() + Duration::from_secs(30);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(std::time::Instant::now() < until, "postgres did not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Server { port }
-    })
-}
-
-pub fn port() -> u16 {
-    server().port
+/// Roles belong to the server, not to a database: with Supabase's roles and without takes two servers. Both are ours,
+/// whatever `$DATABASE_URL` says.
+async fn server(supabase: bool) -> &'static Postgres {
+    static SERVERS: [OnceCell<Postgres>; 2] = [const { OnceCell::const_new() }; 2];
+    let start = async || {
+        let server = Postgres::start_with(&Settings::default()).await.unwrap();
+        server.install_postgis().await.unwrap();
+        server
+    };
+    SERVERS[usize::from(supabase)].get_or_init(start).await
 }
 
 /// One database, gone with the server.
 pub struct Database {
-    pub name: String,
-    pub port: u16,
+    /// For the superuser.
+    pub url: String,
 }
 
 impl Database {
     pub async fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let database = Self {
-            name,
-            port: tokio::task::spawn_blocking(port).await.unwrap(),
-        };
-        let admin = Self {
-            name: "postgres".into(),
-            port: database.port,
-        };
-        for attempt in 0.. {
-            // The port opens before the server takes logins.
-            match PgConnection::connect(&admin.url("postgres")).await {
-                Ok(mut connection) => {
-                    let create = format!("CREATE DATABASE {}", database.name);
-                    sqlx::raw_sql(AssertSqlSafe(create))
-                        .execute(&mut connection)
-                        .await
-                        .unwrap();
-                    return database;
-                }
-                Err(e) => assert!(attempt < 100, "{e}"),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        Self {
+            url: server(false).await.create_database("store").await.unwrap(),
         }
-        unreachable!()
     }
 
-    pub fn url(&self, user: &str) -> String {
-        format!("postgres://{user}@127.0.0.1:{}/{}", self.port, self.name)
+    /// On a server, and with a schema, as Supabase has them.
+    pub async fn supabase() -> Self {
+        let database = Self {
+            url: server(true).await.create_database("store").await.unwrap(),
+        };
+        database.sql(SUPABASE).await;
+        database
+    }
+
+    /// `host:port` and the name of the database.
+    pub fn place(&self) -> (&str, &str) {
+        self.url
+            .rsplit_once('@')
+            .and_then(|(_, place)| place.split_once('/'))
+            .unwrap()
+    }
+
+    /// A role that may log in, with these rights; `ROLE` in them stands for its name. Returns how it connects.
+    pub async fn role(&self, rights: &str) -> Config {
+        let (server, database) = self.place();
+        let role = format!("role_{database}");
+        self.sql(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 'p'; {}",
+            rights.replace("ROLE", &role)
+        ))
+        .await;
+        Config {
+            url: format!("postgres://{role}:p@{server}/{database}"),
+            ..self.config()
+        }
     }
 
     pub async fn connect(&self) -> PgConnection {
-        PgConnection::connect(&self.url("postgres")).await.unwrap()
+        PgConnection::connect(&self.url).await.unwrap()
     }
 
     pub async fn sql(&self, sql: &str) {
@@ -160,9 +87,10 @@ impl Database {
             .unwrap()
     }
 
-    pub fn config(&self, user: &str) -> Config {
+    /// How the superuser connects.
+    pub fn config(&self) -> Config {
         Config {
-            url: self.url(user),
+            url: self.url.clone(),
             ca_pem: None,
             schema: "public".into(),
             migrate: true,
@@ -171,7 +99,7 @@ impl Database {
 
     /// A store of this database whose schema is ready.
     pub async fn store(&self) -> Store {
-        let store = Store::new(&self.config("postgres")).unwrap();
+        let store = Store::new(&self.config()).unwrap();
         store.verify().await.unwrap();
         store
     }
@@ -185,7 +113,7 @@ pub async fn ready() -> (Database, Store) {
 }
 
 /// The roles are the cluster's, so two tests may make them at once.
-pub const SUPABASE: &str = "
+const SUPABASE: &str = "
     DO $$ DECLARE r text; BEGIN
         PERFORM pg_advisory_xact_lock(1);
         FOREACH r IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
