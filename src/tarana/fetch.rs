@@ -89,10 +89,12 @@ async fn once(
         sums: Mutex::new(vec![(0, 0); regions.len()]),
         progress,
     };
-    let parts = regions
+    // Collected first: a stream that makes its futures by a closure is not seen to be `Send`.
+    let parts: Vec<_> = regions
         .iter()
         .enumerate()
-        .map(|(n, region)| reading.part(n, region));
+        .map(|(n, region)| reading.part(n, region))
+        .collect();
     stream::iter(parts)
         .buffer_unordered(client.in_flight())
         .try_collect::<()>()
