@@ -2,8 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use futures::FutureExt;
-use futures::future::{BoxFuture, try_join};
+use futures::future::try_join;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::client::Client;
@@ -90,11 +89,11 @@ async fn once(
         sums: Mutex::new(vec![(0, 0); regions.len()]),
         progress,
     };
-    // Boxed and collected: a closure in the stream's own type would keep the whole fetch from being `Send`.
-    let parts: Vec<BoxFuture<'_, Result<(), Fault>>> = regions
+    // Collected first: a stream that makes its futures by a closure is not seen to be `Send`.
+    let parts: Vec<_> = regions
         .iter()
         .enumerate()
-        .map(|(n, region)| reading.part(n, region).boxed())
+        .map(|(n, region)| reading.part(n, region))
         .collect();
     stream::iter(parts)
         .buffer_unordered(client.in_flight())

@@ -1,4 +1,4 @@
-//! Pure: what a login gives, from its cookies and its body: either will do.
+//! What a login gives, from its cookies and its body: either will do.
 
 use std::fmt;
 use std::time::Duration;

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::config::{Config, invalid};
 use super::envelope::{self, Problem};
 use super::limits::{Held, Limits};
-use super::{refusal, retry_after};
+use super::{broken, refusal, retry_after};
 use crate::fault::{Fault, Reason};
 
 /// Largest answer that is read; a page of 5000 devices of 300 fields stays below it.
@@ -134,18 +134,18 @@ impl Wire {
             .await
             .map_err(|Held(wait)| held(wait))?;
         let what = request.what();
-        let broken = |e: &reqwest::Error| refusal::transport(&what, &self.at, e, self.timeout);
+        let cut = |e: &reqwest::Error| broken::fault(&what, &self.at, e, self.timeout);
         let mut traces = Traces::default();
         let outcome = async {
             let response = self
                 .http
                 .execute(self.build(request, who)?)
                 .await
-                .map_err(|e| broken(&e))?;
+                .map_err(|e| cut(&e))?;
             traces = Traces::of(&response);
             self.check(&what, &response)?;
             let headers = response.headers().clone();
-            let body = envelope::text(body(&what, response).await?.map_err(|e| broken(&e))?);
+            let body = envelope::text(body(&what, response).await?.map_err(|e| cut(&e))?);
             let kind = headers.get(header::CONTENT_TYPE).and_then(media_type);
             let data = envelope::data(&body).map_err(|p| self.refused(&what, &p, kind))?;
             read(Answer {

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::{Device, decode};
-use crate::station::{Position, Rejected, Station};
+use crate::station::{Position, Station};
 use crate::tarana::intern::Interner;
 use crate::tarana::regions::Region;
 
@@ -157,87 +157,70 @@ fn a_field_of_no_use_is_dropped_and_noted() {
     }
 }
 
+fn assert_rejected(item: &str, serial: Option<&str>, why: &str) {
+    match read(item) {
+        Device::Rejected(got) => assert_eq!((got.serial.as_deref(), &*got.why), (serial, why), "{item}"),
+        other => panic!("{item} became {other:?}"),
+    }
+}
+
+#[test]
+fn a_record_without_a_serial_is_skipped() {
+    for item in ["null", r#""text""#, r#"["S1","BN"]"#, "1e400"] {
+        assert_rejected(item, None, "the record is not an object");
+    }
+    let long = format!("\"{}\"", "x".repeat(300));
+    for (serial, why) in [
+        ("null", "serialNumber is missing"),
+        ("134", "serialNumber is not a text"),
+        (r#"" ""#, "serialNumber is empty"),
+        (r#""S\u0000""#, "serialNumber contains a NUL character"),
+        (r#""\ud800""#, "serialNumber cannot be decoded"),
+        (&long, "serialNumber is longer than 255 bytes"),
+    ] {
+        assert_rejected(&with("serialNumber", serial), None, why);
+    }
+}
+
 #[test]
 fn a_record_of_no_use_is_present_all_the_same() {
-    let cut = with("unknown", "1").replace("\"H\"", "\"H\",\"hostName\":\"again\"");
-    let cases = [
-        (with("", "null"), None, "the record is not an object"),
-        (with("", r#""text""#), None, "the record is not an object"),
-        (r#"["S1","BN"]"#.into(), None, "the record is not an object"),
-        (with("serialNumber", "null"), None, "serialNumber is missing"),
-        (with("serialNumber", "134"), None, "serialNumber is not a text"),
-        (with("serialNumber", r#"" ""#), None, "serialNumber is empty"),
+    let unreadable = "installParams cannot be read, and with it the coordinates";
+    for (path, value, why) in [
+        ("type", "null", "type is neither BN nor RN"),
+        ("type", r#""XN""#, "type is neither BN nor RN"),
         (
-            with("serialNumber", r#""S\u0000""#),
-            None,
-            "serialNumber contains a NUL character",
-        ),
-        (
-            with("serialNumber", r#""\ud800""#),
-            None,
-            "serialNumber cannot be decoded",
-        ),
-        (
-            with("serialNumber", &format!("\"{}\"", "x".repeat(300))),
-            None,
-            "serialNumber is longer than 255 bytes",
-        ),
-        (with("type", "null"), Some("S1"), "type is neither BN nor RN"),
-        (with("type", r#""XN""#), Some("S1"), "type is neither BN nor RN"),
-        (
-            with("installParams/latitude", "1e400"),
-            Some("S1"),
+            "installParams/latitude",
+            "1e400",
             "installParams.latitude cannot be decoded",
         ),
         (
-            with("installParams/latitude", r#""-26.1""#),
-            Some("S1"),
+            "installParams/latitude",
+            r#""-26.1""#,
             "installParams.latitude is not a number",
         ),
         (
-            with("installParams/latitude", "90.000001"),
-            Some("S1"),
+            "installParams/latitude",
+            "90.000001",
             "installParams.latitude is out of range",
         ),
         (
-            with("installParams/longitude", "-181"),
-            Some("S1"),
+            "installParams/longitude",
+            "-181",
             "installParams.longitude is out of range",
         ),
+        ("installParams", "7", unreadable),
+        ("hostName", r#""\ud800""#, "hostName cannot be decoded"),
         (
-            with("installParams", "7"),
-            Some("S1"),
-            "installParams cannot be read, and with it the coordinates",
-        ),
-        (
-            with("hostName", r#""\ud800""#),
-            Some("S1"),
-            "hostName cannot be decoded",
-        ),
-        (
-            with("installParams/height", "1e400"),
-            Some("S1"),
+            "installParams/height",
+            "1e400",
             "installParams.height cannot be decoded",
         ),
-        (
-            with("ancestry/cell/id", "-1e999"),
-            Some("S1"),
-            "ancestry.cell.id cannot be decoded",
-        ),
-        (cut, Some("S1"), "the record cannot be decoded"),
-    ];
-    for (item, serial, why) in cases {
-        match read(&item) {
-            Device::Rejected(got) => assert_eq!(
-                got,
-                Rejected {
-                    serial: serial.map(Into::into),
-                    why: why.into()
-                }
-            ),
-            other => panic!("{item} became {other:?}"),
-        }
+        ("ancestry/cell/id", "-1e999", "ancestry.cell.id cannot be decoded"),
+    ] {
+        assert_rejected(&with(path, value), Some("S1"), why);
     }
+    let twice = with("unknown", "1").replace("\"H\"", "\"H\",\"hostName\":\"again\"");
+    assert_rejected(&twice, Some("S1"), "the record cannot be decoded");
 }
 
 #[test]

@@ -209,3 +209,14 @@ async fn dropping_a_fetch_ends_its_requests() {
     }
     sim.until(|counters| counters.in_flight == 0).await;
 }
+
+#[tokio::test]
+async fn a_fetch_may_move_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    let sim = simulator(World::of(5)).await;
+    let client = Client::new(config(&sim)).unwrap();
+    let (fetching, verifying) = (client.fetch(&|_, _| ()), client.verify());
+    is_send(&fetching);
+    is_send(&verifying);
+    assert_eq!(fetching.await.unwrap().len(), 5);
+}
