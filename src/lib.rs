@@ -13,7 +13,7 @@
 //! 7. `src/tarana/fetch.rs`: reads the whole listing and proves it complete.
 //! 8. `src/store/apply.rs`: fence, plan (`src/sync/plan.rs`), difference, log row and outbox in one transaction.
 //!
-//! A module names only what stands below it here; `tests/architecture.rs` holds that.
+//! A module names only what stands below it here; `tests/architecture/main.rs` holds that.
 //!
 //! | module | is |
 //! |---|---|

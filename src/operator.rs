@@ -214,6 +214,6 @@ mod tests {
             (election.namespace.as_str(), election.identity.as_str()),
             ("home", "me")
         );
-        assert!(config.migrate && config.recheck_every == Duration::from_secs(600));
+        assert!(config.migrate && config.recheck_every == Duration::from_mins(10));
     }
 }

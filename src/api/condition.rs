@@ -27,7 +27,7 @@ pub const DELETES_WITHHELD: &str = "DeletesWithheld";
 /// Longest message in bytes, so that a status stays under 4 KiB. The schema allows 32 KiB.
 const MAX_MESSAGE: usize = 512;
 
-/// `message` cut at [`MAX_MESSAGE`] bytes, on a character boundary.
+/// `message` cut at 512 bytes, on a character boundary.
 pub fn brief(message: &str) -> String {
     if message.len() <= MAX_MESSAGE {
         return message.to_owned();

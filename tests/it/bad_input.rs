@@ -35,7 +35,8 @@ fn case(what: &'static str, reason: &'static str, says: &'static [&'static str])
     }
 }
 
-fn cases() -> Vec<Case> {
+/// What can be wrong with the side of the API.
+fn api_cases() -> Vec<Case> {
     let api = |changes: Value| json!({ "api": changes });
     vec![
         Case {
@@ -75,6 +76,12 @@ fn cases() -> Vec<Case> {
                 &["424242", "includeRegionIds"],
             )
         },
+    ]
+}
+
+/// The same for the database.
+fn database_cases() -> Vec<Case> {
+    vec![
         Case {
             database: Some("not a url"),
             ..case(
@@ -107,7 +114,7 @@ fn cases() -> Vec<Case> {
 async fn a_connection_says_what_is_wrong_and_what_to_do() {
     let mut w = World::bare(servers::tcs()).await;
     w.start_operator();
-    for (n, case) in cases().into_iter().enumerate() {
+    for (n, case) in api_cases().into_iter().chain(database_cases()).enumerate() {
         let name = format!("case-{n}");
         let own = format!("{name}-tcs");
         w.secret(&own, &case.tcs).await;
@@ -331,6 +338,11 @@ async fn a_run_is_immutable_but_for_cancel_and_time_to_live() {
         .expect_err("is refused")
         .to_string();
     assert!(error.contains("cannot be taken back"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_contradicts_itself_is_refused() {
+    let w = World::bare(servers::tcs()).await;
     let create = |spec: Value| {
         let api = w.syncs();
         async move {

@@ -3,7 +3,8 @@
 use serde_json::json;
 use tarana_operator::fault::Reason;
 use tarana_operator::station::{Change, Rejected};
-use tarana_operator::store::{Begun, Outcome};
+use tarana_operator::store::{Begun, Outcome, Store};
+use uuid::Uuid;
 
 use crate::store_support::{ADMINS, Database, EXISTING, apply, open, perform, plan, ready, row, run, table};
 
@@ -133,7 +134,11 @@ async fn changes_log_and_event_tell_the_same_story() {
     );
     assert_eq!(database.value(&whole).await, "-26.107912");
 
-    let events = store.undelivered(run.id).await.unwrap();
+    one_event_and_its_errors(&database, &store, run.id).await;
+}
+
+async fn one_event_and_its_errors(database: &Database, store: &Store, run: Uuid) {
+    let events = store.undelivered(run).await.unwrap();
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].kind, "tarana/sync.completed");
     assert_eq!(
@@ -141,10 +146,10 @@ async fn changes_log_and_event_tell_the_same_story() {
         (&json!(1), &json!(1))
     );
     store.delivered(&[events[0].id]).await.unwrap();
-    assert!(store.undelivered(run.id).await.unwrap().is_empty());
+    assert!(store.undelivered(run).await.unwrap().is_empty());
     let errors = format!(
         "SELECT errors->0->>'message' FROM tarana_sync_logs WHERE id = '{}'",
-        run.id
+        run
     );
     assert_eq!(database.value(&errors).await, "S7: latitude 91");
 }

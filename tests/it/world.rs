@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::servers;
 
 /// How long anything may take before the test gives up. Generous: the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One test's world.
 pub struct World {
@@ -85,7 +85,7 @@ impl World {
             identity: format!("test-{}", self.namespace),
             election: None,
             migrate: true,
-            recheck_every: Duration::from_secs(600),
+            recheck_every: Duration::from_mins(10),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(operator::run_until(self.client.clone(), config, stopped));
@@ -286,22 +286,23 @@ impl World {
                 .fetch_all(&self.db)
                 .await
                 .unwrap_or_default();
-        let mut text = format!("--- world {} ---\n", self.namespace);
+        let mut lines = vec![format!("--- world {} ---", self.namespace)];
         for c in &connections {
-            text += &format!("TaranaConnection {}: {}\n", c.name_any(), yaml(json!(c.status)));
+            lines.push(format!(
+                "TaranaConnection {}: {}",
+                c.name_any(),
+                yaml(json!(c.status))
+            ));
         }
         for s in &syncs {
-            text += &format!(
-                "TaranaSync {}: {}\n{:?}\n",
-                s.name_any(),
-                yaml(json!(s.status)),
-                self.events(&s.name_any()).await
-            );
+            let (name, events) = (s.name_any(), self.events(&s.name_any()).await);
+            lines.push(format!(
+                "TaranaSync {name}: {}\n{events:?}",
+                yaml(json!(s.status))
+            ));
         }
-        for row in rows {
-            text += &format!("log row: {}\n", yaml(row));
-        }
-        text
+        lines.extend(rows.into_iter().map(|row| format!("log row: {}", yaml(row))));
+        lines.join("\n")
     }
 }
 
@@ -334,10 +335,10 @@ where
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    match tokio::time::timeout(PATIENCE, asking).await {
-        Ok(answer) => answer,
-        Err(_) => panic!("waited {PATIENCE:?} in vain until {what}"),
-    }
+    let Ok(answer) = tokio::time::timeout(PATIENCE, asking).await else {
+        panic!("waited {PATIENCE:?} in vain until {what}");
+    };
+    answer
 }
 
 pub fn phase(sync: &TaranaSync) -> tarana_operator::api::sync::Phase {

@@ -16,7 +16,6 @@ fn status(status: u16) -> Trouble {
 
 #[tokio::test]
 async fn troubles_and_their_reasons() {
-    let cut = |length| Trouble::Cut { bytes: 200, length };
     let rbac = Trouble::Status {
         status: 403,
         body: Some("RBAC: access denied".into()),
@@ -53,6 +52,21 @@ async fn troubles_and_their_reasons() {
             },
             Reason::ApiUnavailable,
         ),
+    ] {
+        expect(trouble, want).await;
+    }
+}
+
+/// One trouble on the first page, and the reason of the fault that comes of it.
+async fn expect(trouble: Trouble, want: Reason) {
+    let found = reason(search(trouble.clone()).offset(0).once()).await;
+    assert_eq!(found, want, "{trouble:?}");
+}
+
+#[tokio::test]
+async fn answers_that_cannot_be_read_and_their_reasons() {
+    let cut = |length| Trouble::Cut { bytes: 200, length };
+    for (trouble, want) in [
         (Trouble::Html, Reason::ApiChanged),
         (Trouble::Redirect { to: None }, Reason::ApiChanged),
         (Trouble::MissingItems, Reason::ApiChanged),
@@ -71,11 +85,7 @@ async fn troubles_and_their_reasons() {
         (cut(CutLength::Wrong), Reason::ApiUnreachable),
         (cut(CutLength::Chunked), Reason::ApiUnreachable),
     ] {
-        assert_eq!(
-            reason(search(trouble.clone()).offset(0).once()).await,
-            want,
-            "{trouble:?}"
-        );
+        expect(trouble, want).await;
     }
 }
 
