@@ -1,14 +1,57 @@
 # Each target says what it does after `##`; `make` alone lists them.
 .DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
 
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Says in one line what is missing. PostgreSQL, PostGIS and PgBouncer are installed by those who need them.
+.PHONY: needs
+needs:
+	@for program in cargo go setpriv; do command -v $$program > /dev/null || { \
+	  echo "make: $$program is missing: install Rust (rustup), Go 1.26 and util-linux"; exit 1; }; done
+
 .PHONY: up
-up: ## Start control plane, PostgreSQL and TCS simulator, print the exports, stay up until Ctrl-C
+up: needs ## Start control plane, PostgreSQL and TCS simulator, print the exports, stay up until Ctrl-C
 	@cargo run --quiet --package devenv -- up
 
 .PHONY: tools
-tools: ## Build the control plane and Helm (once per machine, about 6 minutes on 2 cores) and print their folders
+tools: needs ## Build the control plane and Helm (once per machine, about 6 minutes on 2 cores) and print their folders
 	@cargo run --quiet --package devenv -- tools
+
+.PHONY: demo
+demo: needs ## The whole story from an empty cluster to a refused login; stays up until Ctrl-C (ONCE=1: ends by itself)
+	@cargo build --package tarana-operator --bin tarana-operator --package devenv
+	@cargo run --quiet --package devenv -- demo $(if $(ONCE),--once)
+
+.PHONY: lint
+lint: needs ## Format and clippy, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: docs
+docs: needs ## The documentation of the code, warnings denied
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+
+.PHONY: test
+test: lint docs ## Everything that a change must pass; the real servers are started, and built or installed where missing
+	cargo run --quiet --package devenv -- tools
+	@log=$$(mktemp); trap 'rm -f $$log' EXIT; \
+	status=0; cargo test --workspace --locked --no-fail-fast 2>&1 | tee $$log || status=$$?; \
+	awk '/^test result:/ { passed += $$4; failed += $$6; skipped += $$8 } \
+	  END { printf "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit passed == 0 }' $$log; \
+	exit $$status
+
+.PHONY: bench
+bench: needs ## The speeds, as ratios of one run
+	cargo bench --package tarana-operator
+
+.PHONY: crds
+crds: needs ## Write crds/ anew from src/api
+	cargo run --quiet --package tarana-operator -- crds --dir crds
+
+.PHONY: fmt
+fmt: ## Format
+	cargo fmt --all

@@ -116,7 +116,7 @@ impl Drop for Operator {
     }
 }
 
-/// `VmHWM:	   12345 kB`, in bytes.
+/// `VmHWM: 12345 kB`, in bytes.
 fn peak(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim()

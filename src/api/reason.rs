@@ -2,9 +2,28 @@
 //!
 //! A [`Reason`] is the `reason` of a condition, of an Event and of a `lastFailure`, and the label of a metric: one word, everywhere.
 
-/// Why. Names what happened, not what to do: the remedy is in the message beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
+/// Makes the enum and its words from one list.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Why. Names what happened, not what to do: the remedy is in the message beside it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The word, as it stands in conditions, Events and log rows.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+        }
+    };
+}
+
+reasons! {
     // The life of a run.
     /// Waits for another run on the same connection.
     Queued,
@@ -115,20 +134,9 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The word, as it stands in conditions, Events and log rows.
-    pub fn as_str(self) -> &'static str {
-        macro_rules! words {
-            ($($name:ident)*) => { match self { $(Self::$name => stringify!($name),)* } };
-        }
-        words!(Queued Started Opening Fetching Applying RetryScheduled Resumed RecordsSkipped DeletesWithheld
-            NothingWithheld Completed Failed Cancelled DeadlineExceeded Superseded Abandoned
-            ConnectionNotFound ConnectionSuspended ConnectionNotReady Verified Verifying Suspended
-            SecretNotFound SecretKeyMissing InvalidConfiguration
-            AuthenticationFailed AuthenticationChallenge AccessDenied ApiUnreachable ApiTlsFailed ApiThrottled
-            ApiUnavailable ApiRejected ApiChanged ResponseTooLarge OperatorIdUnknown RegionNotFound NoRegions
-            FetchIncomplete FetchEmpty
-            DatabaseUnreachable DatabaseTlsFailed DatabaseRefused DatabaseRightsMissing SchemaInvalid
-            SchemaOutdated SchemaTooNew DatabaseBusy DatabaseError KubernetesUnavailable)
+    /// The reason of that word; `None` for a word that is not ours.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
     }
 }
 

@@ -29,22 +29,33 @@ pub(super) fn intent(sync: &TaranaSync) -> String {
 
 /// The end that the log row tells of, for a run that had not ended it itself.
 pub(super) fn of_row(ended: &Ended, sync: &TaranaSync) -> Ending {
+    let told = ended.reason.as_deref().and_then(Reason::parse);
     let (phase, reason) = match ended.outcome {
         Outcome::Completed => (Phase::Completed, Reason::Completed),
         Outcome::Cancelled => (Phase::Cancelled, Reason::Cancelled),
-        Outcome::Failed => (Phase::Failed, Reason::Abandoned),
+        Outcome::Failed => (Phase::Failed, told.unwrap_or(Reason::Abandoned)),
     };
-    let message = match (&ended.message, ended.outcome) {
-        (Some(message), Outcome::Failed | Outcome::Cancelled) => message.clone(),
-        (withheld, _) => summary(&ended.counts, sync.spec.dry_run, withheld.as_deref()),
+    let completed = phase == Phase::Completed;
+    let told = ended.message.clone();
+    let (message, withheld) = if completed {
+        (
+            summary(&ended.counts, sync.spec.dry_run),
+            told.filter(|_| ended.counts.withheld > 0),
+        )
+    } else {
+        (
+            told.unwrap_or_else(|| "its log row was closed by another program".to_owned()),
+            None,
+        )
     };
-    let counts = (phase == Phase::Completed).then_some(ended.counts);
+    let counts = completed.then_some(ended.counts);
     Ending {
         phase,
         reason,
         message,
         counts,
         duration_ms: Some(ended.duration_ms),
+        withheld,
     }
 }
 
@@ -67,6 +78,7 @@ pub(super) fn without_row(end: &End) -> Ending {
         message: end.message.clone(),
         counts: None,
         duration_ms: None,
+        withheld: None,
     }
 }
 
@@ -87,8 +99,10 @@ pub(super) fn news(sync: &TaranaSync) -> Vec<News> {
             ),
         ));
     }
-    if condition::is_true(&status.conditions, condition::DELETES_WITHHELD) {
-        news.push(News::warning(Reason::DeletesWithheld, message.clone()));
+    if let Some(kept) =
+        condition::find(&status.conditions, condition::DELETES_WITHHELD).filter(|c| c.status == "True")
+    {
+        news.push(News::warning(Reason::DeletesWithheld, kept.message.clone()));
     }
     news.push(match status.phase {
         Phase::Completed => News::normal(Reason::Completed, message),
@@ -99,20 +113,74 @@ pub(super) fn news(sync: &TaranaSync) -> Vec<News> {
 }
 
 /// What was done, in one line.
-fn summary(c: &Counts, dry_run: bool, withheld: Option<&str>) -> String {
+fn summary(c: &Counts, dry_run: bool) -> String {
     let would = if dry_run {
         "dry run, nothing was changed: "
     } else {
         ""
     };
-    let text = format!(
-        "{would}{} fetched, {} new, {} changed, {} unchanged, {} deleted, {} skipped",
-        c.fetched, c.inserted, c.updated, c.unchanged, c.deleted, c.skipped
-    );
-    let held = match (c.withheld, withheld) {
-        (0, _) => String::new(),
-        (n, None) => format!(", {n} withheld"),
-        (n, Some(why)) => format!(", {n} withheld: {why}"),
-    };
-    text + &held
+    format!(
+        "{would}{} fetched, {} new, {} changed, {} unchanged, {} deleted, {} withheld, {} skipped",
+        c.fetched, c.inserted, c.updated, c.unchanged, c.deleted, c.withheld, c.skipped
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::sync::TaranaSyncSpec;
+    use k8s_openapi::jiff::Timestamp;
+
+    fn ended(outcome: Outcome, reason: &str, message: &str) -> Ended {
+        let counts = Counts {
+            fetched: 9,
+            withheld: 2,
+            ..Counts::default()
+        };
+        let (reason, message) = (Some(reason.to_owned()), Some(message.to_owned()));
+        Ended {
+            outcome,
+            counts,
+            duration_ms: 7,
+            reason,
+            message,
+            completed_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_row_tells_the_end_as_the_process_would_have_that_wrote_it() {
+        let sync = TaranaSync::new("run", TaranaSyncSpec::default());
+        let failed = of_row(&ended(Outcome::Failed, "ApiChanged", "html"), &sync);
+        assert_eq!(
+            (failed.phase, failed.reason, failed.message.as_str()),
+            (Phase::Failed, Reason::ApiChanged, "html")
+        );
+        let foreign = of_row(&ended(Outcome::Failed, "Whatever", "x"), &sync);
+        assert_eq!(foreign.reason, Reason::Abandoned);
+        let completed = of_row(&ended(Outcome::Completed, "DeletesWithheld", "too many"), &sync);
+        assert_eq!(
+            (completed.reason, completed.withheld.as_deref()),
+            (Reason::Completed, Some("too many"))
+        );
+        assert!(!completed.message.contains("too many"), "{}", completed.message);
+    }
+
+    #[test]
+    fn a_commit_wins_over_any_other_end() {
+        let sync = TaranaSync::new("run", TaranaSyncSpec::default());
+        let end = End {
+            phase: Phase::Cancelled,
+            reason: Reason::Cancelled,
+            message: "asked".into(),
+            insist_until: None,
+        };
+        let won = of_close(&ended(Outcome::Completed, "Completed", ""), &end, &sync);
+        assert_eq!(won.phase, Phase::Completed);
+        let lost = of_close(&ended(Outcome::Cancelled, "Cancelled", "asked"), &end, &sync);
+        assert_eq!(
+            (lost.phase, lost.duration_ms, lost.counts),
+            (Phase::Cancelled, Some(7), None)
+        );
+    }
 }

@@ -29,6 +29,8 @@ pub struct Ending {
     pub counts: Option<station::Counts>,
     /// Milliseconds by the database's clock; `None` where the database could not be asked.
     pub duration_ms: Option<i64>,
+    /// Why stale rows were kept, where the delete guard kept them.
+    pub withheld: Option<String>,
 }
 
 impl<'a> Next<'a> {
@@ -154,13 +156,20 @@ impl<'a> Next<'a> {
         self.set(status, FINISHED, true, reason, message);
         condition::clear(&mut status.conditions, RECONCILING);
         if completed {
-            let withheld = status.counts.is_some_and(|c| c.withheld > 0);
-            let why = if withheld {
-                Reason::DeletesWithheld
-            } else {
-                Reason::NothingWithheld
+            let (reason, message) = match &ending.withheld {
+                Some(why) => (Reason::DeletesWithheld, why.as_str()),
+                None => (
+                    Reason::NothingWithheld,
+                    "no stale row was kept by the delete guard",
+                ),
             };
-            self.set(status, DELETES_WITHHELD, withheld, why, message);
+            self.set(
+                status,
+                DELETES_WITHHELD,
+                ending.withheld.is_some(),
+                reason,
+                message,
+            );
         } else {
             // kstatus takes Ready=False alone for "still at it"; this one never will be.
             self.set(status, STALLED, true, reason, message);

@@ -98,6 +98,7 @@ impl World {
             message: "why".into(),
             counts,
             duration_ms: Some(1),
+            withheld: None,
         };
         self.sync.status = Some(Next::of(&self.sync, self.now).ended(&ending));
         self.ends += 1;
@@ -408,6 +409,7 @@ fn a_status_stays_under_four_kibibytes() {
         message: long.message,
         counts: None,
         duration_ms: None,
+        withheld: None,
     };
     let status = Next::of(&sync, world.now).ended(&ending);
     assert!(serde_json::to_vec(&status).unwrap().len() < 4096);
