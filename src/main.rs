@@ -31,9 +31,13 @@ async fn execute(cli: Cli) -> Result<(), Box<dyn Error>> {
 }
 
 async fn run(flags: &Run) -> Result<(), Box<dyn Error>> {
-    let client = kube::Client::try_default()
+    let mut config = kube::Config::infer()
         .await
         .map_err(|e| format!("no Kubernetes API to talk to: {e}; set KUBECONFIG or run in a pod"))?;
+    // So that an audit log tells who it was.
+    let agent = concat!("tarana-operator/", env!("CARGO_PKG_VERSION"));
+    config.headers.push(("user-agent".parse()?, agent.parse()?));
+    let client = kube::Client::try_from(config)?;
     let config = operator::Config::of(flags, client.default_namespace());
     Ok(operator::run(client, config).await?)
 }

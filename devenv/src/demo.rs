@@ -13,7 +13,7 @@ use devenv::simulator::{self, Simulator};
 use devenv::{ControlPlane, Error, Operator, Postgres, Result, tools};
 
 use crate::up::asked_to_stop;
-use shell::Shell;
+use shell::{Shell, say};
 
 /// How often it is seen that all still runs.
 const LOOK: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ async fn tell(began: Instant) -> Result<(Stage, Operator)> {
     let operator = story::tell(&stage).await?;
     operator.check()?;
     check::rights(&stage.plane)?;
-    stage.shell.say(&format!(
+    say(&format!(
         "All of this came out as it should, {:.0} s after the start.",
         began.elapsed().as_secs_f64()
     ));

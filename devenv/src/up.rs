@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use devenv::{ControlPlane, Error, Postgres, Result};
+use devenv::simulator::{self, Simulator};
+use devenv::{ControlPlane, Error, Kubectl, Postgres, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The operator's kinds.
@@ -16,10 +17,15 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) async fn up() -> Result<()> {
     let started = async {
         let (plane, postgres) = tokio::try_join!(ControlPlane::start(), Postgres::start())?;
-        // SIMULATOR: the one place where it is started; its address is exported below.
-        let tcs: Option<String> = None;
+        let tcs = Simulator::start(simulator::Config::default())
+            .await
+            .map_err(|source| Error::Io {
+                what: "start the simulator".to_owned(),
+                source,
+            })?;
         apply_crds(&plane).await?;
         let database = postgres.create_database("tarana").await?;
+        connect(&plane.kubectl(), &database, &tcs).await?;
         Ok::<_, Error>((plane, postgres, database, tcs))
     };
     let (plane, postgres, database, tcs) = tokio::select! {
@@ -28,11 +34,16 @@ pub(crate) async fn up() -> Result<()> {
     };
     println!("export KUBECONFIG='{}'", plane.kubeconfig().display());
     println!("export DATABASE_URL='{database}'");
-    if let Some(tcs) = tcs {
-        println!("export TCS_URL='{tcs}'");
-    }
+    println!("export TCS_URL='{}'", tcs.url());
+    println!(
+        "export PATH=\"{}:$PATH\"",
+        plane.tools().kubectl.parent().unwrap_or(Path::new(".")).display()
+    );
     eprintln!(
-        "devenv: all is up; put the lines above into another terminal. Ctrl-C ends it and leaves nothing behind."
+        "devenv: all is up, with a TaranaConnection `default` in namespace default. Put the lines above into another terminal, then:\n\
+         devenv:   cargo run -- run\n\
+         devenv:   kubectl create -f - <<< '{{\"apiVersion\":\"tarana.dev/v1alpha1\",\"kind\":\"TaranaSync\",\"metadata\":{{\"generateName\":\"sync-\"}},\"spec\":{{}}}}'\n\
+         devenv: Ctrl-C here ends it and leaves nothing behind."
     );
     let ended = tokio::select! {
         asked = asked_to_stop() => asked,
@@ -42,6 +53,20 @@ pub(crate) async fn up() -> Result<()> {
     postgres.drop_database(&database).await.and(ended)
 }
 
+/// The connection that a run without a word about it uses, so that the operator has something to do at once.
+async fn connect(kubectl: &Kubectl, database: &str, tcs: &Simulator) -> Result<()> {
+    let config = tcs.config();
+    let objects = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tcs", "namespace": "default"},
+         "stringData": {"username": config.username, "password": config.password}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "database", "namespace": "default"},
+         "stringData": {"url": database}},
+        {"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaConnection", "metadata": {"name": "default", "namespace": "default"},
+         "spec": {"api": {"url": tcs.url(), "credentialsSecretRef": {"name": "tcs"}}, "database": {"secretRef": {"name": "database"}}}},
+    ]});
+    kubectl.apply(&objects.to_string()).await.map(drop)
+}
+
 async fn apply_crds(plane: &ControlPlane) -> Result<()> {
     let is_yaml = |entry: std::fs::DirEntry| entry.path().extension().is_some_and(|end| end == "yaml");
     let mut entries = std::fs::read_dir(Path::new(CRDS)).into_iter().flatten().flatten();
@@ -49,6 +74,10 @@ async fn apply_crds(plane: &ControlPlane) -> Result<()> {
         plane
             .kubectl()
             .run(&["apply", "--server-side", "--filename", CRDS])
+            .await?;
+        plane
+            .kubectl()
+            .run(&["wait", "--for=condition=Established", "--filename", CRDS])
             .await?;
     }
     Ok(())

@@ -156,12 +156,13 @@ async fn try_it(context: &Context, key: &Key, mut entry: Entry) -> (String, Dura
     entry.checked = Some(now());
     let answer = match outcome {
         Ok(found) => {
+            tracing::info!(connection = %key, "verified: {found}");
             entry.state = State::Ready;
             entry.failures = 0;
             (found, context.recheck_every)
         }
         Err(fault) => {
-            tracing::warn!(connection = %key.object_ref(), reason = %fault.reason, "{}", fault.message);
+            tracing::warn!(connection = %key, reason = %fault.reason, "{}", fault.message);
             entry.failures = entry.failures.saturating_add(1);
             let again = again_after(&fault, entry.failures, context);
             entry.state = state_after(fault);

@@ -27,6 +27,12 @@ pub struct Key {
     pub name: String,
 }
 
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
 impl Key {
     /// The key of an object.
     pub fn of(connection: &TaranaConnection) -> Self {

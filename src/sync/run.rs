@@ -201,6 +201,7 @@ impl<'a> Run<'a> {
         self.context
             .connections
             .set_active(&self.key, Some(&self.sync().name_any()));
+        tracing::info!(sync = self.sync().name_any(), connection = %self.key, attempt, resumed, fence, "attempt begins");
         if resumed {
             self.tell(&News::normal(
                 Reason::Resumed,
@@ -310,6 +311,14 @@ impl<'a> Run<'a> {
         self.context.drop_hand(&self.uid);
         let status = Next::of(self.sync(), now()).ended(ending);
         self.record.status(status).await?;
+        let Ending {
+            phase,
+            reason,
+            message,
+            duration_ms,
+            ..
+        } = ending;
+        tracing::info!(sync = self.sync().name_any(), connection = %self.key, ?phase, %reason, duration_ms, "run ended: {message}");
         Ok(Flow::Again)
     }
 

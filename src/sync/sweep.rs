@@ -50,10 +50,10 @@ async fn sweep(context: &Context, connection: &Key, link: &Link) {
     match link.store.sweep(link.uid, &live, GRACE).await {
         Ok(closed) if closed.is_empty() => {}
         Ok(closed) => {
-            tracing::warn!(connection = %connection.object_ref(), ?closed, "log rows left open by nobody were closed");
+            tracing::warn!(%connection, ?closed, "log rows left open by nobody were closed");
         }
         Err(fault) => {
-            tracing::warn!(connection = %connection.object_ref(), %fault, "log rows could not be swept");
+            tracing::warn!(%connection, %fault, "log rows could not be swept");
         }
     }
 }

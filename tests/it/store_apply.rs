@@ -147,9 +147,7 @@ async fn one_event_and_its_errors(database: &Database, store: &Store, run: Uuid)
     );
     store.delivered(&[events[0].id]).await.unwrap();
     assert!(store.undelivered(run).await.unwrap().is_empty());
-    let errors = format!(
-        "SELECT errors->0->>'message' FROM tarana_sync_logs WHERE id = '{run}'"
-    );
+    let errors = format!("SELECT errors->0->>'message' FROM tarana_sync_logs WHERE id = '{run}'");
     assert_eq!(database.value(&errors).await, "S7: latitude 91");
 }
 

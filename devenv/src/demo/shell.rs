@@ -45,11 +45,6 @@ impl Shell {
         println!("\n{}", self.bold(&format!("== {title}")));
     }
 
-    /// A paragraph.
-    pub(super) fn say(&self, text: &str) {
-        println!("\n{text}");
-    }
-
     /// Shows a command and what it says; it must end well.
     pub(super) async fn show(&self, command: &str) -> Result<()> {
         self.shown(command, Ends::Well).await
@@ -118,4 +113,9 @@ impl Shell {
             text.to_owned()
         }
     }
+}
+
+/// A paragraph.
+pub(super) fn say(text: &str) {
+    println!("\n{text}");
 }

@@ -5,7 +5,7 @@ use devenv::{Operator, Result};
 
 use super::Stage;
 use super::check::{Finished, same};
-use super::shell::Shell;
+use super::shell::{Shell, say};
 
 /// Part of the fleet that changes between the first run and the second.
 const DRIFT: f64 = 0.03;
@@ -31,6 +31,9 @@ async fn install(stage: &Stage) -> Result<Operator> {
     shell.chapter("1. Kinds, rights, operator");
     shell.show("kubectl apply --server-side -f crds/").await?;
     shell
+        .show("kubectl wait --for=condition=Established -f crds/")
+        .await?;
+    shell
         .show(&format!("kubectl create namespace {}", devenv::NAMESPACE))
         .await?;
     // Helm tells of the link to crds/ on its standard error, which is nothing to a person who installs.
@@ -41,7 +44,7 @@ async fn install(stage: &Stage) -> Result<Operator> {
         ))
         .await?;
     let operator = Operator::start(&stage.program, &stage.plane, &stage.log, &[]).await?;
-    shell.say(&format!(
+    say(&format!(
         "No node runs pods here, so `tarana-operator run` is a process of this machine (pid {}). It shows a token of that service\n\
          account to Kubernetes and has no other rights. Its log: {}",
         operator.pid(),
@@ -102,7 +105,7 @@ async fn first(stage: &Stage) -> Result<()> {
              from tarana_base_stations group by market order by stations desc",
         ))
         .await?;
-    shell.say("The records that could not be used are told one by one, and their stations count as present:");
+    say("The records that could not be used are told one by one, and their stations count as present:");
     shell
         .show(&psql(
             "select e->>'message' as message\n    \
@@ -117,7 +120,7 @@ async fn second(stage: &Stage) -> Result<Drift> {
     let shell = &stage.shell;
     shell.chapter("4. A day later: the second run writes what differs and nothing else");
     let drift = stage.tcs.drift(DRIFT);
-    shell.say(&format!(
+    say(&format!(
         "Meanwhile, at the vendor: {} stations changed, {} is new, {} is gone.",
         drift.changed.len(),
         drift.added.len(),
@@ -150,15 +153,15 @@ async fn what_if(stage: &Stage, removed: Vec<String>) -> Result<usize> {
     let shell = &stage.shell;
     shell.chapter("5. Towers vanish: a dry run tells what a run with deleteStale would do");
     let gone = [removed, stage.tcs.vanish(VANISHED)].concat();
-    shell.say(&format!(
+    say(&format!(
         "Meanwhile, at the vendor: {VANISHED} more stations are gone from the listing. Torn down, or a fault of the listing?"
     ));
     // A station whose record was never usable has no row to lose.
-    let stale = format!(
+    let rows = format!(
         "select count(*) from tarana_base_stations where serial_number in ('{}')",
         gone.join("','")
     );
-    let gone = shell.query(&stale).await?.parse().unwrap_or_default();
+    let gone = shell.query(&rows).await?.parse().unwrap_or_default();
     let run = finish(shell, "what-if", &["dryRun: true", "deleteStale: true"]).await?;
     run.ended("Completed", "Completed")?;
     run.is("DeletesWithheld")?;
@@ -168,7 +171,7 @@ async fn what_if(stage: &Stage, removed: Vec<String>) -> Result<usize> {
         ("inserted", 0),
         ("updated", 0),
     ])?;
-    shell.say("The plan is stored, and nothing else is:");
+    say("The plan is stored, and nothing else is:");
     shell
         .show(&psql(
             "select c.op, c.applied, count(*), min(before->>'region') as first_region, min(before->>'site_name') as first_site\n    \
