@@ -46,7 +46,8 @@ test: lint docs ## Everything that a change must pass; the real servers are star
 
 .PHONY: bench
 bench: needs ## The speeds, as ratios of one run
-	cargo bench --package tarana-operator
+	cargo build --release --package tarana-operator --bin tarana-operator
+	cargo bench --package tarana-operator --bench apply --bench whole
 
 .PHONY: crds
 crds: needs ## Write crds/ anew from src/api

@@ -1,11 +1,12 @@
 //! How Apply compares with a raw binary COPY of the same rows into a table of the same columns and indexes (X).
 //!
-//! `DATABASE_URL=postgres://… cargo bench --bench apply [-- ROWS]`, on a database that may be written: everything
-//! happens in a schema of its own, dropped at the end. The best of several rounds counts, of X as of the rest.
+//! `cargo bench --bench apply [-- ROWS]`, on a server of its own that writes to disk as in production, or on the database at
+//! `DATABASE_URL`, which must be one that may be written: everything happens in a schema of its own, dropped at the end. The best of several rounds counts, of X as of the rest.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use devenv::{Postgres, Settings};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tarana_operator::station::{Change, Counts, Plan, Position, Row};
 use tarana_operator::store::{Apply, Begun, Config, Opened, Run, Store, Trigger};
@@ -22,9 +23,7 @@ async fn main() -> Outcome<()> {
         .skip(1)
         .find_map(|a| a.parse().ok())
         .unwrap_or(100_000);
-    #[expect(clippy::disallowed_methods, reason = "a bench is its own composition root")]
-    let url =
-        std::env::var("DATABASE_URL").map_err(|_| "set DATABASE_URL to a database that may be written")?;
+    let (url, server) = database().await?;
     let mut admin = PgConnection::connect(&url).await?;
     script(
         &mut admin,
@@ -40,7 +39,22 @@ async fn main() -> Outcome<()> {
     store.verify().await?;
     let done = measure(&mut admin, &store, rows).await;
     script(&mut admin, &format!("DROP SCHEMA {SCHEMA} CASCADE")).await?;
+    drop(server);
     done
+}
+
+/// The database at `DATABASE_URL`, or a server of our own that lives as long as the second value.
+async fn database() -> Outcome<(String, Option<Postgres>)> {
+    #[expect(clippy::disallowed_methods, reason = "a bench is its own composition root")]
+    if let Ok(url) = std::env::var("DATABASE_URL") {
+        return Ok((url, None));
+    }
+    let server = Postgres::start_with(&Settings {
+        durable: true,
+        extra: Vec::new(),
+    })
+    .await?;
+    Ok((server.create_database("bench").await?, Some(server)))
 }
 
 async fn measure(admin: &mut PgConnection, store: &Store, rows: u32) -> Outcome<()> {
