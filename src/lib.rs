@@ -29,7 +29,6 @@
 //! | `fault` | what can go wrong, and whether trying again helps |
 //! | `api` | what users write and read: kinds, conditions, reasons |
 //! | `station` | what a base station is, to the vendor, to the table and to a plan |
-#![doc = include_str!("../README.md")]
 
 pub mod api;
 pub mod cli;

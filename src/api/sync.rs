@@ -268,7 +268,7 @@ pub struct Counts {
 pub struct Failure {
     /// When.
     pub time: Time,
-    /// Which attempt.
+    /// Which attempt; 0 where the run ended before its first.
     pub attempt: i32,
     /// In which step.
     #[serde(default, skip_serializing_if = "Option::is_none")]

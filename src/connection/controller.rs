@@ -176,7 +176,7 @@ async fn try_it(context: &Context, key: &Key, mut entry: Entry) -> (String, Dura
 }
 
 async fn trial(link: &Link) -> Result<String, Fault> {
-    link.store.verify().await?;
+    link.verify_store().await?;
     let api = link.tarana.verify().await?;
     let names = api
         .regions

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -22,6 +23,26 @@ pub struct Link {
     pub store: store::Store,
     /// What it was made of: the spec's generation and the version of each Secret.
     pub(super) fingerprint: String,
+    /// The tables were found to be what this version knows. Until then nobody writes to them, not even a log row.
+    sound: AtomicBool,
+}
+
+impl Link {
+    /// Tries the database, and remembers whether its tables may be written to.
+    pub(super) async fn verify_store(&self) -> Result<(), Fault> {
+        let found = self.store.verify().await;
+        match &found {
+            Ok(()) => self.sound.store(true, Ordering::Relaxed),
+            Err(fault) if fault.is_permanent() => self.sound.store(false, Ordering::Relaxed),
+            // Away for a moment: the tables are what they were.
+            Err(_) => {}
+        }
+        found
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound.load(Ordering::Relaxed)
+    }
 }
 
 /// What a link is made of. Holds secrets: no `Debug`.
@@ -99,6 +120,7 @@ pub(super) fn build(connection: &TaranaConnection, inputs: Inputs, migrate: bool
         tarana,
         store,
         fingerprint: inputs.fingerprint,
+        sound: AtomicBool::new(false),
     })
 }
 

@@ -70,7 +70,7 @@ pub struct View {
     pub suspended: bool,
     /// When it was tried last.
     pub checked: Option<Timestamp>,
-    /// Session, limits and pool. Present as soon as they could be built, whatever the trial said.
+    /// Session, limits and pool. Present as soon as the tables were found sound, whatever the API said.
     pub link: Option<Arc<Link>>,
 }
 
@@ -132,7 +132,7 @@ impl Connections {
                 state: e.state,
                 suspended,
                 checked: e.checked,
-                link: e.link,
+                link: e.link.filter(|l| l.is_sound()),
             },
             _ => View {
                 state: State::Unverified(being_verified()),

@@ -125,11 +125,11 @@ pub fn decide(seen: Seen<'_>) -> Action {
     if leaving && !held {
         return Action::Rest(None);
     }
-    if leaving || sync.spec.cancel {
-        return Action::End(cancelled(sync, &status, leaving));
-    }
     if !held {
         return Action::Adopt;
+    }
+    if leaving || sync.spec.cancel {
+        return Action::End(cancelled(sync, &status, leaving));
     }
     match status.phase {
         Phase::Pending => pending(seen),

@@ -119,7 +119,7 @@ impl<'a> Next<'a> {
         let mut status = self.base();
         if ending.phase == Phase::Failed {
             status.last_failure =
-                Some(self.failure(status.attempt.max(1), status.step, ending.reason, &ending.message));
+                Some(self.failure(status.attempt, status.step, ending.reason, &ending.message));
         }
         status.phase = ending.phase;
         status.step = None;

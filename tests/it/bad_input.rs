@@ -15,7 +15,8 @@ struct Case {
     /// Changes to the simulator's configuration come from `servers`, changes to the connection from here.
     connection: Value,
     tcs: Value,
-    database: Option<&'static str>,
+    /// What the database's URL becomes.
+    database: fn(&str) -> String,
     reason: &'static str,
     /// The message must name each of these.
     says: &'static [&'static str],
@@ -28,7 +29,7 @@ fn case(what: &'static str, reason: &'static str, says: &'static [&'static str])
         what,
         connection: json!({}),
         tcs: servers::credentials(),
-        database: None,
+        database: str::to_owned,
         reason,
         says,
         stalled: true,
@@ -83,7 +84,7 @@ fn api_cases() -> Vec<Case> {
 fn database_cases() -> Vec<Case> {
     vec![
         Case {
-            database: Some("not a url"),
+            database: |_| "not a url".to_owned(),
             ..case(
                 "a database URL without form",
                 "InvalidConfiguration",
@@ -91,12 +92,24 @@ fn database_cases() -> Vec<Case> {
             )
         },
         Case {
-            database: Some("postgres://u:hunter2@127.0.0.1:1/x"),
+            database: |_| "postgres://u:hunter2@127.0.0.1:1/x".to_owned(),
             stalled: false,
             ..case(
                 "a database that does not answer",
                 "DatabaseUnreachable",
                 &["127.0.0.1"],
+            )
+        },
+        Case {
+            database: |url| format!("{url}_gone"),
+            ..case("a database that does not exist", "DatabaseRefused", &["_gone"])
+        },
+        Case {
+            database: |url| url.replacen("//tarana:", "//tarana:hunter2", 1),
+            ..case(
+                "a wrong password",
+                "DatabaseRefused",
+                &["spec.database.secretRef"],
             )
         },
         Case {
@@ -120,7 +133,7 @@ async fn a_connection_says_what_is_wrong_and_what_to_do() {
         w.secret(&own, &case.tcs).await;
         w.secret(
             &format!("{name}-db"),
-            &json!({"url": case.database.unwrap_or(&w.database_url)}),
+            &json!({"url": (case.database)(&w.database_url)}),
         )
         .await;
         let mut spec = json!({"api": {"credentialsSecretRef": {"name": own}}, "database": {"secretRef": {"name": format!("{name}-db")}}});
@@ -215,6 +228,33 @@ async fn a_secret_that_comes_late_is_waited_for() {
     w.secret("tcs", &servers::credentials()).await;
     w.secret("database", &json!({"url": w.database_url})).await;
     assert_eq!(phase(&w.finished("run").await), Phase::Completed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_from_the_future_is_left_alone() {
+    let mut w = World::new().await;
+    w.run("first", json!({})).await;
+    w.stop_operator().await;
+    sqlx::query(
+        "insert into tarana_migrations (version, description, checksum) values (9999, 'from the future', '')",
+    )
+    .execute(&w.db)
+    .await
+    .unwrap();
+    let before = w.table().await;
+    w.tcs.drift(0.1);
+    w.start_operator();
+    let failed = w.run("second", json!({})).await;
+    assert_eq!(
+        (phase(&failed), of(&failed, "Finished").1.as_str()),
+        (Phase::Failed, "SchemaTooNew")
+    );
+    assert!(
+        of(&failed, "Finished").2.contains("9999"),
+        "{:?}",
+        of(&failed, "Finished")
+    );
+    assert_eq!(w.table().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
