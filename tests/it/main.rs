@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod chart;
 mod interrupt;
 mod kinds;
 mod runs;
