@@ -31,4 +31,4 @@ pub use control_plane::ControlPlane;
 pub use error::{Error, Result};
 pub use kubectl::Kubectl;
 pub use operator::{ACCOUNT, NAMESPACE, Operator, RIGHTS};
-pub use postgres::{Postgres, Settings};
+pub use postgres::{Postgres, Settings, pgbouncer};

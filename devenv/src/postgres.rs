@@ -1,6 +1,6 @@
 //! A PostgreSQL server: the one that `$DATABASE_URL` names, or one of our own that is thrown away.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -207,6 +207,14 @@ impl Postgres {
             .connect()
             .await?)
     }
+}
+
+/// The program `pgbouncer`, installed by apt when missing.
+///
+/// # Errors
+/// [`Error::Missing`] when it is neither here nor to be installed.
+pub async fn pgbouncer() -> Result<PathBuf> {
+    install::pgbouncer().await
 }
 
 /// PostgreSQL refuses to run as root: then an unprivileged user gets the folder and runs the server.

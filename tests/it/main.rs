@@ -11,6 +11,7 @@ mod chart;
 mod interrupt;
 mod kinds;
 mod runs;
+mod schema;
 mod servers;
 mod store_apply;
 mod store_drop;

@@ -1,5 +1,6 @@
 //! Everything the store says, through PgBouncer in transaction mode with fewer servers than clients.
 
+use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use tarana_operator::store::{Closing, Config, Opened, Outcome, Store};
 use crate::store_support::{Database, apply, eventually, open, plan, row, run, table};
 
 /// A pool of two in front of the database, ended with the thread that started it; where it listens.
-fn pgbouncer(database: &Database) -> (Child, String) {
+async fn pgbouncer(database: &Database) -> (Child, String) {
+    let program = devenv::pgbouncer().await.unwrap();
     let listen = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -36,21 +38,24 @@ fn pgbouncer(database: &Database) -> (Child, String) {
     let file = std::env::temp_dir().join(format!("tarana-{listen}.ini"));
     std::fs::write(&file, settings).unwrap();
     // PgBouncer does not run as root.
+    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let other: &[&str] = if root {
+        &["--reuid=postgres", "--regid=postgres", "--init-groups"]
+    } else {
+        &[]
+    };
     let child = Command::new("setpriv")
-        .args([
-            "--reuid=postgres",
-            "--regid=postgres",
-            "--init-groups",
-            "--pdeathsig=KILL",
-        ])
-        .args(["/usr/sbin/pgbouncer", "-q"])
+        .args(other)
+        .arg("--pdeathsig=KILL")
+        .arg(program)
+        .arg("-q")
         .arg(&file)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     while std::net::TcpStream::connect(("127.0.0.1", listen)).is_err() {
-        std::thread::sleep(Duration::from_millis(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     std::fs::remove_file(&file).unwrap();
     (child, format!("127.0.0.1:{listen}"))
@@ -100,7 +105,7 @@ async fn whole_life(store: &Store, number: usize) {
 #[tokio::test]
 async fn sixteen_clients_share_two_servers() {
     let database = Database::new().await;
-    let (mut bouncer, place) = pgbouncer(&database);
+    let (mut bouncer, place) = pgbouncer(&database).await;
     let url = format!("postgres://anybody@{place}/{}?pgbouncer=true", database.place().1);
     let config = Config {
         url,

@@ -86,6 +86,23 @@ async fn major(programs: &Path) -> Result<String> {
     major.ok_or_else(|| Error::Missing(format!("{} does not tell its version: {text}", program.display())))
 }
 
+/// PgBouncer's program, installed by apt when missing.
+pub(super) async fn pgbouncer() -> Result<PathBuf> {
+    // Debian keeps it where only root's path leads.
+    let found = || {
+        environment::program("pgbouncer")
+            .or_else(|| Some(PathBuf::from("/usr/sbin/pgbouncer")).filter(|p| p.is_file()))
+    };
+    let _one = APT.lock().await;
+    if let Some(program) = found() {
+        return Ok(program);
+    }
+    apt("PgBouncer", "pgbouncer", "install pgbouncer").await?;
+    found().ok_or_else(|| {
+        Error::Missing("apt installed PgBouncer, but there is no pgbouncer in /usr/sbin".into())
+    })
+}
+
 async fn apt(what: &str, package: &str, script: &str) -> Result<()> {
     if environment::program("apt-get").is_none() {
         return Err(Error::Missing(format!(
