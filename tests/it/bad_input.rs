@@ -112,6 +112,10 @@ fn database_cases() -> Vec<Case> {
             )
         },
         Case {
+            database: |url| url.replacen(login(url), "tarana_stranger:hunter2", 1),
+            ..case("a role without rights", "DatabaseRightsMissing", &["GRANT"])
+        },
+        Case {
             connection: json!({"database": {"schema": "elsewhere"}}),
             ..case(
                 "an unknown schema",
@@ -122,9 +126,24 @@ fn database_cases() -> Vec<Case> {
     ]
 }
 
+/// User and password of a database URL.
+fn login(url: &str) -> &str {
+    url.split_once("://")
+        .and_then(|(_, rest)| rest.split_once('@'))
+        .unwrap()
+        .0
+}
+
+/// A role that may log in and nothing else. Roles belong to the server, which other tests share.
+async fn stranger(w: &World) {
+    let role = "do $$ begin create role tarana_stranger login password 'hunter2'; exception when duplicate_object then null; end $$";
+    sqlx::raw_sql(role).execute(&w.db).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_says_what_is_wrong_and_what_to_do() {
     let mut w = World::bare(servers::tcs()).await;
+    stranger(&w).await;
     w.start_operator();
     for (n, case) in api_cases().into_iter().chain(database_cases()).enumerate() {
         let name = format!("case-{n}");
@@ -227,6 +246,20 @@ async fn a_secret_that_comes_late_is_waited_for() {
     w.secret("tcs", &servers::credentials()).await;
     w.secret("database", &json!({"url": w.database_url})).await;
     assert_eq!(phase(&w.finished("run").await), Phase::Completed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_tried_again_without_being_asked() {
+    let mut w = World::bare(servers::tcs()).await;
+    w.start_operator_that_rechecks_every(Duration::from_secs(1));
+    w.secrets_and_connection().await;
+    w.ready().await;
+    w.tcs.set_credentials("somebody", "else");
+    w.tcs.expire_sessions(true);
+    w.connection_when("default", "is found refused", |c| {
+        condition(&c.status.clone().unwrap_or_default().conditions, "Stalled").1 == "AuthenticationFailed"
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

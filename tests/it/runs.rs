@@ -340,3 +340,27 @@ async fn a_status_write_of_somebody_who_was_overtaken_is_refused() {
         .await
         .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_fetch_shows_how_far_it_is() {
+    let mut w = World::bare(servers::tcs()).await;
+    w.start_operator();
+    w.secret("tcs", &servers::credentials()).await;
+    w.secret("database", &json!({"url": w.database_url})).await;
+    w.connection("default", json!({"api": {"pageSize": 10, "maxInFlight": 2}}))
+        .await;
+    w.ready().await;
+    w.tcs.script(vec![servers::slow_search(100)]);
+    w.sync("long", json!({})).await;
+    let seen = w
+        .sync_when("long", "shows progress", |s| {
+            s.status.as_ref().is_some_and(|s| s.progress.is_some())
+        })
+        .await;
+    let progress = seen.status.clone().unwrap().progress.unwrap();
+    assert!(
+        progress.current > 0 && progress.current < progress.total && progress.total <= 718,
+        "{progress:?}"
+    );
+    assert_eq!(phase(&w.finished("long").await), Phase::Completed);
+}

@@ -79,13 +79,17 @@ impl World {
     }
 
     pub fn start_operator(&mut self) {
+        self.start_operator_that_rechecks_every(Duration::from_mins(10));
+    }
+
+    pub fn start_operator_that_rechecks_every(&mut self, recheck_every: Duration) {
         let (stop, stopped) = watch::channel(false);
         let config = Config {
             namespaces: vec![self.namespace.clone()],
             identity: format!("test-{}", self.namespace),
             election: None,
             migrate: true,
-            recheck_every: Duration::from_mins(10),
+            recheck_every,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(operator::run_until(self.client.clone(), config, stopped));
