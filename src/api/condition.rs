@@ -39,6 +39,11 @@ pub fn brief(message: &str) -> String {
     format!("{}…", &message[..end])
 }
 
+/// Kubernetes shows whole seconds, and what is written must be what is read back.
+pub fn whole_seconds(t: Timestamp) -> Timestamp {
+    Timestamp::from_second(t.as_second()).unwrap_or(t)
+}
+
 /// Sets a condition. Its `lastTransitionTime` moves only when its status does.
 pub fn set(
     conditions: &mut Vec<Condition>,

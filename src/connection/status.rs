@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use super::State;
-use crate::api::condition::{self, READY, RECONCILING, STALLED};
+use crate::api::condition::{self, READY, RECONCILING, STALLED, whole_seconds};
 use crate::api::connection::{TaranaConnection, TaranaConnectionStatus};
 use crate::api::reason::Reason;
 use crate::fault::Fault;
@@ -29,11 +29,11 @@ pub fn next(connection: &TaranaConnection, news: &News, now: Timestamp) -> Taran
     let mut status = TaranaConnectionStatus {
         observed_generation: connection.metadata.generation,
         active_sync: news.active.clone(),
-        throttled_until: news.throttled_until.map(whole_seconds),
+        throttled_until: news.throttled_until.map(|t| Time(whole_seconds(t))),
         ..connection.status.clone().unwrap_or_default()
     };
     if let Some((at, count)) = news.last_success {
-        status.last_successful_sync_time = Some(whole_seconds(at));
+        status.last_successful_sync_time = Some(Time(whole_seconds(at)));
         status.station_count = Some(count);
     }
     let mut set = |type_: &str, value: bool, reason: Reason, message: &str| {
@@ -44,7 +44,7 @@ pub fn next(connection: &TaranaConnection, news: &News, now: Timestamp) -> Taran
             reason,
             message,
             connection.metadata.generation,
-            whole_seconds(now).0,
+            whole_seconds(now),
         );
     };
     match &news.state {
@@ -89,8 +89,4 @@ pub fn state_after(fault: Fault) -> State {
         _ if fault.is_permanent() => State::Refused(fault),
         _ => State::Unverified(fault),
     }
-}
-
-fn whole_seconds(t: Timestamp) -> Time {
-    Time(Timestamp::from_second(t.as_second()).unwrap_or(t))
 }

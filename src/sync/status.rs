@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use crate::api::condition::{self, DELETES_WITHHELD, FINISHED, READY, RECONCILING, STALLED};
+use crate::api::condition::{self, DELETES_WITHHELD, FINISHED, READY, RECONCILING, STALLED, whole_seconds};
 use crate::api::reason::Reason;
 use crate::api::sync::{Counts, Failure, Phase, Progress, Step, TaranaSync, TaranaSyncStatus};
 use crate::fault::Fault;
@@ -200,11 +200,6 @@ fn counts(c: station::Counts) -> Counts {
         skipped: c.skipped,
         withheld: c.withheld,
     }
-}
-
-/// Kubernetes keeps whole seconds; what is written must be what is read back.
-fn whole_seconds(t: Timestamp) -> Timestamp {
-    Timestamp::from_second(t.as_second()).unwrap_or(t)
 }
 
 /// The next whole second, so that nothing is due earlier than it should be.
