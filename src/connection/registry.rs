@@ -109,6 +109,12 @@ impl Connections {
         }
     }
 
+    /// Waits until the watch cache has heard of every connection: before, none could be told from one that is missing.
+    pub async fn known(&self) {
+        // An error means that the cache is gone, and with it whoever asks.
+        let _ = self.reader.wait_until_ready().await;
+    }
+
     /// What a run sees of the connection of that name.
     pub fn view(&self, key: &Key) -> View {
         let Some(object) = self.reader.get(&key.object_ref()) else {

@@ -22,6 +22,7 @@ pub async fn run(
     context: Arc<Context>,
     objects: impl Stream<Item = Result<TaranaSync, watcher::Error>> + Send + 'static,
 ) {
+    context.connections.known().await;
     let waiting = context.clone();
     let woken = context.connections.changes().flat_map(move |changed| {
         let on_it = |s: &TaranaSync| !is_final(s) && key(s) == changed;

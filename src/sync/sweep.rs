@@ -18,6 +18,8 @@ const GRACE: Duration = Duration::from_mins(1);
 
 /// Runs for ever. A connection that has just been verified is swept at once: that is start-up, for its rows.
 pub async fn run(context: Arc<Context>) {
+    // A cache that has not heard of the live runs yet would call every one of them dead.
+    let _ = context.reader.wait_until_ready().await;
     let mut ticks = interval(EVERY);
     let mut changed = Box::pin(context.connections.changes());
     let mut swept = HashSet::new();
