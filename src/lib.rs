@@ -6,12 +6,15 @@
 //!
 //! 1. `src/main.rs`: reads the command line and hands over.
 //! 2. `src/operator.rs`: builds the watches, the two controllers and the sweeper of each scope, and runs them.
-//! 3. `src/connection/controller.rs`: tries a connection and opens the gate for its runs.
-//! 4. `src/sync/controller.rs`: gives a run its turns: observe, decide, act once, record.
-//! 5. `src/sync/machine.rs`: decides, as a function of the object and the time; judges faults.
-//! 6. `src/sync/run.rs` and `src/sync/steps.rs`: what each decision does to the world; Fetch and Apply, droppable at any point.
+//! 3. `src/sync/controller.rs`: gives a run its turns: observe, decide, act once, record.
+//! 4. `src/sync/machine.rs`: decides, as a function of the object and the time; judges faults.
+//! 5. `src/sync/run.rs`: what a turn sees of connection and queue, and what each decision does to the world.
+//! 6. `src/sync/steps.rs`: Fetch and Apply, the long steps, droppable at any point.
 //! 7. `src/tarana/fetch.rs`: reads the whole listing and proves it complete.
-//! 8. `src/store/apply.rs`: fence, plan (`src/sync/plan.rs`), difference, log row and outbox in one transaction.
+//! 8. `src/store/apply.rs`: fence, difference, log row and outbox in one transaction; COMMIT.
+//!
+//! Beside the way: `src/connection/controller.rs` tries a connection and opens the gate for its runs, and `src/sync/plan.rs` is the
+//! difference that Apply writes.
 //!
 //! A module names only what stands below it here; `tests/architecture/main.rs` holds that.
 //!
