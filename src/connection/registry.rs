@@ -170,15 +170,23 @@ impl Connections {
         let _ = self.wanted.send(key.clone());
     }
 
-    /// Says which run is active on it; `None` when that one has ended.
-    pub fn set_active(&self, key: &Key, active: Option<&str>) {
+    /// A run has begun, or goes on, on it.
+    pub fn began(&self, key: &Key, run: &str) {
         if let Some(entry) = self.entries().get_mut(key) {
-            entry.active = active.map(str::to_owned);
+            entry.active = Some(run.to_owned());
         }
         let _ = self.wanted.send(key.clone());
-        if active.is_none() {
-            let _ = self.changed.send(key.clone());
+    }
+
+    /// A run on it has ended, be it the active one or one that waited.
+    pub fn ended(&self, key: &Key, run: &str) {
+        if let Some(entry) = self.entries().get_mut(key)
+            && entry.active.as_deref() == Some(run)
+        {
+            entry.active = None;
         }
+        let _ = self.wanted.send(key.clone());
+        let _ = self.changed.send(key.clone());
     }
 
     /// Connections whose runs should look again: the gate changed, or a run on it ended.

@@ -198,9 +198,7 @@ impl<'a> Run<'a> {
         });
         let status = Next::of(self.sync(), now()).opened(attempt);
         self.record.status(status).await?;
-        self.context
-            .connections
-            .set_active(&self.key, Some(&self.sync().name_any()));
+        self.context.connections.began(&self.key, &self.sync().name_any());
         tracing::info!(sync = self.sync().name_any(), connection = %self.key, attempt, resumed, fence, "attempt begins");
         if resumed {
             self.tell(&News::normal(
@@ -327,7 +325,7 @@ impl<'a> Run<'a> {
         for news in endings::news(self.sync()) {
             self.tell(&news).await;
         }
-        self.context.connections.set_active(&self.key, None);
+        self.context.connections.ended(&self.key, &self.sync().name_any());
         self.record.finalizer(false).await?;
         Ok(Flow::Again)
     }

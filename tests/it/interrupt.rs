@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
+use tarana_operator::api::connection::TaranaConnection;
 use tarana_operator::api::sync::{Phase, Step, TaranaSync};
 
 use super::servers;
@@ -137,4 +138,10 @@ async fn cancel_while_waiting() {
         .sync_when("second", "waits", |s| of(s, "Reconciling").1 == "Queued")
         .await;
     interrupt(&w, &second, How::Cancel).await;
+    let active = |c: &TaranaConnection| c.status.as_ref().and_then(|s| s.active_sync.clone());
+    // The end of one that waited is no end of the one that runs.
+    w.connection_when("default", "still names the first", |c| {
+        active(c).as_deref() == Some("first")
+    })
+    .await;
 }
