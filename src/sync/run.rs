@@ -36,6 +36,8 @@ pub(super) struct Run<'a> {
     pub(super) context: &'a Context,
     pub(super) record: Record<'a>,
     pub(super) uid: String,
+    /// The step that failed in this turn: the object may not have been told yet that it was reached.
+    failing: Option<Step>,
     key: Key,
     view: View,
 }
@@ -48,6 +50,7 @@ impl<'a> Run<'a> {
             context,
             record: Record::new(context, sync),
             uid,
+            failing: None,
             key,
             view,
         }
@@ -222,28 +225,19 @@ impl<'a> Run<'a> {
         (quiet < HANDS_OFF).then_some(HANDS_OFF)
     }
 
-    /// Records that the listing was read.
-    pub(super) async fn fetched(&mut self, rows: usize) -> Result<Flow, Error> {
-        let status = Next::of(self.sync(), now()).fetched(rows);
-        self.record.status(status).await?;
-        Ok(Flow::Again)
-    }
-
     /// A failed attempt: a retry, or the end.
     pub(super) async fn failed(&mut self, attempt: i32, step: Step, fault: &Fault) -> Result<Flow, Error> {
         if fault.reason == Reason::Superseded {
             return Ok(self.overtaken(fault));
         }
+        self.failing = Some(step);
         tracing::warn!(sync = self.sync().name_any(), attempt, ?step, %fault, "attempt failed");
         let fence = self.context.hold(&self.uid, |held| held.fence);
         match machine::judge(&self.sync().spec, &self.status(), attempt, fault, now()) {
             Verdict::End(end) => {
                 if self.status().phase == Phase::Pending {
                     let status = Next::of(self.sync(), now()).opened(attempt);
-                    self.record.sync.status = Some(TaranaSyncStatus {
-                        step: Some(step),
-                        ..status
-                    });
+                    self.record.sync.status = Some(status);
                 }
                 self.end(&end).await
             }
@@ -307,7 +301,8 @@ impl<'a> Run<'a> {
     /// Records the end.
     pub(super) async fn ended(&mut self, ending: &Ending) -> Result<Flow, Error> {
         self.context.drop_hand(&self.uid);
-        let status = Next::of(self.sync(), now()).ended(ending);
+        let step = self.failing.or(self.status().step);
+        let status = Next::of(self.sync(), now()).ended(ending, step);
         self.record.status(status).await?;
         let Ending {
             phase,

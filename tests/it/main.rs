@@ -24,3 +24,4 @@ mod store_tls;
 mod tarana;
 mod truth;
 mod world;
+mod writes;

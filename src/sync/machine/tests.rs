@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
+use crate::api::sync::Step;
 use crate::station::Counts;
 use crate::sync::status::{Ending, Next};
 
@@ -100,7 +101,7 @@ impl World {
             duration_ms: Some(1),
             withheld: None,
         };
-        self.sync.status = Some(Next::of(&self.sync, self.now).ended(&ending));
+        self.sync.status = Some(Next::of(&self.sync, self.now).ended(&ending, self.status().step));
         self.ends += 1;
     }
 
@@ -168,8 +169,8 @@ impl World {
                 self.record_end(Phase::Completed, Reason::Completed);
             }
             _ => {
+                // Nothing is written: an Apply that lasts is told of while it lasts.
                 self.hand = Hand::Fetched;
-                self.sync.status = Some(Next::of(&self.sync, self.now).fetched(1));
             }
         }
     }
@@ -397,6 +398,30 @@ fn an_unadopted_run_is_adopted_first() {
 }
 
 #[test]
+fn whatever_may_have_committed_is_cancelled_by_its_row_alone() {
+    let cancel = |world: &World| {
+        let mut world = world.clone();
+        world.sync.spec.cancel = true;
+        match world.action() {
+            Action::End(end) => end.insist_until,
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut world = World::new(3);
+    assert_eq!(cancel(&world), None, "it never left Pending");
+    world.turn(Outcome::Good);
+    let insists = cancel(&world);
+    assert_eq!(insists, Some(after(world.now, SignedDuration::from_secs(660))));
+    world.turn(Outcome::Good);
+    world.turn(Outcome::Passing);
+    assert_eq!(
+        (world.status().step, cancel(&world)),
+        (None, insists),
+        "between attempts"
+    );
+}
+
+#[test]
 fn a_status_stays_under_four_kibibytes() {
     let world = World::new(3);
     let long = Fault::new(Reason::DatabaseRightsMissing, "é".repeat(5000));
@@ -411,6 +436,6 @@ fn a_status_stays_under_four_kibibytes() {
         duration_ms: None,
         withheld: None,
     };
-    let status = Next::of(&sync, world.now).ended(&ending);
+    let status = Next::of(&sync, world.now).ended(&ending, Some(Step::Apply));
     assert!(serde_json::to_vec(&status).unwrap().len() < 4096);
 }
