@@ -55,6 +55,8 @@ pub struct Seen<'a> {
     pub gate: &'a Gate,
     /// What this process holds.
     pub hand: Hand,
+    /// The end that this process has come to and could not bring about yet.
+    pub due: Option<&'a End>,
     /// The time.
     pub now: Timestamp,
 }
@@ -130,6 +132,9 @@ pub fn decide(seen: Seen<'_>) -> Action {
     }
     if leaving || sync.spec.cancel {
         return Action::End(cancelled(sync, &status, leaving));
+    }
+    if let Some(end) = seen.due {
+        return Action::End(end.clone());
     }
     match status.phase {
         Phase::Pending => pending(seen),

@@ -64,6 +64,10 @@ impl<'a> Run<'a> {
         self.context.hand(&self.uid)
     }
 
+    pub fn due(&self) -> Option<End> {
+        self.context.hold(&self.uid, |held| held.due.clone())
+    }
+
     pub(super) fn link(&self) -> Option<Arc<Link>> {
         self.view.link.clone()
     }
@@ -270,32 +274,38 @@ impl<'a> Run<'a> {
     /// Closes the log row, which has the last word, and records the end.
     pub async fn end(&mut self, end: &End) -> Result<Flow, Error> {
         let fence = self.context.hold(&self.uid, |held| held.fence);
-        let ending = match self.link() {
-            None => endings::without_row(end),
-            Some(link) => match link
-                .store
-                .close(&self.log_row(&link), &steps::closing(end, &self.status(), fence))
-                .await
-            {
-                Ok(ended) => endings::of_close(&ended, end, self.sync()),
-                Err(fault) if fault.reason == Reason::Superseded => return Ok(self.overtaken(&fault)),
-                Err(fault) if !fault.is_permanent() && end.insist_until.is_some_and(|t| now() < t) => {
-                    let why = Fault::new(
-                        fault.reason,
-                        format!(
-                            "ends as {} ({}) once its log row is closed: {}",
-                            end.reason, end.message, fault.message
-                        ),
-                    );
-                    return self.wait(&why, ASK_AGAIN).await;
-                }
-                Err(fault) => {
-                    tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be closed; the sweeper will");
-                    endings::without_row(end)
-                }
-            },
+        let closed = match (self.link(), &self.view.state) {
+            (Some(link), _) => {
+                let closing = steps::closing(end, &self.status(), fence);
+                link.store.close(&self.log_row(&link), &closing).await.map(Some)
+            }
+            // The tables are not known yet, after a restart for example.
+            (None, State::Unverified(why)) => Err(why.clone()),
+            (None, _) => Ok(None),
+        };
+        let ending = match closed {
+            Ok(Some(ended)) => endings::of_close(&ended, end, self.sync()),
+            Ok(None) => endings::without_row(end),
+            Err(fault) if fault.reason == Reason::Superseded => return Ok(self.overtaken(&fault)),
+            Err(fault) if !fault.is_permanent() && end.insist_until.is_some_and(|t| now() < t) => {
+                return self.insist(end, &fault).await;
+            }
+            Err(fault) => {
+                tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be closed; the sweeper will");
+                endings::without_row(end)
+            }
         };
         self.ended(&ending).await
+    }
+
+    /// Waits for the log row's word, with nothing else to do.
+    async fn insist(&mut self, end: &End, fault: &Fault) -> Result<Flow, Error> {
+        self.context.hold(&self.uid, |held| held.due = Some(end.clone()));
+        let message = format!(
+            "ends as {} ({}) once its log row is closed: {}",
+            end.reason, end.message, fault.message
+        );
+        self.wait(&Fault::new(fault.reason, message), ASK_AGAIN).await
     }
 
     /// Records the end.
