@@ -101,8 +101,64 @@ fn detectable(fault: &Fault) -> bool {
 /// The same kind of fault, of another size. Nothing here has a default: a new fault wants a thought.
 fn vary(example: Fault, dice: &mut Dice) -> Fault {
     let few = 1 + dice.below(4);
-    let some = 1 + dice.below(400);
     let off = dice.of(&[-3, -1, 1, 2, 10]);
+    match example {
+        Fault::Latency { .. }
+        | Fault::Status { .. }
+        | Fault::Throttle { .. }
+        | Fault::Overload { .. }
+        | Fault::Reset { .. }
+        | Fault::SlowBody { .. }
+        | Fault::Hang { .. }
+        | Fault::Cut { .. }
+        | Fault::ErrorUnder200 { .. }
+        | Fault::HugeBody { .. }
+        | Fault::ContentType { .. } => vary_answer(example, dice),
+        Fault::ShortPage { .. } => Fault::ShortPage { items: few },
+        Fault::WrongTotal { .. } => Fault::WrongTotal {
+            by: off,
+            step: dice.of(&[0, 0, 1, -off]),
+        },
+        Fault::RepeatRows { .. } => Fault::RepeatRows {
+            rows: few,
+            different: dice.chance(50),
+        },
+        Fault::DropRows { .. } => Fault::DropRows { rows: few },
+        Fault::OtherPage { .. } => Fault::OtherPage {
+            offset: dice.below(25),
+        },
+        Fault::OtherRegion { .. } => Fault::OtherRegion {
+            region: dice.of(&[1073, 1074, 1075]),
+        },
+        Fault::LongPage { .. } => Fault::LongPage { items: 2 * few + 4 },
+        Fault::WrongOffset { .. } => Fault::WrongOffset { by: off },
+        Fault::WrongCount { .. } => Fault::WrongCount { by: off },
+        Fault::Record { .. } => Fault::Record {
+            blemish: dice.of(&Blemish::ALL),
+            at: dice.below(6),
+            size: Some(5000),
+        },
+        other @ (Fault::EmptyPage
+        | Fault::MissingItems
+        | Fault::NoTotal
+        | Fault::AnyKind
+        | Fault::Hide { .. }
+        | Fault::NumbersAsText
+        | Fault::Html
+        | Fault::Redirect { .. }
+        | Fault::Expire
+        | Fault::Challenge { .. }
+        | Fault::EndlessBody
+        | Fault::Gzip
+        | Fault::ByteOrderMark
+        | Fault::Latin1) => other,
+    }
+}
+
+/// Those that are not about a list.
+fn vary_answer(example: Fault, dice: &mut Dice) -> Fault {
+    let few = 1 + dice.below(4);
+    let some = 1 + dice.below(400);
     match example {
         Fault::Latency { .. } => Fault::Latency { ms: some as u64 / 4 },
         Fault::Status { .. } => Fault::Status {
@@ -131,30 +187,6 @@ fn vary(example: Fault, dice: &mut Dice) -> Fault {
             bytes: some * 4,
             length: dice.of(&[CutLength::Right, CutLength::Wrong, CutLength::Chunked]),
         },
-        Fault::ShortPage { .. } => Fault::ShortPage { items: few },
-        Fault::WrongTotal { .. } => Fault::WrongTotal {
-            by: off,
-            step: dice.of(&[0, 0, 1, -off]),
-        },
-        Fault::RepeatRows { .. } => Fault::RepeatRows {
-            rows: few,
-            different: dice.chance(50),
-        },
-        Fault::DropRows { .. } => Fault::DropRows { rows: few },
-        Fault::OtherPage { .. } => Fault::OtherPage {
-            offset: dice.below(25),
-        },
-        Fault::OtherRegion { .. } => Fault::OtherRegion {
-            region: dice.of(&[1073, 1074, 1075]),
-        },
-        Fault::LongPage { .. } => Fault::LongPage { items: 2 * few + 4 },
-        Fault::WrongOffset { .. } => Fault::WrongOffset { by: off },
-        Fault::WrongCount { .. } => Fault::WrongCount { by: off },
-        Fault::Record { .. } => Fault::Record {
-            blemish: dice.of(&Blemish::ALL),
-            at: dice.below(6),
-            size: Some(5000),
-        },
         Fault::ErrorUnder200 { .. } => Fault::ErrorUnder200 {
             shape: dice.of(&[ErrorShape::Nqs, ErrorShape::Tmq, ErrorShape::Both]),
         },
@@ -162,19 +194,6 @@ fn vary(example: Fault, dice: &mut Dice) -> Fault {
         Fault::ContentType { .. } => Fault::ContentType {
             name: dice.of(&["text/html", "application/octet-stream", ""]).to_owned(),
         },
-        other @ (Fault::EmptyPage
-        | Fault::MissingItems
-        | Fault::NoTotal
-        | Fault::AnyKind
-        | Fault::Hide { .. }
-        | Fault::NumbersAsText
-        | Fault::Html
-        | Fault::Redirect { .. }
-        | Fault::Expire
-        | Fault::Challenge { .. }
-        | Fault::EndlessBody
-        | Fault::Gzip
-        | Fault::ByteOrderMark
-        | Fault::Latin1) => other,
+        other => other,
     }
 }

@@ -93,13 +93,7 @@ impl Lane {
         let Value::Array(changes) = self.w.json(changes, id).await else {
             panic!("no list")
         };
-        let outbox = self
-            .w
-            .json(
-                "select to_jsonb(count(*)) from tarana_sync_outbox where run = $1",
-                id,
-            )
-            .await;
+        let outbox = "select to_jsonb(count(*)) from tarana_sync_outbox where run = $1";
         let end = End {
             before,
             after: truth::rows(&self.w.db).await,
@@ -108,7 +102,7 @@ impl Lane {
             fleets,
             log: self.w.log_row(&sync).await,
             changes,
-            outbox: outbox.as_i64().unwrap(),
+            outbox: self.w.json(outbox, id).await.as_i64().unwrap(),
             open: self
                 .w
                 .number("select count(*) from tarana_sync_logs where status in ('pending', 'running')")

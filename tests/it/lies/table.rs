@@ -74,12 +74,12 @@ pub fn alone() -> Vec<Case> {
         }
     }
     cases.extend(placed());
+    cases.extend(elsewhere());
     cases
 }
 
 /// What each fault comes to on every page of every region. Several of one kind where their shape decides.
 fn expected(example: &Fault) -> Vec<(Fault, Expected)> {
-    let status = |status, reason| (Fault::Status { status, body: None }, Refused(reason));
     let each = |fault: &Fault, expected| vec![(fault.clone(), expected)];
     match example {
         Fault::Latency { .. }
@@ -114,6 +114,22 @@ fn expected(example: &Fault) -> Vec<(Fault, Expected)> {
             each(example, Refused("ApiChanged"))
         }
         Fault::EndlessBody => each(example, Refused("ResponseTooLarge")),
+        Fault::Status { .. }
+        | Fault::Throttle { .. }
+        | Fault::Overload { .. }
+        | Fault::ErrorUnder200 { .. }
+        | Fault::Reset { .. }
+        | Fault::Hang { .. }
+        | Fault::Cut { .. } => refusals(example),
+        Fault::Expire => each(example, Refused("AuthenticationFailed")),
+        Fault::Challenge { .. } => each(example, Refused("AuthenticationChallenge")),
+    }
+}
+
+/// Those that give no answer, or a refusal, in all their shapes.
+fn refusals(example: &Fault) -> Vec<(Fault, Expected)> {
+    let status = |status, reason| (Fault::Status { status, body: None }, Refused(reason));
+    match example {
         Fault::Status { .. } => vec![
             status(400, "ApiRejected"),
             status(401, "AuthenticationFailed"),
@@ -125,13 +141,13 @@ fn expected(example: &Fault) -> Vec<(Fault, Expected)> {
         Fault::Throttle { .. } => [true, false]
             .map(|as_date| (Fault::Throttle { seconds: 1, as_date }, Refused("ApiThrottled")))
             .to_vec(),
-        Fault::Overload { status, .. } => each(
-            &Fault::Overload {
+        Fault::Overload { status, .. } => vec![(
+            Fault::Overload {
                 limit: 0,
                 status: *status,
             },
             Refused("ApiUnavailable"),
-        ),
+        )],
         Fault::ErrorUnder200 { .. } => [ErrorShape::Nqs, ErrorShape::Tmq, ErrorShape::Both]
             .map(|shape| (Fault::ErrorUnder200 { shape }, Refused("ApiUnavailable")))
             .to_vec(),
@@ -152,8 +168,7 @@ fn expected(example: &Fault) -> Vec<(Fault, Expected)> {
                 )
             })
             .to_vec(),
-        Fault::Expire => each(example, Refused("AuthenticationFailed")),
-        Fault::Challenge { .. } => each(example, Refused("AuthenticationChallenge")),
+        _ => unreachable!("{example:?} is told of in `expected`"),
     }
 }
 
@@ -167,24 +182,15 @@ fn records() -> Vec<(Fault, Expected)> {
     Blemish::ALL.map(|blemish| (record(blemish), Blemished)).to_vec()
 }
 
-/// Lies of a certain place or of two rules.
+/// Lies of certain pages.
 fn placed() -> Vec<Case> {
     let search = |fault| Rule::on(Endpoint::Search, fault);
-    let regions = |fault| Rule::on(Endpoint::Regions, fault);
     let other = |offset| Fault::OtherPage { offset };
-    let refused = |status| Fault::Status { status, body: None };
     let swapped = vec![
         search(other(6)).region(1073).offset(0),
         search(other(0)).region(1073).offset(6),
     ];
     let incomplete = Refused("FetchIncomplete");
-    let one_region = |status, reason| {
-        Case::of(
-            format!("one region answers {status}"),
-            vec![search(refused(status)).region(1074)],
-            Refused(reason),
-        )
-    };
     vec![
         Case::of("two pages are swapped", swapped, Exact),
         Case::of(
@@ -220,6 +226,22 @@ fn placed() -> Vec<Case> {
                 incomplete,
             )
         },
+    ]
+}
+
+/// Lies of one region, of the way in, and those that pass.
+fn elsewhere() -> Vec<Case> {
+    let search = |fault| Rule::on(Endpoint::Search, fault);
+    let regions = |fault| Rule::on(Endpoint::Regions, fault);
+    let refused = |status| Fault::Status { status, body: None };
+    let one_region = |status, reason| {
+        Case::of(
+            format!("one region answers {status}"),
+            vec![search(refused(status)).region(1074)],
+            Refused(reason),
+        )
+    };
+    vec![
         one_region(403, "AccessDenied"),
         one_region(404, "ApiRejected"),
         one_region(500, "ApiUnavailable"),
@@ -229,7 +251,7 @@ fn placed() -> Vec<Case> {
                 rows: 1,
                 different: false,
             })],
-            incomplete,
+            Refused("FetchIncomplete"),
         ),
         Case::of(
             "the regions are a login page",

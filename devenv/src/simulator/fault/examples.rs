@@ -11,7 +11,7 @@ impl Fault {
             at: 0,
             size: None,
         };
-        vec![
+        let mut all = vec![
             Self::Latency { ms: 1 },
             Self::Status {
                 status: 500,
@@ -32,6 +32,29 @@ impl Fault {
             },
             Self::Hang { after_bytes: None },
             cut(CutLength::Right),
+            record(Blemish::NullItem),
+            Self::ErrorUnder200 {
+                shape: ErrorShape::Nqs,
+            },
+            Self::Html,
+            Self::Redirect { to: None },
+            Self::Expire,
+            Self::Challenge { result: None },
+            Self::HugeBody { bytes: 1 },
+            Self::EndlessBody,
+            Self::Gzip,
+            Self::ByteOrderMark,
+            Self::Latin1,
+            Self::ContentType {
+                name: "text/plain".to_owned(),
+            },
+        ];
+        all.extend(Self::of_a_list());
+        all
+    }
+
+    fn of_a_list() -> Vec<Self> {
+        vec![
             Self::ShortPage { items: 1 },
             Self::EmptyPage,
             Self::MissingItems,
@@ -50,22 +73,6 @@ impl Fault {
             Self::WrongOffset { by: 1 },
             Self::WrongCount { by: 1 },
             Self::NumbersAsText,
-            record(Blemish::NullItem),
-            Self::ErrorUnder200 {
-                shape: ErrorShape::Nqs,
-            },
-            Self::Html,
-            Self::Redirect { to: None },
-            Self::Expire,
-            Self::Challenge { result: None },
-            Self::HugeBody { bytes: 1 },
-            Self::EndlessBody,
-            Self::Gzip,
-            Self::ByteOrderMark,
-            Self::Latin1,
-            Self::ContentType {
-                name: "text/plain".to_owned(),
-            },
         ]
     }
 }

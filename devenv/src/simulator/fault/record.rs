@@ -203,21 +203,10 @@ impl Blemish {
             Self::CoordinatesZero => place(&mut device, &json!(0), &json!(0)),
             Self::ParamsAsList => PARAMS.write(&mut device, Some(json!([-26.1, 28.0]))),
             Self::FractionalId => SITE_ID.write(&mut device, Some(json!(94_901.5))),
-            Self::IdAsText => {
-                let id = SITE_ID
-                    .read(&device)
-                    .map(|id| json!(id.to_string().replace('"', "")));
-                SITE_ID.write(&mut device, id);
-            }
+            Self::IdAsText => id_as_text(&mut device),
             Self::IdOverInt4 => SITE_ID.write(&mut device, Some(json!(4_294_967_296_u64))),
             Self::HugeAzimuth => AZIMUTH.write(&mut device, Some(json!(1e6))),
-            Self::NegativeAzimuth => {
-                let azimuth = AZIMUTH
-                    .read(&device)
-                    .and_then(Value::as_f64)
-                    .map(|azimuth| json!(azimuth - 360.0));
-                AZIMUTH.write(&mut device, azimuth);
-            }
+            Self::NegativeAzimuth => a_turn_back(&mut device),
             Self::HeightAsText => HEIGHT.write(&mut device, Some(json!("1598.6"))),
             Self::HugeHeight => HEIGHT.write(&mut device, Some(json!(1e9))),
             Self::ConnectedAbsent => CONNECTED.write(&mut device, None),
@@ -248,4 +237,16 @@ impl Blemish {
 fn place(device: &mut Value, latitude: &Value, longitude: &Value) {
     LATITUDE.write(device, Some(latitude.clone()));
     LONGITUDE.write(device, Some(longitude.clone()));
+}
+
+fn id_as_text(device: &mut Value) {
+    let id = SITE_ID
+        .read(device)
+        .map(|id| json!(id.to_string().replace('"', "")));
+    SITE_ID.write(device, id);
+}
+
+fn a_turn_back(device: &mut Value) {
+    let azimuth = AZIMUTH.read(device).and_then(Value::as_f64);
+    AZIMUTH.write(device, azimuth.map(|azimuth| json!(azimuth - 360.0)));
 }
