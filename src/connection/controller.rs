@@ -41,6 +41,13 @@ pub async fn run(
 ) {
     let (of_secret, connections) = (reader.clone(), context.connections.clone());
     let wanted = context.connections.wanted().map(|key| key.object_ref());
+    // The runtime gives no turn to an object that is gone; the cache knows of its end before this stream tells of it.
+    let known = context.connections.clone();
+    let objects = objects.inspect(move |touched| {
+        if let Ok(connection) = touched {
+            known.forget_if_gone(&Key::of(connection));
+        }
+    });
     Controller::for_stream(objects, reader)
         .watches_stream(secrets, move |secret| users_of(&of_secret, &connections, &secret))
         .reconcile_on(wanted)

@@ -124,7 +124,6 @@ impl Connections {
     /// What a run sees of the connection of that name.
     pub fn view(&self, key: &Key) -> View {
         let Some(object) = self.reader.get(&key.object_ref()) else {
-            // The runtime does not tell of an object that is gone; whoever asks finds out.
             self.entries().remove(key);
             return View {
                 state: State::Missing,
@@ -152,6 +151,13 @@ impl Connections {
                 checked: None,
                 link: None,
             },
+        }
+    }
+
+    /// Lets go of a connection that is gone: its session, and its place in the database's limits.
+    pub(super) fn forget_if_gone(&self, key: &Key) {
+        if self.reader.get(&key.object_ref()).is_none() {
+            self.entries().remove(key);
         }
     }
 

@@ -96,6 +96,11 @@ impl Apply {
         Ok(())
     }
 
+    /// Writes nothing and lets go of the table.
+    pub async fn give_up(self) -> Result<(), Fault> {
+        Ok(self.tx.rollback().await?)
+    }
+
     /// Writes the plan and commits. A dry run writes what it would have done and nothing else.
     pub async fn finish(mut self, plan: &Plan, dry_run: bool) -> Result<Ended, Fault> {
         if !dry_run {

@@ -8,6 +8,7 @@ use kube::runtime::reflector::Store as Reader;
 use kube::{Client, ResourceExt};
 
 use super::machine::{End, Hand};
+use super::plan::Missed;
 use crate::api::sync::TaranaSync;
 use crate::connection::{Connections, Key};
 use crate::notify::Notifier;
@@ -33,6 +34,8 @@ pub(super) struct Held {
     pub fence: Option<i64>,
     /// The whole listing.
     pub fetched: Option<Fetched>,
+    /// What the reading before that one missed, of what the table has.
+    pub missed: Option<Missed>,
     /// How the run ends once its log row can be asked: what led there is not tried again meanwhile.
     pub due: Option<End>,
     /// The log row exists.
@@ -70,7 +73,7 @@ impl Context {
     /// Lets go of what an attempt left.
     pub(super) fn drop_hand(&self, uid: &str) {
         self.hold(uid, |held| {
-            (held.fence, held.fetched, held.due) = (None, None, None);
+            (held.fence, held.fetched, held.missed, held.due) = (None, None, None, None);
         });
     }
 

@@ -13,6 +13,7 @@
 //! | in both, nothing differs | nothing | `unchanged` |
 //! | in the table; its record was skipped | nothing: it is present | `skipped` (the record) |
 //! | in the table only, of a covered region: **stale** | a delete, or withheld | `deleted`, `withheld` |
+//! | … but another reading just before had it | nothing | not at all: the list changed while it was read |
 //! | … but `deleteStale` was not asked | nothing | not at all: nobody asked about it |
 //! | in the table only, of another region or none | nothing | not at all: this run says nothing about it |
 //!
@@ -41,6 +42,9 @@ pub struct Options {
     pub free_count: u32,
 }
 
+/// Serials of the stale rows of a plan.
+pub type Missed = BTreeSet<Box<str>>;
+
 /// A plan in the making. Assumes what [`Fetched`] and the table promise: one station and one row per serial.
 #[derive(Debug)]
 pub struct Planner {
@@ -54,6 +58,8 @@ pub struct Planner {
     notes: Vec<Rejected>,
     covered: BTreeSet<i32>,
     unidentified: usize,
+    /// Serials that an earlier reading missed; where there was one, no others can be stale.
+    missed: Option<Missed>,
     /// Rows of the table in covered regions, stale or not.
     covered_rows: usize,
     counts: Counts,
@@ -86,11 +92,23 @@ impl Planner {
             notes,
             covered,
             unidentified,
+            missed: None,
             covered_rows: 0,
             counts,
             updates: Vec::new(),
             stale: Vec::new(),
         }
+    }
+
+    /// Lets only those be stale that an earlier reading missed as well.
+    #[must_use]
+    pub fn confirming(self, missed: Option<Missed>) -> Self {
+        Self { missed, ..self }
+    }
+
+    /// The stale rows so far.
+    pub fn missed(&self) -> Missed {
+        self.stale.iter().map(|row| row.serial.clone()).collect()
     }
 
     /// Takes note of one row of the table. Every row must be shown, in any order.
@@ -103,7 +121,7 @@ impl Planner {
                 Some(update) => self.updates.push(update),
                 None => self.counts.unchanged += 1,
             }
-        } else if covered && self.options.delete_stale && !self.was_skipped(&row.serial) {
+        } else if covered && self.options.delete_stale && self.is_absent(&row.serial) {
             self.stale.push(row);
         }
     }
@@ -133,11 +151,13 @@ impl Planner {
         }
     }
 
-    /// Whether the listing holds a record of this serial that could not be used: present all the same.
-    fn was_skipped(&self, serial: &str) -> bool {
-        self.skipped
+    /// Whether the vendor no longer has this serial. A record that could not be used is present all the same.
+    fn is_absent(&self, serial: &str) -> bool {
+        let skipped = self
+            .skipped
             .binary_search_by(|r| r.serial.as_deref().cmp(&Some(serial)))
-            .is_ok()
+            .is_ok();
+        !skipped && self.missed.as_ref().is_none_or(|missed| missed.contains(serial))
     }
 
     /// The stations that the table does not have; those that no row can hold are skipped.

@@ -201,7 +201,8 @@ impl<'a> Run<'a> {
 
     async fn opened(&mut self, attempt: i32, resumed: bool, fence: i64) -> Result<Flow, Error> {
         self.context.hold(&self.uid, |held| {
-            (held.fence, held.fetched, held.registered, held.lost_until) = (Some(fence), None, true, None);
+            (held.fence, held.fetched, held.missed) = (Some(fence), None, None);
+            (held.registered, held.lost_until) = (true, None);
         });
         let status = Next::of(self.sync(), now()).opened(attempt);
         self.record.status(status).await?;

@@ -11,10 +11,10 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::context::Context;
+use super::context::{Context, Held};
 use super::endings;
 use super::machine::{self, End};
-use super::plan::{Options, Planner};
+use super::plan::{Missed, Options, Planner};
 use super::record::{Error, Record};
 use super::run::{Flow, Run, now};
 use super::status::Next;
@@ -76,13 +76,14 @@ impl Run<'_> {
         let Some((link, fence)) = self.tools() else {
             return Ok(Flow::Rest(Some(SignedDuration::from_secs(1))));
         };
-        let Some(fetched) = self.context.hold(&self.uid, |held| held.fetched.take()) else {
+        let hand = |held: &mut Held| Some((held.fetched.take()?, held.missed.take()));
+        let Some((fetched, missed)) = self.context.hold(&self.uid, hand) else {
             return Ok(Flow::Again);
         };
         let row = self.log_row(&link);
         let applying = Next::of(self.sync(), now()).applying(fetched.len());
         let (write, unwanted) = (
-            write(&link, &row, fence, fetched, options(self.sync(), &link)),
+            write(&link, &row, fence, (fetched, missed), options(self.sync(), &link)),
             unwanted(self.context, self.sync().clone()),
         );
         let mut work = Box::pin(async {
@@ -102,7 +103,11 @@ impl Run<'_> {
             outcome
         };
         match outcome {
-            Outcome::Done(ended) => self.ended(&endings::of_row(&ended, self.sync())).await,
+            Outcome::Done(Written::Ended(ended)) => self.ended(&endings::of_row(&ended, self.sync())).await,
+            Outcome::Done(Written::ToConfirm(missed)) => {
+                self.context.hold(&self.uid, |held| held.missed = Some(missed));
+                Ok(Flow::Again)
+            }
             Outcome::Failed(fault) => self.failed(attempt, Step::Apply, &fault).await,
             Outcome::Interrupted => self.interrupted(),
         }
@@ -194,21 +199,42 @@ async fn report(record: &mut Record<'_>, link: &Link, row: &store::Run, fence: i
     }
 }
 
+/// What came of writing.
+enum Written {
+    /// The run has ended.
+    Ended(store::Ended),
+    /// Nothing was written: the listing is to be read again, since it misses these.
+    ToConfirm(Missed),
+}
+
 /// Fence, plan, write, commit. Dropped anywhere before the commit, it leaves nothing.
+///
+/// A listing that changes while it is read can lose a station between two pages, and tell the same total on both. So
+/// nothing is called stale by one reading alone: the first that misses rows is put aside, and only what the second
+/// misses as well is gone.
 async fn write(
     link: &Link,
     row: &store::Run,
     fence: i64,
-    fetched: Fetched,
+    (fetched, missed): (Fetched, Option<Missed>),
     options: Options,
-) -> Result<store::Ended, Fault> {
+) -> Result<Written, Fault> {
     let mut apply = match link.store.begin_apply(row.id, fence).await? {
         store::Begun::Apply(apply) => apply,
-        store::Begun::Ended(ended) => return Ok(ended),
+        store::Begun::Ended(ended) => return Ok(Written::Ended(ended)),
     };
-    let mut planner = Planner::new(fetched, options);
+    let once = missed.is_none();
+    let mut planner = Planner::new(fetched, options).confirming(missed);
     apply.rows(|stored| planner.see(stored)).await?;
-    apply.finish(&planner.finish(), row.dry_run).await
+    let missed = planner.missed();
+    if once && !missed.is_empty() {
+        apply.give_up().await?;
+        return Ok(Written::ToConfirm(missed));
+    }
+    apply
+        .finish(&planner.finish(), row.dry_run)
+        .await
+        .map(Written::Ended)
 }
 
 fn options(sync: &TaranaSync, link: &Link) -> Options {

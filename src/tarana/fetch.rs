@@ -10,7 +10,7 @@ use super::gather::Gathering;
 use super::intern::Interner;
 use super::listing::region_search::RegionSearch;
 use super::listing::{Listing, Part};
-use super::pages::{self, Shape};
+use super::pages::{self, Shape, Source};
 use super::regions::{self, Region};
 use crate::fault::{Fault, Reason};
 use crate::station::Fetched;
@@ -99,10 +99,18 @@ async fn once(
         .buffer_unordered(client.in_flight())
         .try_collect::<()>()
         .await?;
-    Ok(reading
+    let gathering = reading
         .gathering
         .into_inner()
-        .unwrap_or_else(PoisonError::into_inner))
+        .unwrap_or_else(PoisonError::into_inner);
+    match gathering.stray(regions) {
+        None => Ok(gathering),
+        // A cache that forgot which region was asked: its own stations would pass for gone.
+        Some((asked, own)) => Err(pages::incomplete(
+            &format!("the listing of region {asked}"),
+            &format!("it holds a device of region {own}"),
+        )),
+    }
 }
 
 /// A reading under way.
@@ -120,12 +128,12 @@ struct Reading<'a, L> {
 impl<L: Listing> Reading<'_, L> {
     /// Reads the `n`th region.
     async fn part(&self, n: usize, region: &Region) -> Result<(), Fault> {
-        let known = self
+        let before = self
             .client
             .remember(|memory| memory.shapes.get(&region.id).copied());
         let (page_size, known) = match self.cut {
-            Cut::AsUsual => (self.client.config.page_size, known),
-            Cut::Otherwise => (known.map_or(1, Shape::another_page_size), None),
+            Cut::AsUsual => (self.client.config.page_size, before),
+            Cut::Otherwise => (before.map_or(1, Shape::another_page_size), None),
         };
         let (listing, interner) = (&self.listing, &self.interner);
         let source = Part {
@@ -137,11 +145,18 @@ impl<L: Listing> Reading<'_, L> {
         let watch = |rows, total| self.watch(n, rows, total);
         let mut sink = |row, device| lock(&self.gathering).add(device, (n, row));
         let shape = pages::read(self.client, &source, known, &watch, &mut sink).await?;
-        if self.cut == Cut::AsUsual {
-            self.client
-                .remember(|memory| memory.shapes.insert(region.id, shape));
+        match (self.cut, before) {
+            (Cut::AsUsual, _) => {
+                self.client
+                    .remember(|memory| memory.shapes.insert(region.id, shape));
+                Ok(())
+            }
+            (Cut::Otherwise, Some(before)) if shape.is_cut_like(before) => {
+                let hole = "serials repeat, and it comes in the same pages whatever is asked for";
+                Err(pages::incomplete(&source.what(), hole))
+            }
+            (Cut::Otherwise, _) => Ok(()),
         }
-        Ok(())
     }
 
     fn watch(&self, n: usize, rows: u64, total: u64) {

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::device::{Base, Device, Remote};
+use super::regions::Region;
 use crate::station::{Fetched, Rejected, Station};
 
 /// No more room than this is made on a server's word.
@@ -92,6 +93,15 @@ impl Gathering {
         let serials = self.serials();
         let runs = serials.chunk_by(|a, b| a == b).filter(|run| run.len() > 1);
         runs.map(|run| (run[0].into(), run.len())).collect()
+    }
+
+    /// A station that says it is of another region than the one whose listing it is in: that region, and its own.
+    /// `parts` are the regions that were asked for, part by part.
+    pub(super) fn stray(&self, parts: &[Region]) -> Option<(i32, i32)> {
+        let listed = self.stations.iter().zip(&self.stamps);
+        listed
+            .filter_map(|(station, stamp)| Some((parts.get(stamp.at.0)?.id, station.region_id?)))
+            .find(|(asked, own)| asked != own)
     }
 
     /// One record per serial. `meant` are the repeats that the vendor was seen to mean.

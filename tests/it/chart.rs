@@ -19,7 +19,7 @@ const MODES: [&[&str]; 2] = [
     ],
 ];
 
-async fn helm(args: &[&str]) -> String {
+pub async fn helm(args: &[&str]) -> String {
     let helm = devenv::tools::helm().await.expect("Helm");
     let kubeconfig = servers::plane().await.kubeconfig();
     let run = Command::new(helm)

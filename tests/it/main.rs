@@ -8,10 +8,14 @@
 
 mod bad_input;
 mod chart;
+mod connections;
+mod deletes;
 mod interrupt;
 mod kinds;
+mod lies;
 mod runs;
 mod schema;
+mod secrets;
 mod servers;
 mod store_apply;
 mod store_drop;

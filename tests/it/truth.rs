@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use sqlx::PgPool;
 
 use super::world::World;
 
@@ -14,7 +15,7 @@ pub async fn table_is_true(w: &World) {
         .iter()
         .filter_map(|r| row(&r.value().unwrap(), r.region))
         .collect();
-    let found = rows(w).await;
+    let found = rows(&w.db).await;
     for (serial, row) in &expected {
         assert_eq!(found.get(serial), Some(row), "{serial}");
     }
@@ -22,19 +23,20 @@ pub async fn table_is_true(w: &World) {
     assert!(extra.is_empty(), "rows of stations that do not exist: {extra:?}");
 }
 
-async fn rows(w: &World) -> BTreeMap<String, Value> {
+/// The table by serial: every column that the vendor's word decides.
+pub async fn rows(db: &PgPool) -> BTreeMap<String, Value> {
     let rows: Vec<(String, Value)> = sqlx::query_as(
         "select serial_number, to_jsonb(t) - array['id', 'created_at', 'last_updated', 'network_profile_id', 'bandwidth_mhz', 'location', 'active_connections', 'serial_number']
          from tarana_base_stations t",
     )
-    .fetch_all(&w.db)
+    .fetch_all(db)
     .await
     .unwrap();
     rows.into_iter().collect()
 }
 
 /// What the table must say of one base node; nothing for one that has no usable coordinates.
-fn row(device: &Value, listed_in: i64) -> Option<(String, Value)> {
+pub fn row(device: &Value, listed_in: i64) -> Option<(String, Value)> {
     let install = &device["installParams"];
     let (lat, lng) = (install["latitude"].as_f64()?, install["longitude"].as_f64()?);
     if lat == 0.0 && lng == 0.0 {

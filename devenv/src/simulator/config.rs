@@ -86,6 +86,8 @@ pub struct Config {
     pub refresh_lifetime: Duration,
     /// Where login and refresh put the tokens.
     pub tokens_in: TokensIn,
+    /// What the tokens end with, where a signature would be. Default `unsigned`.
+    pub signature: String,
     /// The most rows that `RegionSearch` and `RadioSearch` give on a page, whatever was asked. Default 5,000.
     pub page_cap: usize,
     /// Rows on a page of `OperatorList` that asks for no `count`. Default 10.
@@ -113,6 +115,7 @@ impl Default for Config {
             token_lifetime: Duration::from_hours(1),
             refresh_lifetime: Duration::from_hours(24 * 30),
             tokens_in: TokensIn::Both,
+            signature: "unsigned".to_owned(),
             page_cap: 5000,
             operator_list_page: 10,
             honour_count: true,

@@ -27,6 +27,48 @@ pub(super) struct Page {
     pub(super) total: Option<i64>,
     /// False leaves the list itself out.
     pub(super) has_items: bool,
+    /// How far what the page says of its begin and of its rows is from the truth.
+    pub(super) offset_off_by: i64,
+    pub(super) count_off_by: i64,
+    pub(super) numbers_as_text: bool,
+}
+
+/// What is listed in place of what was asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Instead {
+    pub(super) offset: Option<usize>,
+    pub(super) region: Option<i64>,
+    /// The least number of rows on a page.
+    pub(super) at_least: usize,
+    pub(super) any_kind: bool,
+    /// So many of the first rows are not in the list at all.
+    pub(super) hidden: usize,
+}
+
+impl Instead {
+    /// A page of the rows that are left of a selection, and how many those are.
+    fn cut(
+        self,
+        fleet: &mut Fleet,
+        mut selection: Selection,
+        offset: usize,
+        count: usize,
+    ) -> (Vec<Arc<str>>, usize) {
+        if let (Some(regions), Some(region)) = (&mut selection.regions, self.region) {
+            *regions = vec![region];
+        }
+        selection.kind = selection.kind.filter(|_| !self.any_kind);
+        let (offset, count) = self.place(offset, count);
+        let (items, total) = fleet.page(selection, offset, count);
+        (items, total.saturating_sub(self.hidden))
+    }
+
+    fn place(self, offset: usize, count: usize) -> (usize, usize) {
+        (
+            self.offset.unwrap_or(offset).saturating_add(self.hidden),
+            count.max(self.at_least),
+        )
+    }
 }
 
 impl Page {
@@ -37,6 +79,9 @@ impl Page {
             offset,
             total: i64::try_from(total).ok(),
             has_items: true,
+            offset_off_by: 0,
+            count_off_by: 0,
+            numbers_as_text: false,
         }
     }
 
@@ -50,12 +95,14 @@ impl Page {
             Dialect::Nqs => {
                 let total = self
                     .total
-                    .map(|total| format!(r#","totalCount":{total}"#))
-                    .unwrap_or_default();
+                    .map(|total| format!(r#","totalCount":{}"#, self.number(total)));
+                let (count, offset) = (
+                    self.told(self.items.len(), self.count_off_by),
+                    self.told(self.offset, self.offset_off_by),
+                );
                 let tail = format!(
-                    r#""count":{},"offset":{}{total}}},"error":null}}"#,
-                    self.items.len(),
-                    self.offset
+                    r#""count":{count},"offset":{offset}{}}},"error":null}}"#,
+                    total.unwrap_or_default()
                 );
                 (r#"{"data":{"#.to_owned(), tail)
             }
@@ -70,6 +117,18 @@ impl Page {
         }
         body.extend_from_slice(after.as_bytes());
         body
+    }
+
+    fn told(&self, truth: usize, off_by: i64) -> String {
+        self.number(i64::try_from(truth).unwrap_or(i64::MAX).saturating_add(off_by))
+    }
+
+    fn number(&self, number: i64) -> String {
+        if self.numbers_as_text {
+            format!("\"{number}\"")
+        } else {
+            number.to_string()
+        }
     }
 
     fn write_items(&self, body: &mut Vec<u8>) {
@@ -89,12 +148,17 @@ impl Page {
 }
 
 /// The page that a call asks for, or why there is none.
-pub(super) fn page(call: &Call, fleet: &mut Fleet, config: &Config) -> Result<Page, Answer> {
+pub(super) fn page(
+    call: &Call,
+    fleet: &mut Fleet,
+    config: &Config,
+    instead: Instead,
+) -> Result<Page, Answer> {
     match call.endpoint {
-        Endpoint::Search => region_search(call, fleet, config),
-        Endpoint::OperatorDevices => Ok(operator_list(call, fleet, config)),
-        Endpoint::Radios => radio_search(call, fleet, config),
-        Endpoint::Regions => regions(call, config),
+        Endpoint::Search => region_search(call, fleet, config, instead),
+        Endpoint::OperatorDevices => Ok(operator_list(call, fleet, config, instead)),
+        Endpoint::Radios => radio_search(call, fleet, config, instead),
+        Endpoint::Regions => regions(call, config, instead),
         other => Err(Answer::error(other, 404, "no such listing")),
     }
 }
@@ -106,19 +170,21 @@ fn paging(call: &Call) -> Result<(usize, usize), Answer> {
     Ok((offset, count))
 }
 
-fn regions(call: &Call, config: &Config) -> Result<Page, Answer> {
+fn regions(call: &Call, config: &Config, instead: Instead) -> Result<Page, Answer> {
     let (offset, count) = paging(call)?;
     // The sister endpoint is known to omit regions.
     let omitted = if call.path.starts_with("/api/nqs/") { 2 } else { 0 };
     let known = &REGIONS[..REGIONS.len() - omitted];
-    let items = known.iter().skip(offset).take(count).map(|region| {
+    let (from, rows) = instead.place(offset, count);
+    let items = known.iter().skip(from).take(rows).map(|region| {
         let item = json!({
             "id": region.id, "name": region.name, "operatorId": config.operator_id, "status": "ACTIVE",
             "createTimeSeconds": 1_700_000_000 + region.id, "timeZone": "Africa/Johannesburg",
         });
         Arc::from(item.to_string())
     });
-    Ok(Page::of(Dialect::Nqs, offset, (items.collect(), known.len())))
+    let total = known.len().saturating_sub(instead.hidden);
+    Ok(Page::of(Dialect::Nqs, offset, (items.collect(), total)))
 }
 
 fn known_regions(call: &Call, ids: Vec<i64>) -> Result<Vec<i64>, Answer> {
@@ -149,7 +215,7 @@ fn kind_of(call: &Call, name: &Value) -> Result<Option<Kind>, Answer> {
 }
 
 /// `POST …/regions/devices/search`
-fn region_search(call: &Call, fleet: &mut Fleet, config: &Config) -> Result<Page, Answer> {
+fn region_search(call: &Call, fleet: &mut Fleet, config: &Config, instead: Instead) -> Result<Page, Answer> {
     let bad = |message: &str| Answer::error(call.endpoint, 400, message);
     let (offset, count) = paging(call)?;
     let ids = call
@@ -174,12 +240,12 @@ fn region_search(call: &Call, fleet: &mut Fleet, config: &Config) -> Result<Page
     Ok(Page::of(
         Dialect::Nqs,
         offset,
-        fleet.page(selection, offset, count.min(config.page_cap)),
+        instead.cut(fleet, selection, offset, count.min(config.page_cap)),
     ))
 }
 
 /// `GET …/operators/{op}/devices`: `limit` is ignored, and nothing has to be given.
-fn operator_list(call: &Call, fleet: &mut Fleet, config: &Config) -> Page {
+fn operator_list(call: &Call, fleet: &mut Fleet, config: &Config, instead: Instead) -> Page {
     let asked = call.count().filter(|count| *count > 0 && config.honour_count);
     let count = asked.unwrap_or(config.operator_list_page);
     let kind = call
@@ -199,12 +265,12 @@ fn operator_list(call: &Call, fleet: &mut Fleet, config: &Config) -> Page {
     Page::of(
         Dialect::Nqs,
         offset,
-        fleet.page(selection, offset, count.min(config.page_cap)),
+        instead.cut(fleet, selection, offset, count.min(config.page_cap)),
     )
 }
 
 /// `POST …/radios/search`
-fn radio_search(call: &Call, fleet: &mut Fleet, config: &Config) -> Result<Page, Answer> {
+fn radio_search(call: &Call, fleet: &mut Fleet, config: &Config, instead: Instead) -> Result<Page, Answer> {
     let bad = |message: &str| Answer::error(call.endpoint, 400, message);
     let (offset, count) = paging(call)?;
     let kind =
@@ -223,7 +289,7 @@ fn radio_search(call: &Call, fleet: &mut Fleet, config: &Config) -> Result<Page,
         kind: Some(kind),
         shuffled: false,
     };
-    let (items, total) = fleet.page(selection, offset, count.min(config.page_cap));
+    let (items, total) = instead.cut(fleet, selection, offset, count.min(config.page_cap));
     let items = items.iter().map(|item| radio(item, &fields)).collect();
     Ok(Page::of(Dialect::Tmq(fields), offset, (items, total)))
 }

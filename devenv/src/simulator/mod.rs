@@ -22,6 +22,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -106,7 +107,14 @@ impl Simulator {
 
     /// Puts these rules in the place of all that were in force.
     pub fn script(&self, rules: Vec<Rule>) {
-        self.shared.world().script = Script::new(rules);
+        let mut world = self.shared.world();
+        world.script = Script::new(rules);
+        world.spoilt.clear();
+    }
+
+    /// Serials of the devices of which a blemished record was told since the script was set, and what was wrong with it.
+    pub fn spoilt(&self) -> BTreeSet<(String, Blemish)> {
+        self.shared.world().spoilt.clone()
     }
 
     /// Ends every rule; calls that hang already go on hanging.
@@ -186,6 +194,11 @@ impl Simulator {
     pub fn set_credentials(&self, username: &str, password: &str) {
         let mut world = self.shared.world();
         (world.sessions.username, world.sessions.password) = (username.to_owned(), password.to_owned());
+    }
+
+    /// The tokens that it gave out (of the last 256 sessions): access, id and refresh tokens.
+    pub fn tokens(&self) -> Vec<String> {
+        self.shared.world().sessions.tokens()
     }
 
     /// Ends every session: 401 until the next refresh or login; with `refresh_too`, only a login helps.

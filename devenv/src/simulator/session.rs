@@ -34,6 +34,7 @@ pub(super) struct Sessions {
     refresh_lifetime: Duration,
     tokens_in: TokensIn,
     secure: bool,
+    signature: String,
     issued: u64,
     known: VecDeque<Session>,
 }
@@ -50,6 +51,7 @@ impl Sessions {
             refresh_lifetime: config.refresh_lifetime,
             tokens_in: config.tokens_in,
             secure,
+            signature: config.signature.clone(),
             issued: 0,
             known: VecDeque::new(),
         }
@@ -138,6 +140,15 @@ impl Sessions {
         }
     }
 
+    /// Every token that may still be known, of all kinds.
+    pub(super) fn tokens(&self) -> Vec<String> {
+        let all = self
+            .known
+            .iter()
+            .flat_map(|session| [&session.access, &session.id, &session.refresh]);
+        all.cloned().collect()
+    }
+
     fn of(&self, call: &Call) -> Option<&Session> {
         let (access, id) = (call.cookie("accessToken")?, call.cookie("idToken")?);
         self.known
@@ -211,7 +222,7 @@ impl Sessions {
             "{}.{}.{}",
             part(&head),
             part(&claims),
-            URL_SAFE_NO_PAD.encode("unsigned")
+            URL_SAFE_NO_PAD.encode(&self.signature)
         )
     }
 }

@@ -124,7 +124,7 @@ pub(super) fn respond(
     let mut response = Response::new(());
     *response.status_mut() = hyper::StatusCode::from_u16(answer.status).unwrap_or_default();
     let mut headers = answer.headers;
-    headers.push((CONTENT_TYPE.as_str(), answer.content_type.to_owned()));
+    headers.push((CONTENT_TYPE.as_str(), answer.content_type.into_owned()));
     let whole = Bytes::from(answer.body);
     let length = whole.len();
     let steps = hits.iter().find_map(|hit| steps(&hit.fault, &whole));

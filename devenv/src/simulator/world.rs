@@ -1,6 +1,6 @@
 //! Everything that a simulation knows, and how a call is answered from it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::call::{Answer, Call, Endpoint};
 use super::config::Config;
-use super::fault::{self, Fault, Hit, Script};
+use super::fault::{self, Blemish, Fault, Hit, Script};
 use super::fleet::{Fleet, network_hierarchy};
 use super::gate::Gate;
 use super::listing;
@@ -72,6 +72,8 @@ pub(super) struct World {
     pub(super) script: Script,
     pub(super) counters: Counters,
     pub(super) seen: VecDeque<Seen>,
+    /// Of which devices a blemished record was told since the script was set.
+    pub(super) spoilt: BTreeSet<(String, Blemish)>,
 }
 
 /// A simulation, as its connections and its handle share it.
@@ -92,6 +94,7 @@ impl World {
             script: Script::default(),
             counters: Counters::default(),
             seen: VecDeque::new(),
+            spoilt: BTreeSet::new(),
         }
     }
 
@@ -137,9 +140,9 @@ impl World {
             Endpoint::Users => self.sessions.user(),
             Endpoint::Hierarchy => Answer::data(&network_hierarchy(config.operator_id, self.fleet.rows())),
             Endpoint::Unknown | Endpoint::Any => Answer::error(call.endpoint, 404, "no such route"),
-            _ => match listing::page(call, &mut self.fleet, config) {
+            _ => match listing::page(call, &mut self.fleet, config, fault::instead(hits)) {
                 Ok(mut page) => {
-                    fault::spoil(&mut page, hits);
+                    self.spoilt.extend(fault::spoil(&mut page, hits));
                     Answer::json(200, page.write())
                 }
                 Err(refusal) => refusal,

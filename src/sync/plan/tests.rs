@@ -323,3 +323,19 @@ fn the_reason_says_the_numbers_and_the_remedy() {
 fn the_plan_of_a_first_sync_takes_over_the_memory_of_its_reading() {
     assert!(size_of::<Change>() <= size_of::<Station>());
 }
+
+#[test]
+fn what_one_of_two_readings_has_is_not_stale() {
+    let fetched = reading([station("S000")]);
+    let plan = |missed: Option<[&str; 1]>| {
+        let missed = missed.map(|serials| serials.map(Into::into).into());
+        let mut planner = Planner::new(fetched.clone(), FREELY).confirming(missed);
+        for row in numbered(3) {
+            planner.see(row);
+        }
+        planner.missed().into_iter().map(String::from).collect::<Vec<_>>()
+    };
+    assert_eq!(plan(None), ["S001", "S002"]);
+    assert_eq!(plan(Some(["S002"])), ["S002"]);
+    assert_eq!(plan(Some(["S000"])), [""; 0]);
+}

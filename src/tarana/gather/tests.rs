@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use super::{Gathering, Repeats};
 use crate::station::{Fetched, Rejected, Station};
 use crate::tarana::device::{Base, Device, Remote};
+use crate::tarana::regions::Region;
 
 fn base(serial: &str, hostname: &str, updated: Option<i64>) -> Device {
     let station = Station {
@@ -105,4 +106,33 @@ fn connected_remotes_are_counted_per_base_node() {
     };
     assert_eq!(counts(&gather(true, devices()).1), [Some(2), Some(0)]);
     assert_eq!(counts(&gather(false, devices()).1), [None, None]);
+}
+
+#[test]
+fn a_station_of_another_region_is_a_stray() {
+    let parts = [1073, 1074].map(|id| Region { id, name: None });
+    let of = |serial: &str, region| {
+        let Device::Base(mut base) = base(serial, "x", None) else {
+            unreachable!()
+        };
+        base.station.region_id = region;
+        Device::Base(base)
+    };
+    let gathered = |devices: Vec<(Device, usize)>| {
+        let mut gathering = Gathering::new(false);
+        for (device, part) in devices {
+            gathering.add(device, (part, 0));
+        }
+        gathering.stray(&parts)
+    };
+    let own = || {
+        vec![
+            (of("A", Some(1073)), 0),
+            (of("B", Some(1074)), 1),
+            (rejected(None), 1),
+        ]
+    };
+    assert_eq!(gathered(own()), None);
+    let with = own().into_iter().chain([(of("C", Some(1073)), 1)]).collect();
+    assert_eq!(gathered(with), Some((1074, 1073)));
 }

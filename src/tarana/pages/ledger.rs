@@ -22,12 +22,24 @@ pub(in crate::tarana) struct Shape {
     stride: u64,
     /// Pages were not all of one size: better to go by the first answer again.
     ragged: bool,
+    /// Rows on the first page.
+    first: u64,
 }
 
 impl Shape {
-    /// A page size that the server will keep to, and that cuts the list elsewhere than it was.
+    /// A page size that the server will likely keep to, and that cuts the list elsewhere than it was. A list that came
+    /// on one page is cut as well: one page twice would only repeat what it says.
     pub(in crate::tarana) fn another_page_size(self) -> u32 {
-        u32::try_from(self.stride * 2 / 3).unwrap_or(u32::MAX).max(1)
+        match self.stride.min(self.total) {
+            0 | 1 => 2,
+            rows => u32::try_from(rows * 2 / 3).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Whether two readings were cut into pages at the same places, where there was one to cut at: then the second says
+    /// nothing that the first did not.
+    pub(in crate::tarana) fn is_cut_like(self, other: Self) -> bool {
+        self.first == other.first && self.total > 1
     }
 }
 
@@ -44,6 +56,7 @@ pub(in crate::tarana) struct Ledger {
     gaps: Vec<Range>,
     rows: u64,
     ragged: bool,
+    first: u64,
 }
 
 impl Ledger {
@@ -59,6 +72,7 @@ impl Ledger {
             gaps: Vec::new(),
             rows: 0,
             ragged: false,
+            first: 0,
         }
     }
 
@@ -95,6 +109,9 @@ impl Ledger {
         if received > 0 && range.from + received > total {
             return Err(format!("it has rows beyond its total of {total}"));
         }
+        if range.from == 0 {
+            self.first = received;
+        }
         let open = self.cursor == range.to;
         let range = if open && received > self.stride {
             self.widen(range, received)
@@ -128,6 +145,7 @@ impl Ledger {
                 total,
                 stride: self.stride,
                 ragged: self.ragged,
+                first: self.first,
             }),
             total => Err(format!(
                 "{} of {} rows came",

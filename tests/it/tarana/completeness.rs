@@ -118,6 +118,37 @@ async fn what_does_not_add_up_is_incomplete() {
 }
 
 #[tokio::test]
+async fn a_list_of_one_page_is_read_again_in_pieces() {
+    let repeat = || {
+        search(Trouble::RepeatRows {
+            rows: 1,
+            different: false,
+        })
+    };
+    let whole = || search(Trouble::LongPage { items: 100 });
+    for rules in [vec![repeat()], vec![whole(), repeat()]] {
+        for base_nodes in [2, 3, 5, 12] {
+            let sim = simulator(World::of(base_nodes)).await;
+            sim.script(rules.clone());
+            let fault = fetch(&Client::new(config(&sim)).unwrap()).await.unwrap_err();
+            assert_eq!(
+                fault.reason,
+                Reason::FetchIncomplete,
+                "{base_nodes} under {rules:?}: {fault}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_region_is_not_taken_for_another() {
+    for region in [1073, 1074] {
+        let found = reason(search(Trouble::OtherRegion { region })).await;
+        assert_eq!(found, Reason::FetchIncomplete, "{region}");
+    }
+}
+
+#[tokio::test]
 async fn doubles_that_the_vendor_means() {
     for page_size in [10, 1000] {
         let sim = simulator(World::of(60)).await;

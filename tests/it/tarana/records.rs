@@ -16,16 +16,34 @@ enum Fate {
 fn fate(blemish: Blemish) -> Fate {
     use Blemish as B;
     match blemish {
-        B::NullItem | B::TextItem | B::ListItem | B::NumberSerial | B::MissingSerial | B::BlankSerial => {
-            Fate::Skipped { with_serial: false }
-        }
-        B::LoneSurrogate | B::HugeExponent | B::CoordinatesAsText | B::CoordinatesOutOfRange => {
-            Fate::Skipped { with_serial: true }
-        }
-        B::NulInName | B::IdOverInt4 | B::HugeAzimuth | B::HugeHeight | B::ConnectedAsText | B::LongName => {
-            Fate::Noted
-        }
-        B::PaddedSerial | B::ConnectedAbsent | B::DeepNesting => Fate::Taken,
+        B::NullItem
+        | B::TextItem
+        | B::ListItem
+        | B::NumberSerial
+        | B::MissingSerial
+        | B::BlankSerial
+        | B::LongSerial
+        | B::NulInSerial => Fate::Skipped { with_serial: false },
+        B::UnknownType
+        | B::LoneSurrogate
+        | B::HugeExponent
+        | B::CoordinatesAsText
+        | B::CoordinatesOutOfRange
+        | B::ParamsAsList => Fate::Skipped { with_serial: true },
+        B::NulInName
+        | B::IdOverInt4
+        | B::FractionalId
+        | B::HugeAzimuth
+        | B::HugeHeight
+        | B::HeightAsText
+        | B::ConnectedAsText
+        | B::LongName => Fate::Noted,
+        B::PaddedSerial
+        | B::CoordinatesZero
+        | B::IdAsText
+        | B::NegativeAzimuth
+        | B::ConnectedAbsent
+        | B::DeepNesting => Fate::Taken,
     }
 }
 

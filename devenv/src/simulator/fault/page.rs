@@ -4,11 +4,28 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Fault, Hit};
-use crate::simulator::listing::Page;
+use super::{Blemish, Fault, Hit};
+use crate::simulator::listing::{Instead, Page};
 
-/// Applies every fault that concerns a page, in order.
-pub(in crate::simulator) fn spoil(page: &mut Page, hits: &[Hit]) {
+/// What is listed in place of what was asked.
+pub(in crate::simulator) fn instead(hits: &[Hit]) -> Instead {
+    let mut instead = Instead::default();
+    for hit in hits {
+        match hit.fault {
+            Fault::OtherPage { offset } => instead.offset = Some(offset),
+            Fault::OtherRegion { region } => instead.region = Some(region),
+            Fault::LongPage { items } => instead.at_least = items,
+            Fault::AnyKind => instead.any_kind = true,
+            Fault::Hide { rows } => instead.hidden = rows,
+            _ => {}
+        }
+    }
+    instead
+}
+
+/// Applies every fault that concerns a page, in order. Tells the serials of records that it blemished.
+pub(in crate::simulator) fn spoil(page: &mut Page, hits: &[Hit]) -> Vec<(String, Blemish)> {
+    let mut spoilt = Vec::new();
     for hit in hits {
         match &hit.fault {
             Fault::ShortPage { items } => page.items.truncate(*items),
@@ -22,12 +39,22 @@ pub(in crate::simulator) fn spoil(page: &mut Page, hits: &[Hit]) {
             Fault::RepeatRows { rows, different } => repeat(&mut page.items, *rows, *different),
             Fault::Record { blemish, at, size } => {
                 if let Some(item) = page.items.get_mut(*at) {
+                    spoilt.extend(serial(item).map(|serial| (serial, *blemish)));
                     *item = blemish.apply(item, *size).into();
                 }
             }
+            Fault::WrongOffset { by } => page.offset_off_by += by,
+            Fault::WrongCount { by } => page.count_off_by += by,
+            Fault::NumbersAsText => page.numbers_as_text = true,
             _ => {}
         }
     }
+    spoilt
+}
+
+fn serial(item: &str) -> Option<String> {
+    let device: Value = serde_json::from_str(item).ok()?;
+    Some(device["serialNumber"].as_str()?.trim().to_owned())
 }
 
 fn repeat(items: &mut [Arc<str>], rows: usize, different: bool) {

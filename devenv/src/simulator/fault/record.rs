@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// What is wrong with a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Blemish {
     /// `null` in place of the device.
@@ -21,6 +21,12 @@ pub enum Blemish {
     BlankSerial,
     /// The serial has spaces before and after it.
     PaddedSerial,
+    /// The serial has 300 letters.
+    LongSerial,
+    /// A NUL in the serial.
+    NulInSerial,
+    /// The type is neither `BN` nor `RN`.
+    UnknownType,
     /// Half of a surrogate pair in the name.
     LoneSurrogate,
     /// A height of 1e400, which no float holds.
@@ -31,12 +37,24 @@ pub enum Blemish {
     CoordinatesAsText,
     /// Latitude 91, longitude 181.
     CoordinatesOutOfRange,
+    /// Latitude and longitude are 0, which means "not set".
+    CoordinatesZero,
+    /// `installParams` is a list.
+    ParamsAsList,
     /// The site's id is 4,294,967,296.
     IdOverInt4,
+    /// The site's id is 94901.5.
+    FractionalId,
+    /// The site's id is a text.
+    IdAsText,
     /// Azimuth 1e6.
     HugeAzimuth,
+    /// An azimuth a whole turn less than it is.
+    NegativeAzimuth,
     /// Height 1e9.
     HugeHeight,
+    /// The height is a text.
+    HeightAsText,
     /// `connected` is not there.
     ConnectedAbsent,
     /// `connected` is a text.
@@ -59,6 +77,14 @@ struct Property {
 const SERIAL: Property = Property {
     nqs: ("", "serialNumber"),
     tmq: ("", "serialNumber"),
+};
+const TYPE: Property = Property {
+    nqs: ("", "type"),
+    tmq: ("", "deviceType"),
+};
+const PARAMS: Property = Property {
+    nqs: ("", "installParams"),
+    tmq: ("", "fields"),
 };
 const NAME: Property = Property {
     nqs: ("", "hostName"),
@@ -94,6 +120,15 @@ const UNKNOWN: Property = Property {
 };
 
 impl Property {
+    fn read<'a>(&self, device: &'a Value) -> Option<&'a Value> {
+        let (parent, key) = if device.get("fields").is_some() {
+            self.tmq
+        } else {
+            self.nqs
+        };
+        device.pointer(parent)?.get(key)
+    }
+
     fn write(&self, device: &mut Value, value: Option<Value>) {
         let (parent, key) = if device.get("fields").is_some() {
             self.tmq
@@ -112,7 +147,7 @@ impl Property {
 
 impl Blemish {
     /// Every blemish, for tests that try them all.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 28] = [
         Self::NullItem,
         Self::TextItem,
         Self::ListItem,
@@ -120,14 +155,23 @@ impl Blemish {
         Self::MissingSerial,
         Self::BlankSerial,
         Self::PaddedSerial,
+        Self::LongSerial,
+        Self::NulInSerial,
+        Self::UnknownType,
         Self::LoneSurrogate,
         Self::HugeExponent,
         Self::NulInName,
         Self::CoordinatesAsText,
         Self::CoordinatesOutOfRange,
+        Self::CoordinatesZero,
+        Self::ParamsAsList,
         Self::IdOverInt4,
+        Self::FractionalId,
+        Self::IdAsText,
         Self::HugeAzimuth,
+        Self::NegativeAzimuth,
         Self::HugeHeight,
+        Self::HeightAsText,
         Self::ConnectedAbsent,
         Self::ConnectedAsText,
         Self::LongName,
@@ -150,11 +194,20 @@ impl Blemish {
                 let padded = json!(format!("  {serial} "));
                 SERIAL.write(&mut device, Some(padded));
             }
+            Self::LongSerial => SERIAL.write(&mut device, Some(json!("S".repeat(300)))),
+            Self::NulInSerial => SERIAL.write(&mut device, Some(json!("S134F\u{0}01"))),
+            Self::UnknownType => TYPE.write(&mut device, Some(json!("XN"))),
             Self::NulInName => NAME.write(&mut device, Some(json!("X9001\u{0}BN"))),
             Self::CoordinatesAsText => place(&mut device, &json!("-26.1"), &json!("28.0")),
             Self::CoordinatesOutOfRange => place(&mut device, &json!(91.0), &json!(181.0)),
+            Self::CoordinatesZero => place(&mut device, &json!(0), &json!(0)),
+            Self::ParamsAsList => PARAMS.write(&mut device, Some(json!([-26.1, 28.0]))),
+            Self::FractionalId => SITE_ID.write(&mut device, Some(json!(94_901.5))),
+            Self::IdAsText => id_as_text(&mut device),
             Self::IdOverInt4 => SITE_ID.write(&mut device, Some(json!(4_294_967_296_u64))),
             Self::HugeAzimuth => AZIMUTH.write(&mut device, Some(json!(1e6))),
+            Self::NegativeAzimuth => a_turn_back(&mut device),
+            Self::HeightAsText => HEIGHT.write(&mut device, Some(json!("1598.6"))),
             Self::HugeHeight => HEIGHT.write(&mut device, Some(json!(1e9))),
             Self::ConnectedAbsent => CONNECTED.write(&mut device, None),
             Self::ConnectedAsText => CONNECTED.write(&mut device, Some(json!("yes"))),
@@ -184,4 +237,16 @@ impl Blemish {
 fn place(device: &mut Value, latitude: &Value, longitude: &Value) {
     LATITUDE.write(device, Some(latitude.clone()));
     LONGITUDE.write(device, Some(longitude.clone()));
+}
+
+fn id_as_text(device: &mut Value) {
+    let id = SITE_ID
+        .read(device)
+        .map(|id| json!(id.to_string().replace('"', "")));
+    SITE_ID.write(device, id);
+}
+
+fn a_turn_back(device: &mut Value) {
+    let azimuth = AZIMUTH.read(device).and_then(Value::as_f64);
+    AZIMUTH.write(device, azimuth.map(|azimuth| json!(azimuth - 360.0)));
 }

@@ -77,6 +77,8 @@ pub(in crate::simulator) fn rewrite(mut answer: Answer, hits: &[Hit]) -> Answer 
                     .splice(..1.min(answer.body.len()), padding.into_bytes());
             }
             Fault::ByteOrderMark => drop(answer.body.splice(..0, *b"\xEF\xBB\xBF")),
+            Fault::Latin1 => answer.body = latin1(&answer.body),
+            Fault::ContentType { name } => answer.content_type = name.clone().into(),
             Fault::Gzip => {
                 answer.body = gzip(&answer.body);
                 answer = answer.with_header("content-encoding", "gzip");
@@ -93,6 +95,14 @@ fn http_date(seconds: u64) -> String {
         .checked_add(Duration::from_secs(seconds))
         .unwrap_or(jiff::Timestamp::MAX);
     then.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// One byte a letter; what ISO 8859-1 does not know becomes a question mark.
+fn latin1(text: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(text);
+    text.chars()
+        .map(|letter| u8::try_from(letter).unwrap_or(b'?'))
+        .collect()
 }
 
 /// A gzip member of stored blocks: every reader takes it, and no compressor is needed to write it.

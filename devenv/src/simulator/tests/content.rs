@@ -189,6 +189,15 @@ async fn a_blemish_spoils_one_record_and_no_other() {
                 Blemish::MissingSerial => item.get("serialNumber").is_none() && item.is_object(),
                 Blemish::BlankSerial => item["serialNumber"] == "   ",
                 Blemish::PaddedSerial => item["serialNumber"] == format!("  {} ", clean[1]),
+                Blemish::LongSerial => item["serialNumber"].as_str().unwrap().len() == 300,
+                Blemish::NulInSerial => item["serialNumber"].as_str().unwrap().contains('\0'),
+                Blemish::UnknownType => item["type"] == "XN",
+                Blemish::CoordinatesZero => params["latitude"] == 0 && params["longitude"] == 0,
+                Blemish::ParamsAsList => params.is_array(),
+                Blemish::FractionalId => item["ancestry"]["site"]["id"] == 94_901.5,
+                Blemish::IdAsText => item["ancestry"]["site"]["id"].is_string(),
+                Blemish::NegativeAzimuth => params["antennaAzimuth"].as_f64().unwrap() < 0.0,
+                Blemish::HeightAsText => params["height"].is_string(),
                 Blemish::LoneSurrogate => item["hostName"] == "X9001--BN",
                 Blemish::HugeExponent => params["height"] == 1,
                 Blemish::NulInName => item["hostName"].as_str().unwrap().contains('\0'),
@@ -220,4 +229,118 @@ async fn blemishes_speak_tmq_too() {
     let (_, body) = told(portal.radios(0, 2)).await;
     assert!(body["data"]["devices"][0]["fields"]["/system/install/state/latitude"].is_string());
     assert!(!body["data"]["devices"][1]["fields"]["/system/install/state/latitude"].is_string());
+}
+
+#[tokio::test]
+async fn a_page_comes_from_elsewhere() {
+    let truth = truth().await;
+    let other = body(Fault::OtherPage { offset: 5 }).await;
+    assert_eq!(serials(&other["data"]["items"])[..10], truth[5..15]);
+    assert_eq!(
+        (&other["data"]["offset"], &other["error"]),
+        (&json!(0), &Value::Null)
+    );
+    let portal = suffering(Fault::OtherRegion { region: 1074 }).await;
+    let asked = told(portal.search(0, 5)).await.1;
+    portal.sim.clear();
+    assert_eq!(told(portal.search_in(1074, 0, 5)).await.1, asked);
+    assert_ne!(told(portal.search(0, 5)).await.1, asked);
+}
+
+#[tokio::test]
+async fn pages_have_more_rows_or_other_kinds_than_asked() {
+    let portal = suffering(Fault::LongPage { items: 9 }).await;
+    assert_eq!(told(portal.search(0, 4)).await.1["data"]["count"], 9);
+    portal
+        .sim
+        .script(vec![Rule::on(Endpoint::Search, Fault::AnyKind)]);
+    let all = told(portal.search(0, 1000)).await.1;
+    let kinds: std::collections::BTreeSet<String> = all["data"]["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["type"].to_string())
+        .collect();
+    assert_eq!(kinds.len(), 2);
+    assert_eq!(all["data"]["count"], all["data"]["totalCount"]);
+}
+
+#[tokio::test]
+async fn hidden_rows_leave_no_trace() {
+    let truth = truth().await;
+    let portal = suffering(Fault::Hide { rows: 2 }).await;
+    let (_, first) = told(portal.search(0, 10)).await;
+    let (_, second) = told(portal.search(10, 8)).await;
+    let seen = [
+        serials(&first["data"]["items"]),
+        serials(&second["data"]["items"]),
+    ]
+    .concat();
+    assert_eq!(seen, truth[2..]);
+    portal.sim.clear();
+    let total = told(portal.search(0, 1)).await.1["data"]["totalCount"]
+        .as_i64()
+        .unwrap();
+    assert_eq!(first["data"]["totalCount"], total - 2);
+    portal
+        .sim
+        .script(vec![Rule::on(Endpoint::Regions, Fault::Hide { rows: 3 })]);
+    let regions = told(portal.get(&format!("{}?offset=0&count=10", super::REGIONS)))
+        .await
+        .1;
+    assert_eq!(
+        (&regions["data"]["items"][0]["id"], &regions["data"]["totalCount"]),
+        (&json!(1079), &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn a_page_says_other_numbers_than_it_has() {
+    let offset = body(Fault::WrongOffset { by: -1 }).await;
+    assert_eq!(offset["data"]["offset"], -1);
+    let count = body(Fault::WrongCount { by: 2 }).await;
+    assert_eq!(
+        (
+            &count["data"]["count"],
+            count["data"]["items"].as_array().unwrap().len()
+        ),
+        (&json!(22), 20)
+    );
+    let text = body(Fault::NumbersAsText).await;
+    assert_eq!(
+        (&text["data"]["count"], &text["data"]["offset"]),
+        (&json!("20"), &json!("0"))
+    );
+    assert!(text["data"]["totalCount"].is_string());
+}
+
+#[tokio::test]
+async fn bytes_and_their_name_are_not_those_of_json() {
+    let name = "application/problem+json".to_owned();
+    let (_portal, answer) = answer(Fault::ContentType { name: name.clone() }).await;
+    assert_eq!(answer.headers()["content-type"], name.as_str());
+    let latin = bytes(Fault::Latin1).await;
+    let whole = Portal::open(Config::of(60)).await;
+    whole.sim.script(vec![Rule::on(Endpoint::Search, Fault::Latin1)]);
+    let all = whole.search(0, 1000).send().await.unwrap().bytes().await.unwrap();
+    assert!(latin.len() < all.len() && std::str::from_utf8(&all).is_err());
+    assert!(!whole.sim.base_nodes().iter().all(|row| row.raw.is_ascii()));
+}
+
+#[tokio::test]
+async fn blemished_records_are_remembered_by_serial() {
+    let fault = Fault::Record {
+        blemish: Blemish::MissingSerial,
+        at: 1,
+        size: None,
+    };
+    let portal = suffering(fault).await;
+    told(portal.search(0, 5)).await;
+    let truth = truth().await;
+    assert_eq!(
+        portal.sim.spoilt(),
+        [(truth[1].clone(), Blemish::MissingSerial)].into()
+    );
+    portal.sim.clear();
+    assert_eq!(portal.sim.spoilt(), [].into());
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Portal, USERS, told};
-use crate::simulator::{Blemish, Config, CutLength, Endpoint, ErrorShape, Fault, Rule};
+use crate::simulator::{Blemish, Config, Endpoint, Fault, Rule};
 
 const README: &str = include_str!("../README.md");
 
@@ -48,7 +48,7 @@ async fn every_example_of_the_readme_is_a_rule_and_every_fault_has_one() {
             told(portal.post("/_sim/script", &json!([{"endpoint": "search", "fault": fault}]))).await;
         assert_eq!(status, 200, "{example}: {told}");
     }
-    let known: std::collections::BTreeSet<_> = one_of_each()
+    let known: std::collections::BTreeSet<_> = Fault::examples()
         .iter()
         .map(|fault| {
             serde_json::to_value(fault).unwrap()["kind"]
@@ -67,64 +67,9 @@ async fn every_example_of_the_readme_is_a_rule_and_every_fault_has_one() {
     }
 }
 
-/// A fault of each kind; whoever adds one adds it here, to the README and to `faults.rs`.
-fn one_of_each() -> Vec<Fault> {
-    vec![
-        Fault::Latency { ms: 1 },
-        Fault::Status {
-            status: 500,
-            body: None,
-        },
-        Fault::Throttle {
-            seconds: 1,
-            as_date: false,
-        },
-        Fault::Overload {
-            limit: 1,
-            status: 503,
-        },
-        Fault::Reset { after_bytes: None },
-        Fault::SlowBody {
-            chunk: 1,
-            every_ms: 1,
-        },
-        Fault::Hang { after_bytes: None },
-        Fault::Cut {
-            bytes: 1,
-            length: CutLength::Right,
-        },
-        Fault::ShortPage { items: 1 },
-        Fault::EmptyPage,
-        Fault::MissingItems,
-        Fault::NoTotal,
-        Fault::WrongTotal { by: 1, step: 0 },
-        Fault::RepeatRows {
-            rows: 1,
-            different: false,
-        },
-        Fault::DropRows { rows: 1 },
-        Fault::Record {
-            blemish: Blemish::NullItem,
-            at: 0,
-            size: None,
-        },
-        Fault::ErrorUnder200 {
-            shape: ErrorShape::Nqs,
-        },
-        Fault::Html,
-        Fault::Redirect { to: None },
-        Fault::Expire,
-        Fault::Challenge { result: None },
-        Fault::HugeBody { bytes: 1 },
-        Fault::EndlessBody,
-        Fault::Gzip,
-        Fault::ByteOrderMark,
-    ]
-}
-
 #[test]
 fn rules_read_back_as_they_were_written() {
-    for fault in one_of_each() {
+    for fault in Fault::examples() {
         let rule = Rule::on(Endpoint::Search, fault).offset(10).after(1).once();
         assert_eq!(
             serde_json::from_value::<Rule>(serde_json::to_value(&rule).unwrap()).unwrap(),

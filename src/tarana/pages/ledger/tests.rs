@@ -93,6 +93,26 @@ fn contradictions() {
 }
 
 #[test]
+fn a_second_reading_is_cut_elsewhere() {
+    for (truth, cap) in [
+        (2, 10),
+        (3, 10),
+        (7, 10),
+        (25, 10),
+        (25, 3),
+        (25, 2),
+        (25, 1),
+        (1, 10),
+    ] {
+        let read = |asks| Server { truth, asks, cap }.read(None, 2, &[0]).unwrap().2;
+        let first = read(10);
+        let second = read(first.another_page_size().into());
+        // A server that gives one row at a time cannot be asked for less, and a list of one row cannot be cut.
+        assert_eq!(second.is_cut_like(first), cap == 1, "{truth} rows, {cap} at once");
+    }
+}
+
+#[test]
 fn an_absurd_total_is_refused() {
     let mut ledger = Ledger::new(10, None);
     let first = ledger.next().unwrap();
@@ -105,7 +125,7 @@ proptest! {
         truth in 0..400_u64, asks in 1..60_u64, cap in 1..60_u64, in_flight in 1..6_usize,
         before in prop::option::of((0..500_u64, 1..60_u64)), pick in prop::collection::vec(any::<u8>(), 1..20),
     ) {
-        let shape = before.map(|(total, stride)| Shape { total, stride, ragged: false });
+        let shape = before.map(|(total, stride)| Shape { total, stride, ragged: false, first: stride });
         let (_, rows, _) = Server { truth, asks, cap }.read(shape, in_flight, &pick).unwrap();
         prop_assert_eq!(rows, (0..truth).collect::<Vec<_>>());
     }
