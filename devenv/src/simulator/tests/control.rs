@@ -82,6 +82,7 @@ fn one_of_each() -> Vec<Fault> {
         Fault::Overload {
             limit: 1,
             status: 503,
+            retry_after: None,
         },
         Fault::Reset { after_bytes: None },
         Fault::SlowBody {
