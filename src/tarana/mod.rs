@@ -6,13 +6,18 @@
 //! asked and read) → `pages` (which rows are still missing) → `device` (one item) → `gather` (one record per serial).
 #![doc = include_str!("README.md")]
 
+mod again;
 mod broken;
 mod client;
 mod config;
 mod device;
 mod envelope;
 mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gather;
+mod in_flight;
 mod intern;
 mod limits;
 mod listing;

@@ -7,6 +7,7 @@
 
 mod completeness;
 mod configuration;
+mod in_flight;
 mod records;
 mod refusals;
 mod sessions;
