@@ -7,6 +7,7 @@
 
 mod waiting;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use self::waiting::Waiting;
@@ -24,11 +25,15 @@ const PROBE_AFTER_MOST: u32 = PROBE_AFTER << 6;
 pub(super) struct InFlight {
     ceiling: u32,
     limit: u32,
-    under_way: u32,
+    /// The requests under way, by number.
+    under_way: BTreeSet<u64>,
+    sent: u64,
     /// Most that were under way since the last cut.
     peak: u32,
-    /// So many were under way when a request went out that was then served.
+    /// So many were under way together and none of them was refused.
     proven: u32,
+    /// With this request there were so many: proven once it and all before it were served.
+    to_prove: Option<(u64, u32)>,
     /// So many were refused.
     wall: Option<u32>,
     probe_after: u32,
@@ -45,6 +50,7 @@ pub(super) struct InFlight {
 /// A request under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket {
+    number: u64,
     /// How many there were with it.
     level: u32,
     cuts: u64,
@@ -57,9 +63,11 @@ impl InFlight {
         Self {
             ceiling,
             limit: ceiling.min(START),
-            under_way: 0,
+            under_way: BTreeSet::new(),
+            sent: 0,
             peak: 0,
             proven: 0,
+            to_prove: None,
             wall: None,
             probe_after: PROBE_AFTER,
             cuts: 0,
@@ -77,34 +85,36 @@ impl InFlight {
 
     /// A request goes out.
     pub(super) fn begin(&mut self) -> Ticket {
-        self.under_way += 1;
-        self.peak = self.peak.max(self.under_way);
+        self.sent += 1;
+        self.under_way.insert(self.sent);
+        let level = self.together();
+        self.peak = self.peak.max(level);
+        if level > self.to_prove.map_or(self.proven, |(_, level)| level) {
+            self.to_prove = Some((self.sent, level));
+        }
         Ticket {
-            level: self.under_way,
+            number: self.sent,
+            level,
             cuts: self.cuts,
         }
     }
 
     /// It was answered, after `took`. Only requests of the same `kind` are compared.
     pub(super) fn served(&mut self, ticket: Ticket, kind: &str, took: Duration) {
-        self.under_way = self.under_way.saturating_sub(1);
+        self.under_way.remove(&ticket.number);
         self.served = self.served.saturating_add(1);
         self.waiting.note(kind, took, ticket.level <= START);
-        if ticket.cuts != self.cuts {
-            return;
+        self.prove();
+        if ticket.cuts == self.cuts {
+            self.adjust();
         }
-        self.proven = self.proven.max(ticket.level.min(self.limit));
-        if self.wall.is_some_and(|wall| ticket.level >= wall) {
-            (self.wall, self.probe_after) = (None, PROBE_AFTER);
-        }
-        self.adjust();
     }
 
     /// It was refused because the server is busy. Whether that can be for the others under way; if not, nothing is learnt
     /// of them.
     pub(super) fn refused(&mut self, ticket: Ticket) -> bool {
-        let together = self.under_way;
-        self.under_way = together.saturating_sub(1);
+        let together = self.together();
+        self.under_way.remove(&ticket.number);
         if ticket.level.max(together) <= 1 {
             // Refusals that one alone gets as well were not for the number.
             self.wall = None;
@@ -133,8 +143,27 @@ impl InFlight {
     }
 
     /// It ended in another way, which says nothing of the number.
-    pub(super) fn ended(&mut self) {
-        self.under_way = self.under_way.saturating_sub(1);
+    pub(super) fn ended(&mut self, ticket: Ticket) {
+        self.under_way.remove(&ticket.number);
+        self.to_prove = None;
+    }
+
+    fn together(&self) -> u32 {
+        u32::try_from(self.under_way.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Requests overtake each other on their way, so that one that was served proves nothing while others before it may
+    /// still be refused.
+    fn prove(&mut self) {
+        let Some((number, level)) = self.to_prove else {
+            return;
+        };
+        if self.under_way.first().is_none_or(|oldest| *oldest > number) {
+            (self.proven, self.to_prove) = (level.min(self.limit), None);
+            if self.wall.is_some_and(|wall| self.proven >= wall) {
+                (self.wall, self.probe_after) = (None, PROBE_AFTER);
+            }
+        }
     }
 
     /// How many places a refusal takes: one, but twice as many as the last time where that did not help.
@@ -150,7 +179,7 @@ impl InFlight {
             self.last_cut.saturating_mul(2)
         };
         self.cuts += 1;
-        (self.served, self.peak) = (0, 0);
+        (self.served, self.peak, self.to_prove) = (0, 0, None);
         self.last_cut
     }
 

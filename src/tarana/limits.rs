@@ -162,7 +162,7 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.end(|learnt, _| learnt.ended());
+        self.end(InFlight::ended);
     }
 }
 

@@ -8,6 +8,7 @@
 mod completeness;
 mod configuration;
 mod in_flight;
+mod limits;
 mod records;
 mod refusals;
 mod sessions;
