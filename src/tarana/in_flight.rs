@@ -19,6 +19,8 @@ const STEP: u32 = 4;
 /// Requests served at a wall before it is tried again; four times as many after each time in vain.
 const PROBE_AFTER: u32 = 4096;
 const PROBE_AFTER_MOST: u32 = PROBE_AFTER << 6;
+/// Refusals that may be risked at any time; one more after as many served requests as a wall is left alone for.
+const CREDIT: u32 = 5;
 
 /// What is known of the server, and what is under way.
 #[derive(Clone, Debug)]
@@ -44,6 +46,9 @@ pub(super) struct InFlight {
     too_far: bool,
     /// Requests served since the last cut.
     served: u32,
+    credit: u32,
+    /// Requests served since the credit last grew.
+    earned: u32,
     waiting: Waiting,
 }
 
@@ -74,6 +79,8 @@ impl InFlight {
             last_cut: 0,
             too_far: false,
             served: 0,
+            credit: CREDIT,
+            earned: 0,
             waiting: Waiting::default(),
         }
     }
@@ -103,6 +110,10 @@ impl InFlight {
     pub(super) fn served(&mut self, ticket: Ticket, kind: &str, took: Duration) {
         self.under_way.remove(&ticket.number);
         self.served = self.served.saturating_add(1);
+        self.earned += 1;
+        if self.earned >= PROBE_AFTER {
+            (self.earned, self.credit) = (0, CREDIT.min(self.credit + 1));
+        }
         self.waiting.note(kind, took, ticket.level <= START);
         self.prove();
         if ticket.cuts == self.cuts {
@@ -117,9 +128,10 @@ impl InFlight {
         self.under_way.remove(&ticket.number);
         if ticket.level.max(together) <= 1 {
             // Refusals that one alone gets as well were not for the number.
-            self.wall = None;
+            (self.wall, self.credit) = (None, CREDIT);
             return false;
         }
+        self.credit = self.credit.saturating_sub(1);
         let news = ticket.cuts == self.cuts;
         // Of so many, all but those that are refused were taken, in whatever order they arrived there.
         let from = if news {
@@ -161,7 +173,7 @@ impl InFlight {
         if self.under_way.first().is_none_or(|oldest| *oldest > number) {
             (self.proven, self.to_prove) = (level.min(self.limit), None);
             if self.wall.is_some_and(|wall| self.proven >= wall) {
-                (self.wall, self.probe_after) = (None, PROBE_AFTER);
+                (self.wall, self.probe_after, self.credit) = (None, PROBE_AFTER, CREDIT);
             }
         }
     }
@@ -201,13 +213,15 @@ impl InFlight {
 
     /// How far it may go now.
     fn goal(&self) -> u32 {
-        let beyond = self.proven + STEP;
+        let beyond = self.proven + STEP.min(self.credit);
         // After a cut, two rounds show first whether it was enough.
         let settled = self.cuts == 0 || self.served >= 2 * self.limit;
         match self.wall {
             _ if !settled => self.limit,
             None => beyond,
-            Some(wall) if self.limit + 1 >= wall && self.served >= self.probe_after => wall,
+            Some(wall) if self.limit + 1 >= wall && self.served >= self.probe_after && self.credit > 0 => {
+                wall
+            }
             Some(wall) => beyond.min(wall - 1),
         }
     }

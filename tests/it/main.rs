@@ -10,6 +10,7 @@ mod bad_input;
 mod chart;
 mod interrupt;
 mod kinds;
+mod odd_answers;
 mod runs;
 mod schema;
 mod servers;
