@@ -41,7 +41,8 @@ pub(super) struct InFlight {
     probe_after: u32,
     /// Counts the cuts: what went out before the last one tells nothing of the limit since.
     cuts: u64,
-    last_cut: u32,
+    /// Cuts in a row after which a refusal came soon again.
+    fruitless: u32,
     /// The last cut was for going beyond what was proven.
     too_far: bool,
     /// Requests served since the last cut.
@@ -76,7 +77,7 @@ impl InFlight {
             wall: None,
             probe_after: PROBE_AFTER,
             cuts: 0,
-            last_cut: 0,
+            fruitless: 0,
             too_far: false,
             served: 0,
             credit: CREDIT,
@@ -139,10 +140,11 @@ impl InFlight {
         } else {
             self.limit
         };
-        let rest = from.saturating_sub(self.cut(news));
+        let too_far = if news { from > self.proven } else { self.too_far };
+        let rest = from.saturating_sub(self.cut(news, too_far));
         self.limit = rest.max(self.limit / 2).max(1);
         if news {
-            self.too_far = from > self.proven;
+            self.too_far = too_far;
             if self.wall.is_some_and(|wall| from >= wall) {
                 self.probe_after = (self.probe_after * 4).min(PROBE_AFTER_MOST);
             }
@@ -178,21 +180,21 @@ impl InFlight {
         }
     }
 
-    /// How many places a refusal takes: one, but twice as many as the last time where that did not help.
-    /// What went out before the last cut is no news of it.
-    fn cut(&mut self, news: bool) -> u32 {
+    /// How many places a refusal takes: one, but twice as many each time where one and another did not help. What went out
+    /// before the last cut is no news of it.
+    fn cut(&mut self, news: bool, too_far: bool) -> u32 {
         if !news {
             return 1;
         }
-        let helped = self.cuts == 0 || self.served >= self.limit;
-        self.last_cut = if helped {
-            1
+        let helped = self.cuts == 0 || self.served >= self.limit || too_far;
+        self.fruitless = if helped {
+            0
         } else {
-            self.last_cut.saturating_mul(2)
+            self.fruitless.saturating_add(1)
         };
         self.cuts += 1;
         (self.served, self.peak, self.to_prove) = (0, 0, None);
-        self.last_cut
+        1 << self.fruitless.saturating_sub(1).min(8)
     }
 
     /// After each answer: further, back a little, or neither.
