@@ -7,6 +7,9 @@ SHELL := /bin/bash
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# The programs are always built together: one of a workspace alone is built with other features, and so twice.
+BUILT = $(shell cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug
+
 # Says in one line what is missing. PostgreSQL, PostGIS and PgBouncer are installed by those who need them.
 .PHONY: needs
 needs:
@@ -15,16 +18,18 @@ needs:
 
 .PHONY: up
 up: needs ## Start control plane, PostgreSQL and TCS simulator, print the exports, stay up until Ctrl-C
-	@cargo run --quiet --package devenv -- up
+	@cargo build --workspace --locked --quiet
+	@$(BUILT)/devenv up
 
 .PHONY: tools
 tools: needs ## Build the control plane and Helm (once per machine, about 6 minutes on 2 cores) and print their folders
-	@cargo run --quiet --package devenv -- tools
+	@cargo build --workspace --locked --quiet
+	@$(BUILT)/devenv tools
 
 .PHONY: demo
 demo: needs ## The whole story from an empty cluster to a refused login; stays up until Ctrl-C (ONCE=1: ends by itself)
-	@cargo build --package tarana-operator --bin tarana-operator --package devenv
-	@cargo run --quiet --package devenv -- demo $(if $(ONCE),--once)
+	@cargo build --workspace --locked
+	@$(BUILT)/devenv demo $(if $(ONCE),--once)
 
 .PHONY: lint
 lint: needs ## Format and clippy, warnings denied
@@ -37,7 +42,8 @@ docs: needs ## The documentation of the code, warnings denied
 
 .PHONY: test
 test: lint docs ## Everything that a change must pass; the real servers are started, and built or installed where missing
-	cargo run --quiet --package devenv -- tools
+	cargo build --workspace --locked
+	$(BUILT)/devenv tools
 	@log=$$(mktemp); trap 'rm -f $$log' EXIT; \
 	status=0; cargo test --workspace --locked --no-fail-fast 2>&1 | tee $$log || status=$$?; \
 	awk '/^test result:/ { passed += $$4; failed += $$6; skipped += $$8 } \
@@ -58,7 +64,8 @@ fuzz: needs ## Fuzz what decodes the vendor's bytes, each target for SECONDS (60
 
 .PHONY: crds
 crds: needs ## Write crds/ anew from src/api
-	cargo run --quiet --package tarana-operator -- crds --dir crds
+	cargo build --workspace --locked --quiet
+	$(BUILT)/tarana-operator crds --dir crds
 
 .PHONY: fmt
 fmt: ## Format

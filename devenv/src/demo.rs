@@ -36,35 +36,35 @@ pub(crate) async fn demo(once: bool) -> Result<()> {
         told = tell(began) => told?,
         asked = asked_to_stop() => return asked,
     };
-    let (stage, operator) = told;
+    let (stage, told) = told;
     let ended = if once {
         Ok(())
     } else {
-        story::what_next(&stage, &operator);
+        story::what_next(&stage, &told);
         tokio::select! {
             asked = asked_to_stop() => asked,
-            failed = first_failure(&stage, &operator) => failed,
+            failed = first_failure(&stage, &told.operator) => failed,
         }
     };
-    drop(operator);
+    drop(told);
     // A database in a server that somebody lent us is ours to remove; the rest goes by being dropped.
     stage.postgres.drop_database(&stage.database).await.and(ended)
 }
 
-async fn tell(began: Instant) -> Result<(Stage, Operator)> {
+async fn tell(began: Instant) -> Result<(Stage, story::Told)> {
     let stage = set().await?;
     println!(
         "Ready after {:.1} s. Every command below is run as it is printed.",
         began.elapsed().as_secs_f64()
     );
-    let operator = story::tell(&stage).await?;
-    operator.check()?;
+    let told = story::tell(&stage).await?;
+    told.operator.check()?;
     check::rights(&stage.plane)?;
     say(&format!(
         "All of this came out as it should, {:.0} s after the start.",
         began.elapsed().as_secs_f64()
     ));
-    Ok((stage, operator))
+    Ok((stage, told))
 }
 
 /// Starts the servers.

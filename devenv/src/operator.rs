@@ -1,6 +1,7 @@
 //! The operator as a process of its own, with the rights of whoever its kubeconfig names.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -58,6 +59,8 @@ impl Operator {
             .env("KUBECONFIG", &kubeconfig)
             .env("TARANA_LEASE_NAMESPACE", NAMESPACE)
             .envs(variables.iter().copied())
+            // A Ctrl-C in the terminal is for whoever started this.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(output.try_clone().map_err(doing())?)
             .stderr(output);

@@ -29,8 +29,6 @@ reasons! {
     Queued,
     /// A run left Pending.
     Started,
-    /// Opens an attempt.
-    Opening,
     /// Reads the vendor's listing.
     Fetching,
     /// Writes the difference to the table.

@@ -9,6 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store as Reader};
 use tokio::sync::broadcast;
+use tokio::time::sleep;
 
 use super::Link;
 use crate::api::connection::TaranaConnection;
@@ -17,6 +18,8 @@ use crate::fault::Fault;
 
 /// Changes kept for a listener that is slow; one that misses some is told to look at all.
 const BACKLOG: usize = 256;
+/// A run that is over sooner than this is not shown as active: that would be a write for what nobody can see.
+const SEEN: Duration = Duration::from_secs(5);
 
 /// Names a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +99,8 @@ pub struct Connections {
     changed: broadcast::Sender<Key>,
     /// A connection that should be looked at again.
     wanted: broadcast::Sender<Key>,
+    /// A connection on which a run has begun.
+    begun: broadcast::Sender<Key>,
 }
 
 impl Connections {
@@ -106,6 +111,7 @@ impl Connections {
             entries: Mutex::default(),
             changed: broadcast::Sender::new(BACKLOG),
             wanted: broadcast::Sender::new(BACKLOG),
+            begun: broadcast::Sender::new(BACKLOG),
         }
     }
 
@@ -175,7 +181,7 @@ impl Connections {
         if let Some(entry) = self.entries().get_mut(key) {
             entry.active = Some(run.to_owned());
         }
-        let _ = self.wanted.send(key.clone());
+        let _ = self.begun.send(key.clone());
     }
 
     /// A run on it has ended, be it the active one or one that waited.
@@ -203,8 +209,12 @@ impl Connections {
             .collect()
     }
 
+    /// Connections that should be looked at: at once, or, where a run has begun, if it is still at it a moment later.
     pub(super) fn wanted(&self) -> impl Stream<Item = Key> + Send + 'static {
-        listen(&self.wanted)
+        let begun = listen(&self.begun)
+            .map(|key| async { (sleep(SEEN).await, key).1 })
+            .buffer_unordered(BACKLOG);
+        stream::select(listen(&self.wanted), begun)
     }
 
     pub(super) fn entry(&self, key: &Key) -> Option<Entry> {

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::runtime::reflector::Store as Reader;
 use kube::{Client, ResourceExt};
 
-use super::machine::Hand;
+use super::machine::{End, Hand};
 use crate::api::sync::TaranaSync;
 use crate::connection::{Connections, Key};
 use crate::notify::Notifier;
@@ -33,6 +33,8 @@ pub(super) struct Held {
     pub fence: Option<i64>,
     /// The whole listing.
     pub fetched: Option<Fetched>,
+    /// How the run ends once its log row can be asked: what led there is not tried again meanwhile.
+    pub due: Option<End>,
     /// The log row exists.
     pub registered: bool,
     /// Another process took the run over: hands off until then.
@@ -67,7 +69,9 @@ impl Context {
 
     /// Lets go of what an attempt left.
     pub(super) fn drop_hand(&self, uid: &str) {
-        self.hold(uid, |held| (held.fence, held.fetched) = (None, None));
+        self.hold(uid, |held| {
+            (held.fence, held.fetched, held.due) = (None, None, None);
+        });
     }
 
     /// How much this process holds, for the machine.

@@ -60,11 +60,12 @@ async fn reconcile(sync: Arc<TaranaSync>, context: Arc<Context>) -> Result<Actio
     }
     let mut run = Run::of(&context, (*sync).clone());
     loop {
-        let gate = run.gate();
+        let (gate, due) = (run.gate(), run.due());
         let seen = Seen {
             sync: run.sync(),
             gate: &gate,
             hand: run.hand(),
+            due: due.as_ref(),
             now: now(),
         };
         let flow = match machine::decide(seen) {

@@ -90,7 +90,12 @@ pub(super) fn news(sync: &TaranaSync) -> Vec<News> {
             (c.reason.clone(), c.message.clone())
         });
     let mut news = Vec::new();
-    if let Some(counts) = status.counts.filter(|c| c.skipped > 0) {
+    let kept =
+        condition::find(&status.conditions, condition::DELETES_WITHHELD).filter(|c| c.status == "True");
+    // One warning at most: each Event is a write, and the counts are in the last one anyway.
+    if let Some(kept) = kept {
+        news.push(News::warning(Reason::DeletesWithheld, kept.message.clone()));
+    } else if let Some(counts) = status.counts.filter(|c| c.skipped > 0) {
         news.push(News::warning(
             Reason::RecordsSkipped,
             format!(
@@ -98,11 +103,6 @@ pub(super) fn news(sync: &TaranaSync) -> Vec<News> {
                 counts.skipped, counts.fetched
             ),
         ));
-    }
-    if let Some(kept) =
-        condition::find(&status.conditions, condition::DELETES_WITHHELD).filter(|c| c.status == "True")
-    {
-        news.push(News::warning(Reason::DeletesWithheld, kept.message.clone()));
     }
     news.push(match status.phase {
         Phase::Completed => News::normal(Reason::Completed, message),

@@ -13,7 +13,7 @@
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::api::reason::Reason;
-use crate::api::sync::{Phase, Step, TaranaSync, TaranaSyncSpec, TaranaSyncStatus};
+use crate::api::sync::{Phase, TaranaSync, TaranaSyncSpec, TaranaSyncStatus};
 use crate::fault::Fault;
 
 /// Held on a run while it is active, so that its log row is closed before its object goes.
@@ -55,6 +55,8 @@ pub struct Seen<'a> {
     pub gate: &'a Gate,
     /// What this process holds.
     pub hand: Hand,
+    /// The end that this process has come to and could not bring about yet.
+    pub due: Option<&'a End>,
     /// The time.
     pub now: Timestamp,
 }
@@ -130,6 +132,9 @@ pub fn decide(seen: Seen<'_>) -> Action {
     }
     if leaving || sync.spec.cancel {
         return Action::End(cancelled(sync, &status, leaving));
+    }
+    if let Some(end) = seen.due {
+        return Action::End(end.clone());
     }
     match status.phase {
         Phase::Pending => pending(seen),
@@ -261,9 +266,12 @@ fn cancelled(sync: &TaranaSync, status: &TaranaSyncStatus, leaving: bool) -> End
     } else {
         "spec.cancel was set"
     };
-    // A run that never left Pending has nothing in doubt; one that applied may have committed.
-    let insist_until = (status.step == Some(Step::Apply))
-        .then(|| after(deadline(&sync.spec, status, Timestamp::UNIX_EPOCH), LAST_WORD));
+    // A run that never left Pending has nothing in doubt. Any other may have committed: the object is told of the step
+    // Apply late, and an attempt that failed there may have lost no more than the answer.
+    let insist_until = status
+        .start_time
+        .as_ref()
+        .map(|_| after(deadline(&sync.spec, status, Timestamp::UNIX_EPOCH), LAST_WORD));
     End {
         phase: Phase::Cancelled,
         reason: Reason::Cancelled,

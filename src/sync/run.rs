@@ -36,6 +36,8 @@ pub(super) struct Run<'a> {
     pub(super) context: &'a Context,
     pub(super) record: Record<'a>,
     pub(super) uid: String,
+    /// The step that failed in this turn: the object may not have been told yet that it was reached.
+    failing: Option<Step>,
     key: Key,
     view: View,
 }
@@ -48,6 +50,7 @@ impl<'a> Run<'a> {
             context,
             record: Record::new(context, sync),
             uid,
+            failing: None,
             key,
             view,
         }
@@ -59,6 +62,10 @@ impl<'a> Run<'a> {
 
     pub fn hand(&self) -> Hand {
         self.context.hand(&self.uid)
+    }
+
+    pub fn due(&self) -> Option<End> {
+        self.context.hold(&self.uid, |held| held.due.clone())
     }
 
     pub(super) fn link(&self) -> Option<Arc<Link>> {
@@ -222,28 +229,19 @@ impl<'a> Run<'a> {
         (quiet < HANDS_OFF).then_some(HANDS_OFF)
     }
 
-    /// Records that the listing was read.
-    pub(super) async fn fetched(&mut self, rows: usize) -> Result<Flow, Error> {
-        let status = Next::of(self.sync(), now()).fetched(rows);
-        self.record.status(status).await?;
-        Ok(Flow::Again)
-    }
-
     /// A failed attempt: a retry, or the end.
     pub(super) async fn failed(&mut self, attempt: i32, step: Step, fault: &Fault) -> Result<Flow, Error> {
         if fault.reason == Reason::Superseded {
             return Ok(self.overtaken(fault));
         }
+        self.failing = Some(step);
         tracing::warn!(sync = self.sync().name_any(), attempt, ?step, %fault, "attempt failed");
         let fence = self.context.hold(&self.uid, |held| held.fence);
         match machine::judge(&self.sync().spec, &self.status(), attempt, fault, now()) {
             Verdict::End(end) => {
                 if self.status().phase == Phase::Pending {
                     let status = Next::of(self.sync(), now()).opened(attempt);
-                    self.record.sync.status = Some(TaranaSyncStatus {
-                        step: Some(step),
-                        ..status
-                    });
+                    self.record.sync.status = Some(status);
                 }
                 self.end(&end).await
             }
@@ -276,38 +274,45 @@ impl<'a> Run<'a> {
     /// Closes the log row, which has the last word, and records the end.
     pub async fn end(&mut self, end: &End) -> Result<Flow, Error> {
         let fence = self.context.hold(&self.uid, |held| held.fence);
-        let ending = match self.link() {
-            None => endings::without_row(end),
-            Some(link) => match link
-                .store
-                .close(&self.log_row(&link), &steps::closing(end, &self.status(), fence))
-                .await
-            {
-                Ok(ended) => endings::of_close(&ended, end, self.sync()),
-                Err(fault) if fault.reason == Reason::Superseded => return Ok(self.overtaken(&fault)),
-                Err(fault) if !fault.is_permanent() && end.insist_until.is_some_and(|t| now() < t) => {
-                    let why = Fault::new(
-                        fault.reason,
-                        format!(
-                            "ends as {} ({}) once its log row is closed: {}",
-                            end.reason, end.message, fault.message
-                        ),
-                    );
-                    return self.wait(&why, ASK_AGAIN).await;
-                }
-                Err(fault) => {
-                    tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be closed; the sweeper will");
-                    endings::without_row(end)
-                }
-            },
+        let closed = match (self.link(), &self.view.state) {
+            (Some(link), _) => {
+                let closing = steps::closing(end, &self.status(), fence);
+                link.store.close(&self.log_row(&link), &closing).await.map(Some)
+            }
+            // The tables are not known yet, after a restart for example.
+            (None, State::Unverified(why)) => Err(why.clone()),
+            (None, _) => Ok(None),
+        };
+        let ending = match closed {
+            Ok(Some(ended)) => endings::of_close(&ended, end, self.sync()),
+            Ok(None) => endings::without_row(end),
+            Err(fault) if fault.reason == Reason::Superseded => return Ok(self.overtaken(&fault)),
+            Err(fault) if !fault.is_permanent() && end.insist_until.is_some_and(|t| now() < t) => {
+                return self.insist(end, &fault).await;
+            }
+            Err(fault) => {
+                tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be closed; the sweeper will");
+                endings::without_row(end)
+            }
         };
         self.ended(&ending).await
+    }
+
+    /// Waits for the log row's word, with nothing else to do.
+    async fn insist(&mut self, end: &End, fault: &Fault) -> Result<Flow, Error> {
+        self.context.hold(&self.uid, |held| held.due = Some(end.clone()));
+        let message = format!(
+            "ends as {} ({}) once its log row is closed: {}",
+            end.reason, end.message, fault.message
+        );
+        self.wait(&Fault::new(fault.reason, message), ASK_AGAIN).await
     }
 
     /// Records the end.
     pub(super) async fn ended(&mut self, ending: &Ending) -> Result<Flow, Error> {
         self.context.drop_hand(&self.uid);
-        let status = Next::of(self.sync(), now()).ended(ending);
+        let step = self.failing.or(self.status().step);
+        let status = Next::of(self.sync(), now()).ended(ending, step);
         self.record.status(status).await?;
         let Ending {
             phase,

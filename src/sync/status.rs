@@ -77,8 +77,8 @@ impl<'a> Next<'a> {
         status
     }
 
-    /// The listing was read, whole.
-    pub fn fetched(&self, rows: usize) -> TaranaSyncStatus {
+    /// The listing was read, whole; the table is being written.
+    pub fn applying(&self, rows: usize) -> TaranaSyncStatus {
         let mut status = self.base();
         status.step = Some(Step::Apply);
         status.counts = Some(Counts {
@@ -114,12 +114,11 @@ impl<'a> Next<'a> {
         status
     }
 
-    /// The end, whichever.
-    pub fn ended(&self, ending: &Ending) -> TaranaSyncStatus {
+    /// The end, whichever, and the step that it came in.
+    pub fn ended(&self, ending: &Ending, step: Option<Step>) -> TaranaSyncStatus {
         let mut status = self.base();
         if ending.phase == Phase::Failed {
-            status.last_failure =
-                Some(self.failure(status.attempt, status.step, ending.reason, &ending.message));
+            status.last_failure = Some(self.failure(status.attempt, step, ending.reason, &ending.message));
         }
         status.phase = ending.phase;
         status.step = None;

@@ -5,10 +5,11 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::future::join;
 use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::context::Context;
 use super::endings;
@@ -25,7 +26,7 @@ use crate::store;
 
 /// How often the watch cache is asked whether the run is still wanted. It costs no request.
 const LOOK: Duration = Duration::from_millis(100);
-/// How often progress is written to the object, at most.
+/// How often progress is written to the object, at most. What is over sooner is told of by its end alone.
 const PROGRESS: Duration = Duration::from_secs(2);
 /// Every so many of those the log row hears that the run is alive.
 const HEARTBEAT: u32 = 4;
@@ -60,16 +61,16 @@ impl Run<'_> {
         };
         match outcome {
             Outcome::Done(fetched) => {
-                let rows = fetched.len();
                 self.context.hold(&self.uid, |held| held.fetched = Some(fetched));
-                self.fetched(rows).await
+                Ok(Flow::Again)
             }
             Outcome::Failed(fault) => self.failed(attempt, Step::Fetch, &fault).await,
             Outcome::Interrupted => self.interrupted(),
         }
     }
 
-    /// Writes the difference, in one transaction.
+    /// Writes the difference, in one transaction. One that is quick is not told of before its end: that would be a
+    /// write to the API server for what nobody can see.
     pub async fn apply(&mut self) -> Result<Flow, Error> {
         let attempt = self.status().attempt;
         let Some((link, fence)) = self.tools() else {
@@ -79,12 +80,26 @@ impl Run<'_> {
             return Ok(Flow::Again);
         };
         let row = self.log_row(&link);
-        let outcome = {
-            let write = write(&link, &row, fence, fetched, options(self.sync(), &link));
+        let applying = Next::of(self.sync(), now()).applying(fetched.len());
+        let (write, unwanted) = (
+            write(&link, &row, fence, fetched, options(self.sync(), &link)),
+            unwanted(self.context, self.sync().clone()),
+        );
+        let mut work = Box::pin(async {
             tokio::select! {
                 ended = write => ended.map_or_else(Outcome::Failed, Outcome::Done),
-                () = unwanted(self.context, self.sync().clone()) => Outcome::Interrupted,
+                () = unwanted => Outcome::Interrupted,
             }
+        });
+        let outcome = if let Ok(outcome) = timeout(PROGRESS, &mut work).await {
+            outcome
+        } else {
+            // Never given up half-way: the end is written on top of it.
+            let (told, outcome) = join(self.record.status(applying), work).await;
+            if let Err(error) = told {
+                tracing::warn!(sync = row.name, %error, "the step could not be told");
+            }
+            outcome
         };
         match outcome {
             Outcome::Done(ended) => self.ended(&endings::of_row(&ended, self.sync())).await,

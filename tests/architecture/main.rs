@@ -8,6 +8,7 @@
 )]
 
 mod chart;
+mod faults;
 mod files;
 mod ladder;
 mod lexer;

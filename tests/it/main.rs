@@ -25,3 +25,4 @@ mod store_tls;
 mod tarana;
 mod truth;
 mod world;
+mod writes;

@@ -12,8 +12,16 @@ const DRIFT: f64 = 0.03;
 /// Towers that vanish then: more than the default delete guard lets pass (5 % of 718, or 10).
 const VANISHED: usize = 60;
 
+/// What the story leaves to a person.
+pub(super) struct Told {
+    /// Still at work.
+    pub(super) operator: Operator,
+    /// Stations that are gone from the listing and kept in the table.
+    gone: usize,
+}
+
 /// Tells everything, and leaves the operator running.
-pub(super) async fn tell(stage: &Stage) -> Result<Operator> {
+pub(super) async fn tell(stage: &Stage) -> Result<Told> {
     let shell = &stage.shell;
     let operator = install(stage).await?;
     connect(shell).await?;
@@ -23,7 +31,7 @@ pub(super) async fn tell(stage: &Stage) -> Result<Operator> {
     cleanup(shell, gone).await?;
     refused(shell).await?;
     looking_back(shell).await?;
-    Ok(operator)
+    Ok(Told { operator, gone })
 }
 
 async fn install(stage: &Stage) -> Result<Operator> {
@@ -289,7 +297,7 @@ fn psql(sql: &str) -> String {
 }
 
 /// What a person may try while all is up.
-pub(super) fn what_next(stage: &Stage, operator: &Operator) {
+pub(super) fn what_next(stage: &Stage, told: &Told) {
     stage.shell.chapter("What next");
     println!(
         "
@@ -303,7 +311,7 @@ Then, for example:
 apiVersion: tarana.dev/v1alpha1
 kind: TaranaSync
 metadata: {{generateName: approved-}}
-spec: {{deleteStale: true, approvedDeletes: 61, trigger: {{actor: $USER}}}}
+spec: {{deleteStale: true, approvedDeletes: {gone}, trigger: {{actor: $USER}}}}
 YAML
   kubectl get tsync --watch
 
@@ -311,14 +319,21 @@ YAML
   kubectl patch secret typo --type merge -p '{{\"stringData\":{{\"password\":\"correct horse\"}}}}'
   kubectl wait --for=condition=Ready tconn/wrong --timeout=30s
 
-  # Let TCS fail for three calls, and watch a run that copes. Then let time pass there.
+  # Let TCS fail for three calls, and see a run that copes. Then let time pass there, for the next one.
   curl -d '[{{\"endpoint\":\"search\",\"times\":3,\"fault\":{{\"kind\":\"status\",\"status\":503}}}}]' $TCS_URL/_sim/script
+  kubectl create -f - <<YAML
+apiVersion: tarana.dev/v1alpha1
+kind: TaranaSync
+metadata: {{generateName: copes-}}
+spec: {{backoff: {{initialSeconds: 2}}}}
+YAML
   curl -d '{{\"fraction\":0.05}}' $TCS_URL/_sim/drift
 
   kubectl explain tsync.spec        # every field, with default and effect
   kubectl describe tsync/cleanup    # conditions and Events of one run
   tail -f {log}",
         exports = stage.shell.exports(),
-        log = operator.log().display()
+        gone = told.gone,
+        log = told.operator.log().display()
     );
 }

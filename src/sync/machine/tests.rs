@@ -5,8 +5,11 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
+use crate::api::sync::Step;
 use crate::station::Counts;
 use crate::sync::status::{Ending, Next};
+
+mod edges;
 
 /// What can come of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,7 @@ impl World {
             sync: &self.sync,
             gate: &Gate::Open,
             hand: self.hand,
+            due: None,
             now: self.now,
         })
     }
@@ -100,7 +104,7 @@ impl World {
             duration_ms: Some(1),
             withheld: None,
         };
-        self.sync.status = Some(Next::of(&self.sync, self.now).ended(&ending));
+        self.sync.status = Some(Next::of(&self.sync, self.now).ended(&ending, self.status().step));
         self.ends += 1;
     }
 
@@ -168,8 +172,8 @@ impl World {
                 self.record_end(Phase::Completed, Reason::Completed);
             }
             _ => {
+                // Nothing is written: an Apply that lasts is told of while it lasts.
                 self.hand = Hand::Fetched;
-                self.sync.status = Some(Next::of(&self.sync, self.now).fetched(1));
             }
         }
     }
@@ -337,80 +341,4 @@ fn an_attempt_that_would_begin_after_the_deadline_is_not_awaited() {
     };
     assert_eq!((end.phase, end.reason), (Phase::Failed, Reason::DeadlineExceeded));
     assert!(end.message.contains("ApiUnavailable: 503"), "{}", end.message);
-}
-
-#[test]
-fn the_gate_holds_a_pending_run_and_refuses_for_good() {
-    let world = World::new(3);
-    let turn = |gate: &Gate| {
-        decide(Seen {
-            sync: &world.sync,
-            gate,
-            hand: Hand::Empty,
-            now: world.now,
-        })
-    };
-    let why = Fault::new(Reason::ConnectionNotFound, "create it");
-    assert_eq!(turn(&Gate::Shut(why.clone())), Action::Wait(why, LOOK_AGAIN));
-    let refused = Fault::new(Reason::AuthenticationFailed, "correct the Secret");
-    let Action::End(end) = turn(&Gate::Refused(refused)) else {
-        panic!()
-    };
-    assert_eq!(
-        (end.phase, end.reason),
-        (Phase::Failed, Reason::AuthenticationFailed)
-    );
-}
-
-#[test]
-fn deletion_is_a_cancel_while_active_and_nothing_to_a_stranger() {
-    let mut world = World::new(3);
-    world.sync.metadata.deletion_timestamp = Some(Time(world.now));
-    assert!(matches!(
-        world.action(),
-        Action::End(End {
-            phase: Phase::Cancelled,
-            ..
-        })
-    ));
-    world.sync.metadata.finalizers = None;
-    assert_eq!(world.action(), Action::Rest(None));
-}
-
-#[test]
-fn time_to_live_on_both_edges() {
-    let mut world = World::new(3);
-    world.sync.spec.ttl_seconds_after_finished = Some(10);
-    world.record_end(Phase::Completed, Reason::Completed);
-    world.sync.metadata.finalizers = None;
-    world.now = after(world.now, SignedDuration::from_secs(9));
-    assert_eq!(world.action(), Action::Rest(Some(SignedDuration::from_secs(1))));
-    world.now = after(world.now, SignedDuration::from_secs(1));
-    assert_eq!(world.action(), Action::Delete);
-}
-
-#[test]
-fn an_unadopted_run_is_adopted_first() {
-    let mut world = World::new(3);
-    world.sync.metadata.finalizers = None;
-    assert_eq!(world.action(), Action::Adopt);
-}
-
-#[test]
-fn a_status_stays_under_four_kibibytes() {
-    let world = World::new(3);
-    let long = Fault::new(Reason::DatabaseRightsMissing, "é".repeat(5000));
-    let mut sync = world.sync.clone();
-    sync.status = Some(Next::of(&sync, world.now).opened(1));
-    sync.status = Some(Next::of(&sync, world.now).retrying(1, Step::Apply, &long, world.now));
-    let ending = Ending {
-        phase: Phase::Failed,
-        reason: long.reason,
-        message: long.message,
-        counts: None,
-        duration_ms: None,
-        withheld: None,
-    };
-    let status = Next::of(&sync, world.now).ended(&ending);
-    assert!(serde_json::to_vec(&status).unwrap().len() < 4096);
 }

@@ -1,0 +1,130 @@
+//! Wall: the table of faults in `CONTRIBUTING.md` knows every reason that is a fault, says its class truly, and names tests that are there.
+
+use std::collections::BTreeSet;
+
+use tarana_operator::fault::{Class, Fault, Reason};
+
+use super::assert_none;
+use super::files::{read, rust_files};
+
+/// Reasons that tell how a run stands, and no fault.
+const NO_FAULTS: &[Reason] = &[
+    Reason::Queued,
+    Reason::Started,
+    Reason::Fetching,
+    Reason::Applying,
+    Reason::RetryScheduled,
+    Reason::NothingWithheld,
+    Reason::Completed,
+    Reason::Failed,
+    Reason::Cancelled,
+    Reason::Verified,
+    Reason::Verifying,
+    Reason::Suspended,
+];
+
+#[test]
+fn every_fault_has_its_line_and_its_test() {
+    let sources = ["src", "tests", "devenv"].into_iter().flat_map(rust_files);
+    let tests: BTreeSet<String> = sources.flat_map(|source| functions(&source.text)).collect();
+    assert_none(&complaints(&read("CONTRIBUTING.md"), &tests));
+}
+
+#[test]
+fn this_wall_can_fail() {
+    let table = "| fault | class | reason | what a user sees | tests |\n|---|---|---|---|---|\n\
+                 | 503 | permanent | `ApiUnavailable` | a retry | `there`, `gone` |\n\
+                 | odd | transient | `NoSuchReason` | nothing | |\n";
+    let complaints = complaints(table, &BTreeSet::from(["there".to_owned()])).join("\n");
+    for said in [
+        "`ApiUnavailable` is transient",
+        "no test `gone`",
+        "no reason `NoSuchReason`",
+        "names no test",
+        "`FetchEmpty` has no line",
+    ] {
+        assert!(complaints.contains(said), "{said}: {complaints}");
+    }
+    assert!(!complaints.contains("`there`"), "{complaints}");
+}
+
+/// Names of all functions of a file.
+fn functions(text: &str) -> Vec<String> {
+    let names = text.split("fn ").skip(1);
+    names
+        .filter_map(|rest| rest.split(['(', '<']).next())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// One line of the table.
+struct Line<'a> {
+    fault: &'a str,
+    class: &'a str,
+    reasons: Vec<&'a str>,
+    tests: Vec<&'a str>,
+}
+
+fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+    let table = text
+        .lines()
+        .skip_while(|line| !line.starts_with("| fault | class | reason |"));
+    table
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let &[fault, class, reasons, _, tests] = cells.as_slice() else {
+                return None;
+            };
+            // A heading within the table.
+            if cells[1..].iter().all(|cell| cell.is_empty()) {
+                return None;
+            }
+            Some(Line {
+                fault,
+                class,
+                reasons: quoted(reasons),
+                tests: quoted(tests),
+            })
+        })
+}
+
+fn quoted(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+fn complaints(text: &str, tests: &BTreeSet<String>) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let mut told = BTreeSet::new();
+    for line in lines(text) {
+        let fault = line.fault;
+        if line.tests.is_empty() {
+            complaints.push(format!("CONTRIBUTING.md: {fault}: names no test"));
+        }
+        for test in line.tests.iter().filter(|test| !tests.contains(**test)) {
+            complaints.push(format!("CONTRIBUTING.md: {fault}: there is no test `{test}`"));
+        }
+        for word in line.reasons {
+            let Some(reason) = Reason::parse(word) else {
+                complaints.push(format!("CONTRIBUTING.md: {fault}: there is no reason `{word}`"));
+                continue;
+            };
+            told.insert(reason);
+            let class = match Fault::new(reason, "").class() {
+                Class::Transient => "transient",
+                Class::Permanent => "permanent",
+            };
+            if line.class != class && line.class != "–" {
+                complaints.push(format!("CONTRIBUTING.md: {fault}: `{word}` is {class}"));
+            }
+        }
+    }
+    let faults = Reason::ALL.iter().filter(|reason| !NO_FAULTS.contains(reason));
+    complaints.extend(
+        faults
+            .filter(|reason| !told.contains(*reason))
+            .map(|reason| format!("CONTRIBUTING.md: `{reason}` has no line in the table of faults")),
+    );
+    complaints
+}
