@@ -153,6 +153,7 @@ async fn child(server: &Server) -> (String, usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "the other half of the tests around it, which start it"]
+#[expect(clippy::disallowed_methods, reason = "it is told by the test that starts it")]
 async fn in_a_process_of_its_own() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::new(Config {
