@@ -154,7 +154,8 @@ proptest! {
         Server::new(before, true).run(&mut learnt, 1_000, &mut in_order());
         let mut server = Server::new(after, true);
         server.run(&mut learnt, 20_000, &mut in_order());
-        prop_assert_eq!(learnt.limit(), after.min(64));
+        // The end may find it trying the wall.
+        prop_assert!((after..=after + 1).contains(&learnt.limit()), "{} of {after}", learnt.limit());
         // What is sent before the first refusal comes back cannot be helped.
         let sent = before.saturating_sub(after);
         prop_assert!(server.refusals <= sent + 24, "{} refusals from {before} to {after}", server.refusals);
