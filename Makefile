@@ -53,7 +53,14 @@ test: lint docs ## Everything that a change must pass; the real servers are star
 .PHONY: bench
 bench: needs ## The speeds, as ratios of one run
 	cargo build --release --package tarana-operator --bin tarana-operator
-	cargo bench --package tarana-operator --bench apply --bench whole
+	cargo bench --package tarana-operator --bench apply --bench whole --bench inflight
+
+.PHONY: fuzz
+fuzz: needs ## Fuzz what decodes the vendor's bytes, each target for SECONDS (600); see fuzz/README.md
+	@for target in envelope device cookie retry_after; do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  cargo +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -dict=fuzz/dict -max_total_time=$(or $(SECONDS),600) -timeout=10 -max_len=65536 -print_final_stats=1; done
 
 .PHONY: crds
 crds: needs ## Write crds/ anew from src/api

@@ -95,7 +95,7 @@ pub struct Api {
     #[serde(default = "requests_per_second")]
     #[schemars(range(min = 1, max = 1000))]
     pub requests_per_second: i32,
-    /// Requests under way at once, 1 to 64. Default 4.
+    /// Requests under way at once at most, 1 to 64; fewer where the API shows that it takes fewer. Default 4.
     #[serde(default = "max_in_flight")]
     #[schemars(range(min = 1, max = 64))]
     pub max_in_flight: i32,

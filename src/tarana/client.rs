@@ -94,7 +94,7 @@ impl Client {
         self.wire.limits.held_until().map(tokio::time::Instant::into_std)
     }
 
-    /// Requests that one reading keeps under way.
+    /// Requests that one reading keeps ready; how many of them are out is up to the limits.
     pub(super) fn in_flight(&self) -> usize {
         usize::try_from(self.config.max_in_flight.max(1)).unwrap_or(1)
     }

@@ -59,7 +59,7 @@ pub struct Config {
     pub request_timeout: Duration,
     /// `spec.api.requestsPerSecond`, with a burst of one second's worth.
     pub requests_per_second: u32,
-    /// `spec.api.maxInFlight`: requests under way at once.
+    /// `spec.api.maxInFlight`: requests under way at once, at most; see In flight in the README.
     pub max_in_flight: u32,
     /// `spec.activeConnections: Count`.
     pub count_connections: bool,

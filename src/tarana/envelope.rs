@@ -7,10 +7,18 @@
 //! | `{"data":{"items":[…],"count":n,"offset":n,"totalCount":n}}` | a [`Page`], each item on its own |
 //! | anything else | not an envelope |
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::scalar;
+
+/// More rows than any page has: a body of many tiny ones would take many times its own size.
+const MAX_ITEMS: usize = 100_000;
+/// A body with more bytes than this that are no UTF-8 is no text at all; each costs some memory.
+const MAX_BROKEN: usize = 10_000;
 
 /// Why an answer gave no data.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,7 +74,7 @@ struct Error<'a> {
 #[derive(Deserialize)]
 struct List<'a> {
     #[serde(borrow)]
-    items: Option<Vec<&'a RawValue>>,
+    items: Option<Items<'a>>,
     #[serde(borrow)]
     count: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -75,25 +83,67 @@ struct List<'a> {
     total: Option<&'a RawValue>,
 }
 
-/// A body as text. What is not UTF-8 becomes an escape that no text can hold (half a surrogate pair): only the very string
-/// with the bad byte cannot be decoded then, and everything around it can. A byte-order mark is dropped.
-pub(super) fn text(body: Vec<u8>) -> String {
-    let text = String::from_utf8(body).unwrap_or_else(|broken| {
-        broken
-            .as_bytes()
-            .utf8_chunks()
-            .fold(String::new(), |mut text, chunk| {
-                text.push_str(chunk.valid());
-                if !chunk.invalid().is_empty() {
-                    text.push_str("\\ud800");
+/// The items of a list, as far as they are read.
+struct Items<'a> {
+    rows: Vec<&'a RawValue>,
+    /// There were more.
+    more: bool,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Items<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items<'de>, A::Error> {
+                let mut rows = Vec::new();
+                while rows.len() < MAX_ITEMS {
+                    match list.next_element()? {
+                        Some(row) => rows.push(row),
+                        None => return Ok(Items { rows, more: false }),
+                    }
                 }
-                text
-            })
-    });
-    match text.strip_prefix('\u{feff}') {
-        Some(rest) => rest.to_owned(),
-        None => text,
+                let mut more = false;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    more = true;
+                }
+                Ok(Items { rows, more })
+            }
+        }
+        deserializer.deserialize_seq(Read)
     }
+}
+
+/// A body as text. What is not UTF-8 becomes an escape that no text can hold (half a surrogate pair): only the very string
+/// with the bad byte cannot be decoded then, and everything around it can. With too many of those it is no text, and an
+/// empty one stands for it. A byte-order mark is dropped.
+pub(super) fn text(body: Vec<u8>) -> String {
+    let mut text = String::from_utf8(body).unwrap_or_else(|broken| repaired(broken.as_bytes()));
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    text
+}
+
+fn repaired(body: &[u8]) -> String {
+    let mut text = String::with_capacity(body.len());
+    let mut broken = 0;
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            broken += 1;
+            text.push_str("\\ud800");
+        }
+        if broken > MAX_BROKEN {
+            return String::new();
+        }
+    }
+    text
 }
 
 /// Takes the data out of its envelope.
@@ -124,12 +174,15 @@ fn unreadable(body: &str, error: Option<&serde_json::Error>) -> Problem {
 pub(super) fn page<R>(data: &RawValue, read: impl Fn(&str) -> R) -> Result<Page<R>, String> {
     let list: List<'_> = object(data.get()).map_err(|_| "`data` is not a list with items")?;
     let items = list.items.ok_or("`data.items` is missing")?;
+    if items.more {
+        return Err(format!("a page has more than {MAX_ITEMS} rows"));
+    }
     let number = |raw: Option<&RawValue>| {
         raw.and_then(|r| scalar::integer(r.get()))
             .and_then(|n| u64::try_from(n).ok())
     };
     Ok(Page {
-        rows: items.into_iter().map(|item| read(item.get())).collect(),
+        rows: items.rows.into_iter().map(|item| read(item.get())).collect(),
         total: number(list.total).ok_or("`data.totalCount` is missing or not a number")?,
         offset: number(list.offset),
         count: number(list.count),
@@ -163,7 +216,7 @@ fn code(error: &str) -> Option<Code> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Problem, data, page, text};
+    use super::{Code, MAX_BROKEN, MAX_ITEMS, Problem, data, page, text};
 
     #[test]
     fn every_variant() {
@@ -234,6 +287,26 @@ mod tests {
             let body = format!(r#"{{"data":{list}}}"#);
             assert!(page(data(&body).unwrap(), |_| ()).is_err(), "{list}");
         }
+    }
+
+    #[test]
+    fn a_page_of_too_many_rows_is_not_read() {
+        let list = |rows: usize| format!(r#"{{"items":[{}0],"totalCount":1}}"#, "0,".repeat(rows - 1));
+        let read = |rows| {
+            let body = format!(r#"{{"data":{}}}"#, list(rows));
+            page(data(&body).unwrap(), |_| ()).map(|page| page.rows.len())
+        };
+        assert_eq!(read(MAX_ITEMS), Ok(MAX_ITEMS));
+        assert_eq!(
+            read(MAX_ITEMS + 1),
+            Err("a page has more than 100000 rows".into())
+        );
+    }
+
+    #[test]
+    fn what_is_mostly_broken_is_no_text() {
+        assert_eq!(text(vec![0xff; MAX_BROKEN]).len(), 6 * MAX_BROKEN);
+        assert_eq!(text(vec![0xff; MAX_BROKEN + 1]), "");
     }
 
     #[test]

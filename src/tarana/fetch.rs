@@ -86,7 +86,7 @@ async fn once(
         cut,
         interner: Interner::default(),
         gathering: Mutex::new(Gathering::new(remotes)),
-        sums: Mutex::new(vec![(0, 0); regions.len()]),
+        sums: Mutex::new(Sums::new(regions.len())),
         progress,
     };
     // Collected first: a stream that makes its futures by a closure is not seen to be `Send`.
@@ -120,8 +120,7 @@ struct Reading<'a, L> {
     cut: Cut,
     interner: Interner,
     gathering: Mutex<Gathering>,
-    /// Rows so far and in all, of each region.
-    sums: Mutex<Vec<(u64, u64)>>,
+    sums: Mutex<Sums>,
     progress: Watch<'a>,
 }
 
@@ -160,17 +159,32 @@ impl<L: Listing> Reading<'_, L> {
     }
 
     fn watch(&self, n: usize, rows: u64, total: u64) {
-        let (rows, total) = sum(&mut lock(&self.sums), n, (rows, total));
+        let (rows, total) = lock(&self.sums).set(n, (rows, total));
         lock(&self.gathering).reserve(total.saturating_sub(rows));
         (self.progress)(rows, total);
     }
 }
 
-fn sum(parts: &mut [(u64, u64)], n: usize, part: (u64, u64)) -> (u64, u64) {
-    parts[n] = part;
-    parts
-        .iter()
-        .fold((0, 0), |(rows, total), part| (rows + part.0, total + part.1))
+/// Rows so far and in all, of each region and of all together: with many regions, none of them is added up again.
+struct Sums {
+    parts: Vec<(u64, u64)>,
+    all: (u64, u64),
+}
+
+impl Sums {
+    fn new(parts: usize) -> Self {
+        Self {
+            parts: vec![(0, 0); parts],
+            all: (0, 0),
+        }
+    }
+
+    fn set(&mut self, n: usize, part: (u64, u64)) -> (u64, u64) {
+        let before = std::mem::replace(&mut self.parts[n], part);
+        self.all.0 = self.all.0 - before.0 + part.0;
+        self.all.1 = self.all.1 - before.1 + part.1;
+        self.all
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

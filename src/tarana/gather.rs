@@ -9,6 +9,7 @@ use crate::station::{Fetched, Rejected, Station};
 
 /// No more room than this is made on a server's word.
 const MAX_RESERVE: usize = 200_000;
+
 /// How new a record says it is, and where it stood: part and row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
@@ -43,8 +44,14 @@ impl Gathering {
     /// Makes room for what is still to come.
     pub(super) fn reserve(&mut self, rows: u64) {
         let rows = usize::try_from(rows).unwrap_or(MAX_RESERVE).min(MAX_RESERVE);
-        self.stations.reserve_exact(rows);
-        self.stamps.reserve_exact(rows);
+        if rows > self.stations.len() / 8 {
+            self.stations.reserve_exact(rows);
+            self.stamps.reserve_exact(rows);
+        } else {
+            // Exactly so many each time would be a copy of everything for each of many small regions.
+            self.stations.reserve(rows);
+            self.stamps.reserve(rows);
+        }
     }
 
     /// Takes one row.

@@ -1,19 +1,30 @@
 //! How much the vendor is asked at once: in flight, per second, and not at all for a while.
 //!
-//! One [`Limits`] belongs to one client, so everything that a connection does shares it.
+//! One [`Limits`] belongs to one client, so everything that a connection does shares it, and what was learnt lives as long.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 
+use super::in_flight::{InFlight, Ticket};
+
 /// The gate before every request.
 #[derive(Debug)]
 pub(super) struct Limits {
-    in_flight: Semaphore,
+    places: Semaphore,
+    room: Mutex<Room>,
     pace: Mutex<Pace>,
     held_until: Mutex<Option<Instant>>,
+}
+
+/// How many places there are, and how many there should be.
+#[derive(Debug)]
+struct Room {
+    learnt: InFlight,
+    /// Permits of the semaphore, taken or free.
+    places: usize,
 }
 
 /// A token bucket, told by the time at which it will be full again.
@@ -28,11 +39,24 @@ struct Pace {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Held(pub(super) Duration);
 
+/// A request's place among those under way, from before it is sent until its answer is read. Dropping it says nothing of
+/// how it ended.
+#[derive(Debug)]
+pub(super) struct Place<'l> {
+    limits: &'l Limits,
+    permit: Option<SemaphorePermit<'l>>,
+    ticket: Option<Ticket>,
+    since: Instant,
+}
+
 impl Limits {
     pub(super) fn new(requests_per_second: u32, max_in_flight: u32) -> Self {
         let interval = Duration::from_secs(1) / requests_per_second.max(1);
+        let learnt = InFlight::new(max_in_flight);
+        let places = size(&learnt);
         Self {
-            in_flight: Semaphore::new(usize::try_from(max_in_flight.max(1)).unwrap_or(1)),
+            places: Semaphore::new(places),
+            room: Mutex::new(Room { learnt, places }),
             pace: Mutex::new(Pace {
                 interval,
                 burst: Duration::from_secs(1).saturating_sub(interval),
@@ -42,19 +66,24 @@ impl Limits {
         }
     }
 
-    /// Waits until one more request may go out. The permit is held until its answer is read.
+    /// Waits until one more request may go out.
     ///
     /// A hold that lasts longer than `patience` is answered at once: whoever asked has other things to do meanwhile.
-    pub(super) async fn admit(&self, patience: Duration) -> Result<SemaphorePermit<'_>, Held> {
+    pub(super) async fn admit(&self, patience: Duration) -> Result<Place<'_>, Held> {
         self.check(patience)?;
         // The semaphore is never closed; were it, letting a request through unbounded would be worse than refusing it.
-        let permit = self.in_flight.acquire().await.map_err(|_| Held(patience))?;
+        let permit = self.places.acquire().await.map_err(|_| Held(patience))?;
         sleep_until(self.turn()).await;
         // While this one waited, another may have been told to stop, and told again.
         while let Some(until) = self.check(patience)? {
             sleep_until(until).await;
         }
-        Ok(permit)
+        Ok(Place {
+            limits: self,
+            permit: Some(permit),
+            ticket: Some(self.room().learnt.begin()),
+            since: Instant::now(),
+        })
     }
 
     /// Lets nothing out before `after` has passed. A shorter hold does not lift a longer one.
@@ -90,12 +119,62 @@ impl Limits {
         pace.full_at = Some(full_at + pace.interval);
         full_at.checked_sub(pace.burst).map_or(now, |at| at.max(now))
     }
+
+    fn room(&self) -> MutexGuard<'_, Room> {
+        // Counts and measurements: whatever a panic left in there is corrected by the next answers.
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place<'_> {
+    /// The request was answered.
+    pub(super) fn served(mut self, kind: &str) {
+        let took = self.since.elapsed();
+        self.end(|learnt, ticket| learnt.served(ticket, kind, took));
+    }
+
+    /// The request was refused because the server is busy. Whether that can be for the others under way.
+    pub(super) fn refused(mut self) -> bool {
+        self.end(InFlight::refused).unwrap_or_default()
+    }
+
+    /// Tells how it ended, and makes as many places as there should be from then on.
+    fn end<T>(&mut self, how: impl FnOnce(&mut InFlight, Ticket) -> T) -> Option<T> {
+        let ticket = self.ticket.take()?;
+        let (permit, limits) = (self.permit.take(), self.limits);
+        let mut room = limits.room();
+        let told = how(&mut room.learnt, ticket);
+        let size = size(&room.learnt);
+        if size < room.places {
+            // One's own first; the others as far as they are free, else when they end.
+            if let Some(permit) = permit {
+                permit.forget();
+                room.places -= 1;
+            }
+            room.places -= limits.places.forget_permits(room.places - size);
+        } else {
+            limits.places.add_permits(size - room.places);
+            room.places = size;
+        }
+        Some(told)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.end(InFlight::ended);
+    }
+}
+
+fn size(learnt: &InFlight) -> usize {
+    usize::try_from(learnt.limit()).unwrap_or(1)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use futures::FutureExt as _;
     use tokio::time::{Instant, advance};
 
     use super::{Held, Limits};
@@ -141,5 +220,30 @@ mod tests {
             limits.admit(LONG).await.map(drop),
             Err(Held(Duration::from_secs(80)))
         );
+    }
+
+    /// How many requests may be under way now.
+    fn free(limits: &Limits) -> Vec<super::Place<'_>> {
+        std::iter::from_fn(|| limits.admit(LONG).now_or_never()?.ok()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_take_places_and_answers_give_them() {
+        let limits = Limits::new(1000, 64);
+        let mut places = free(&limits);
+        assert_eq!(places.len(), 4);
+        assert!(places.pop().unwrap().refused() && places.pop().unwrap().refused());
+        assert!(free(&limits).is_empty(), "two are still under way");
+        for place in places {
+            place.served("search");
+        }
+        assert_eq!(free(&limits).len(), 2);
+        // What ends in another way changes nothing.
+        assert_eq!(free(&limits).len(), 2);
+        let other = Limits::new(1000, 64);
+        for place in free(&other) {
+            place.served("search");
+        }
+        assert_eq!(free(&other).len(), 8);
     }
 }

@@ -115,7 +115,7 @@ impl Session {
     }
 
     async fn log_in(&self, wire: &Wire) -> Result<Tokens, Fault> {
-        let request = Request::post(LOGIN, None);
+        let request = Request::act(LOGIN);
         let tokens = wire.send(&request, (AUTHORIZATION, self.basic.clone()), |a| {
             Ok(Tokens::read(a.headers, a.data))
         });
@@ -168,7 +168,7 @@ impl State {
         let Some(cookie) = old.refresh_cookie() else {
             return false;
         };
-        let request = Request::post(REFRESH, None);
+        let request = Request::act(REFRESH);
         let answer = wire.send(&request, (COOKIE, cookie), |a| {
             Ok(Tokens::read(a.headers, a.data))
         });

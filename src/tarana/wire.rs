@@ -10,8 +10,9 @@ use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url, redirect};
 use serde_json::value::RawValue;
 
+use super::again::Again;
 use super::config::{Config, invalid};
-use super::envelope::{self, Problem};
+use super::envelope;
 use super::limits::{Held, Limits};
 use super::{broken, refusal, retry_after};
 use crate::fault::{Fault, Reason};
@@ -31,6 +32,8 @@ pub(super) struct Request {
     pub(super) path: String,
     /// JSON.
     pub(super) body: Option<String>,
+    /// It may be sent again: it only reads.
+    pub(super) repeatable: bool,
 }
 
 /// What an answer held: its headers and its envelope's data.
@@ -63,6 +66,7 @@ impl Request {
             method: Method::GET,
             path,
             body: None,
+            repeatable: true,
         }
     }
 
@@ -71,6 +75,15 @@ impl Request {
             method: Method::POST,
             path: path.into(),
             body,
+            repeatable: true,
+        }
+    }
+
+    /// A POST without a body that changes something on the other side, such as a login.
+    pub(super) fn act(path: &str) -> Self {
+        Self {
+            repeatable: false,
+            ..Self::post(path, None)
         }
     }
 
@@ -118,7 +131,8 @@ impl Wire {
         })
     }
 
-    /// Sends `request` with one header that says who asks, and reads its answer by `read`.
+    /// Sends `request` with one header that says who asks, and reads its answer by `read`. If the server has too much to do
+    /// at once, a request that only reads is sent again, as `again` allows.
     ///
     /// # Errors
     /// Every way to fail is one of `refusal`'s faults. `AuthenticationFailed` means here that the session was refused.
@@ -126,36 +140,58 @@ impl Wire {
         &self,
         request: &Request,
         who: (header::HeaderName, HeaderValue),
-        read: impl FnOnce(Answer<'_>) -> Result<T, String> + Send,
+        read: impl Fn(Answer<'_>) -> Result<T, String> + Send + Sync,
     ) -> Result<T, Fault> {
-        let _permit = self
-            .limits
-            .admit(self.timeout)
-            .await
-            .map_err(|Held(wait)| held(wait))?;
         let what = request.what();
-        let cut = |e: &reqwest::Error| broken::fault(&what, &self.at, e, self.timeout);
+        let mut again = Again::default();
+        loop {
+            let place = self
+                .limits
+                .admit(self.timeout)
+                .await
+                .map_err(|Held(wait)| held(wait))?;
+            let failed = match self.once(&what, self.build(request, &who)?, &read).await {
+                Ok(value) => {
+                    place.served(&what);
+                    return Ok(value);
+                }
+                Err(failed) => failed,
+            };
+            let crowded = failed.busy && place.refused();
+            if !(failed.busy && request.repeatable && again.allows(crowded, failed.wish)) {
+                return Err(self.slow_down(failed));
+            }
+            if let Some(after) = failed.wish {
+                self.limits.hold(after);
+            }
+        }
+    }
+
+    /// One request and its answer, from the first byte to the last.
+    async fn once<T>(
+        &self,
+        what: &str,
+        request: reqwest::Request,
+        read: impl Fn(Answer<'_>) -> Result<T, String> + Send,
+    ) -> Result<T, Failed> {
+        let cut = |e: &reqwest::Error| broken::fault(what, &self.at, e, self.timeout);
         let mut traces = Traces::default();
         let outcome = async {
-            let response = self
-                .http
-                .execute(self.build(request, who)?)
-                .await
-                .map_err(|e| cut(&e))?;
+            let response = self.http.execute(request).await.map_err(|e| cut(&e))?;
             traces = Traces::of(&response);
-            self.check(&what, &response)?;
+            check(what, &response)?;
             let headers = response.headers().clone();
-            let body = envelope::text(body(&what, response).await?.map_err(|e| cut(&e))?);
+            let body = envelope::text(body(what, response).await?.map_err(|e| cut(&e))?);
             let kind = headers.get(header::CONTENT_TYPE).and_then(media_type);
-            let data = envelope::data(&body).map_err(|p| self.refused(&what, &p, kind))?;
-            read(Answer {
+            let data = envelope::data(&body).map_err(|p| refusal::problem(what, &p, kind))?;
+            Ok(read(Answer {
                 headers: &headers,
                 data,
             })
-            .map_err(|how| refusal::changed(&what, &how))
+            .map_err(|how| refusal::changed(what, &how))?)
         };
-        let outcome = outcome.await;
-        if let Err(fault) = &outcome {
+        let outcome: Result<T, Failed> = outcome.await;
+        if let Err(Failed { fault, .. }) = &outcome {
             tracing::warn!(
                 request = what, status = traces.status, request_id = traces.request_id, upstream_ms = traces.upstream_ms,
                 reason = %fault.reason, "request to TCS failed"
@@ -167,7 +203,7 @@ impl Wire {
     fn build(
         &self,
         request: &Request,
-        (name, value): (header::HeaderName, HeaderValue),
+        (name, value): &(header::HeaderName, HeaderValue),
     ) -> Result<reqwest::Request, Fault> {
         let url = format!("{}{}", self.base.as_str().trim_end_matches('/'), request.path);
         let mut builder = self.http.request(request.method.clone(), url).header(name, value);
@@ -185,23 +221,8 @@ impl Wire {
             .map_err(|_| invalid("spec.api.url cannot be asked: check it"))
     }
 
-    /// The status table, and what a status means for everybody else on this connection.
-    fn check(&self, what: &str, response: &Response) -> Result<(), Fault> {
-        let status = response.status();
-        if status == StatusCode::OK {
-            return Ok(());
-        }
-        let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok());
-        let wish = text(header::RETRY_AFTER).and_then(|wish| retry_after::parse(wish, text(header::DATE)));
-        Err(self.slow_down(refusal::status(what, status.as_u16(), None), wish))
-    }
-
-    fn refused(&self, what: &str, problem: &Problem, kind: Option<&str>) -> Fault {
-        self.slow_down(refusal::problem(what, problem, kind), None)
-    }
-
     /// Holds back everybody if the server asked for it.
-    fn slow_down(&self, fault: Fault, wish: Option<Duration>) -> Fault {
+    fn slow_down(&self, Failed { fault, wish, .. }: Failed) -> Fault {
         match (fault.reason, wish) {
             (Reason::ApiThrottled | Reason::ApiUnavailable, Some(after)) => {
                 self.limits.hold(after);
@@ -214,6 +235,41 @@ impl Wire {
             _ => fault,
         }
     }
+}
+
+/// A request that failed, and whether that was for lack of room.
+struct Failed {
+    fault: Fault,
+    /// The server has too much to do; it may take the same request a little later.
+    busy: bool,
+    /// Its `Retry-After`.
+    wish: Option<Duration>,
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self {
+            busy: fault.reason == Reason::ApiThrottled,
+            fault,
+            wish: None,
+        }
+    }
+}
+
+/// The status table.
+fn check(what: &str, response: &Response) -> Result<(), Failed> {
+    let status = response.status();
+    if status == StatusCode::OK {
+        return Ok(());
+    }
+    let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok());
+    let wish = text(header::RETRY_AFTER).and_then(|wish| retry_after::parse(wish, text(header::DATE)));
+    let busy = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    );
+    let fault = refusal::status(what, status.as_u16(), None);
+    Err(Failed { fault, busy, wish })
 }
 
 /// The body, piece by piece, so that an endless one ends at the limit.

@@ -13,6 +13,7 @@ mod deletes;
 mod interrupt;
 mod kinds;
 mod lies;
+mod odd_answers;
 mod runs;
 mod schema;
 mod secrets;

@@ -85,11 +85,12 @@ pub fn hanging_search() -> Rule {
     Rule::on(Endpoint::Search, Fault::Hang { after_bytes: None })
 }
 
+/// Not 503, which is sent again within the fetch while other requests are under way.
 pub fn failing_search() -> Rule {
     Rule::on(
         Endpoint::Search,
         Fault::Status {
-            status: 503,
+            status: 500,
             body: None,
         },
     )

@@ -7,6 +7,8 @@
 
 mod completeness;
 mod configuration;
+mod in_flight;
+mod limits;
 mod records;
 mod refusals;
 mod sessions;

@@ -87,7 +87,10 @@ async fn handle(
     if call.method == Method::GET && call.path == "/login" {
         return plain(Answer::new(200, "text/html; charset=utf-8", LOGIN_PAGE));
     }
-    let (hits, _under_way) = shared.enter(&call);
+    let (hits, under_way) = shared.enter(&call);
+    if let Some(refusal) = under_way.refusal() {
+        return plain(shared.answer(&call, &[], Some(refusal)));
+    }
     let pause = shared.config.latency + latency(&hits);
     if !pause.is_zero() {
         tokio::time::sleep(pause).await;
@@ -98,6 +101,6 @@ async fn handle(
     {
         shared.gate.wait().await;
     }
-    let answer = shared.answer(&call, &hits);
+    let answer = shared.answer(&call, &hits, None);
     respond(answer, &hits, &doom, &shared.gate)
 }

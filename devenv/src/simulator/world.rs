@@ -33,6 +33,8 @@ pub struct Counters {
     pub in_flight: usize,
     /// The most calls that ever were under way at once.
     pub in_flight_max: usize,
+    /// Calls that were refused because too many were under way (the fault `overload`).
+    pub overloaded: u64,
 }
 
 impl Counters {
@@ -74,6 +76,8 @@ pub(super) struct World {
     pub(super) seen: VecDeque<Seen>,
     /// Of which devices a blemished record was told since the script was set.
     pub(super) spoilt: BTreeSet<(String, Blemish)>,
+    /// Calls under way that are not being refused.
+    served: usize,
 }
 
 /// A simulation, as its connections and its handle share it.
@@ -95,6 +99,7 @@ impl World {
             counters: Counters::default(),
             seen: VecDeque::new(),
             spoilt: BTreeSet::new(),
+            served: 0,
         }
     }
 
@@ -103,7 +108,7 @@ impl World {
         if hits.iter().any(|hit| hit.fault == Fault::Expire) {
             self.sessions.revoke(call);
         }
-        if let Some(answer) = fault::early_answer(call, hits, self.counters.in_flight) {
+        if let Some(answer) = fault::early_answer(call, hits) {
             return answer;
         }
         match call.endpoint {
@@ -177,15 +182,24 @@ impl Shared {
         world.counters.in_flight += 1;
         world.counters.in_flight_max = world.counters.in_flight_max.max(world.counters.in_flight);
         let hits = world.script.hits(call);
+        let refusal = fault::overload(call, &hits, world.served);
+        world.counters.overloaded += u64::from(refusal.is_some());
+        world.served += usize::from(refusal.is_none());
         drop(world);
         self.activity.send_replace(());
-        (hits, UnderWay(self))
+        (
+            hits,
+            UnderWay {
+                shared: self,
+                refusal,
+            },
+        )
     }
 
     /// Answers a call, as far as that is not a matter of the wire.
-    pub(super) fn answer(&self, call: &Call, hits: &[Hit]) -> Answer {
+    pub(super) fn answer(&self, call: &Call, hits: &[Hit], refusal: Option<Answer>) -> Answer {
         let mut world = self.world();
-        let answer = world.answer(call, hits, &self.config);
+        let answer = refusal.unwrap_or_else(|| world.answer(call, hits, &self.config));
         let number = world.counters.of(Endpoint::Any);
         if world.seen.len() == REMEMBERED {
             world.seen.pop_front();
@@ -208,14 +222,25 @@ impl Shared {
 }
 
 /// Marks a call as under way.
-pub(super) struct UnderWay<'a>(&'a Shared);
+pub(super) struct UnderWay<'a> {
+    shared: &'a Shared,
+    refusal: Option<Answer>,
+}
+
+impl UnderWay<'_> {
+    /// What it is refused with, if it came on top of too many.
+    pub(super) fn refusal(&self) -> Option<Answer> {
+        self.refusal.clone()
+    }
+}
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        let mut world = self.0.world();
-        // A reset may have set the count back while this call was under way.
+        let mut world = self.shared.world();
+        // A reset may have set the counts back while this call was under way.
         world.counters.in_flight = world.counters.in_flight.saturating_sub(1);
+        world.served = world.served.saturating_sub(usize::from(self.refusal.is_none()));
         drop(world);
-        self.0.activity.send_replace(());
+        self.shared.activity.send_replace(());
     }
 }

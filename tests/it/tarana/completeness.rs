@@ -1,7 +1,6 @@
 //! A list is complete, or it is a fault.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use devenv::simulator::{Config as World, Endpoint, Fault as Trouble, Rule};
 use tarana_operator::fault::Reason;
@@ -204,29 +203,6 @@ async fn remote_nodes_are_counted_where_asked() {
         assert_eq!(station.active_connections, Some(served), "{}", station.serial);
     }
     assert!(fetched.stations.iter().any(|s| s.active_connections > Some(0)));
-}
-
-#[tokio::test]
-async fn pages_are_read_side_by_side() {
-    let latency = Duration::from_millis(50);
-    let sim = simulator(World {
-        latency,
-        ..World::default()
-    })
-    .await;
-    let client = Client::new(config(&sim)).unwrap();
-    fetch(&client).await.unwrap();
-    let before = sim.counters().of(Endpoint::Search);
-    let start = Instant::now();
-    fetch(&client).await.unwrap();
-    let took = start.elapsed();
-    let pages = sim.counters().of(Endpoint::Search) - before;
-    let one_by_one = latency * u32::try_from(pages).unwrap();
-    // The bench measures; this only sees that nothing waits for no reason.
-    assert!(
-        took < one_by_one / 2,
-        "{pages} pages took {took:?}, one by one {one_by_one:?}"
-    );
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ impl Fault {
             Self::Overload {
                 limit: 1,
                 status: 503,
+                retry_after: None,
             },
             Self::Reset { after_bytes: None },
             Self::SlowBody {

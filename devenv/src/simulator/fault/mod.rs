@@ -14,7 +14,7 @@ pub(super) use page::{instead, spoil};
 pub use record::Blemish;
 pub(super) use script::{Hit, Script};
 pub use script::{Rule, RuleState};
-pub(super) use text::{LOGIN_PAGE, early_answer, rewrite};
+pub(super) use text::{LOGIN_PAGE, early_answer, overload, rewrite};
 
 /// Which variant an error under HTTP 200 takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,12 +70,15 @@ pub enum Fault {
         #[serde(default)]
         as_date: bool,
     },
-    /// Refuses while more than `limit` calls are under way.
+    /// Refuses at once, without latency, who comes while `limit` calls are being served.
     Overload {
         /// How many are served at once.
         limit: usize,
         /// What the others get, such as 429 or 503.
         status: u16,
+        /// Their `Retry-After`, if they get one.
+        #[serde(default)]
+        retry_after: Option<u64>,
     },
     /// The connection is reset (RST).
     Reset {

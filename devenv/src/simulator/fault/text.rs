@@ -10,7 +10,7 @@ use crate::simulator::session::Sessions;
 pub(in crate::simulator) const LOGIN_PAGE: &str = "<!doctype html>\n<html><head><title>Sign in</title></head><body><form method=\"post\">Sign in</form></body></html>\n";
 
 /// The answer of the first fault that has one of its own.
-pub(in crate::simulator) fn early_answer(call: &Call, hits: &[Hit], in_flight: usize) -> Option<Answer> {
+pub(in crate::simulator) fn early_answer(call: &Call, hits: &[Hit]) -> Option<Answer> {
     hits.iter().find_map(|hit| match &hit.fault {
         Fault::Status { status, body: None } => Some(Answer::error(call.endpoint, *status, "scripted fault")),
         Fault::Status {
@@ -29,9 +29,6 @@ pub(in crate::simulator) fn early_answer(call: &Call, hits: &[Hit], in_flight: u
             };
             Some(Answer::error(call.endpoint, 429, "Too many requests").with_header("retry-after", wait))
         }
-        Fault::Overload { limit, status } if in_flight > *limit => {
-            Some(Answer::error(call.endpoint, *status, "too many at once"))
-        }
         Fault::Html => Some(Answer::new(200, "text/html; charset=utf-8", LOGIN_PAGE)),
         Fault::Redirect { to } => {
             let to = to.as_deref().unwrap_or("/login");
@@ -46,6 +43,24 @@ pub(in crate::simulator) fn early_answer(call: &Call, hits: &[Hit], in_flight: u
         Fault::Challenge { result } => Some(Sessions::challenge(
             result.as_deref().unwrap_or("NEW_PASSWORD_REQUIRED"),
         )),
+        _ => None,
+    })
+}
+
+/// The refusal of a call that came while others were being `served`, if a fault says so.
+pub(in crate::simulator) fn overload(call: &Call, hits: &[Hit], served: usize) -> Option<Answer> {
+    hits.iter().find_map(|hit| match &hit.fault {
+        Fault::Overload {
+            limit,
+            status,
+            retry_after,
+        } if served >= *limit => {
+            let refusal = Answer::error(call.endpoint, *status, "too many at once");
+            Some(match retry_after {
+                Some(seconds) => refusal.with_header("retry-after", seconds.to_string()),
+                None => refusal,
+            })
+        }
         _ => None,
     })
 }

@@ -135,15 +135,26 @@ async fn an_overload_refuses_who_comes_on_top() {
         Fault::Overload {
             limit: 2,
             status: 503,
+            retry_after: None,
         },
     )]);
     let calls = (0..4).map(|_| told(portal.search(0, 1)));
     let answers = futures::future::join_all(calls).await;
-    assert!(
-        answers.iter().any(|(status, _)| *status == 503) && answers.iter().any(|(status, _)| *status == 200)
-    );
+    let refused = answers.iter().filter(|(status, _)| *status == 503).count();
+    assert_eq!((refused, portal.sim.counters().overloaded), (2, 2));
     assert!((3..=4).contains(&portal.sim.counters().in_flight_max));
     assert_eq!(told(portal.search(0, 1)).await.0, 200);
+    portal.sim.script(vec![Rule::on(
+        Endpoint::Search,
+        Fault::Overload {
+            limit: 0,
+            status: 429,
+            retry_after: Some(3),
+        },
+    )]);
+    let refused = portal.search(0, 1).send().await.unwrap();
+    assert_eq!(refused.status().as_u16(), 429);
+    assert_eq!(refused.headers()["retry-after"], "3");
     portal.sim.until(|counters| counters.in_flight == 0).await;
 }
 
