@@ -26,7 +26,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::station::{Change, Counts, Fetched, Plan, Rejected, Row, Station};
+use crate::station::{Change, Counts, Fetched, Listing, Plan, Proof, Rejected, Row, Station};
 
 /// What a run asks of its plan, and how careful its connection is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Planner {
     skipped: Vec<Rejected>,
     notes: Vec<Rejected>,
     covered: BTreeSet<i32>,
+    listing: Listing,
+    proof: Proof,
     unidentified: usize,
     /// Rows of the table in covered regions, stale or not.
     covered_rows: usize,
@@ -75,6 +77,9 @@ impl Planner {
             mut skipped,
             notes,
             covered,
+            listing,
+            proof,
+            instead: _,
         } = fetched;
         stations.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
         skipped.sort_by(|a, b| a.serial.cmp(&b.serial));
@@ -85,6 +90,8 @@ impl Planner {
             skipped,
             notes,
             covered,
+            listing,
+            proof,
             unidentified,
             covered_rows: 0,
             counts,
@@ -125,6 +132,8 @@ impl Planner {
         changes.shrink_to_fit();
         self.counts.skipped = count(self.skipped.len());
         Plan {
+            listing: self.listing,
+            proof: self.proof,
             changes,
             counts: self.counts,
             skipped: self.skipped,
@@ -168,6 +177,13 @@ impl Planner {
         } = self.options;
         if stale == 0 {
             return None;
+        }
+        if let Proof::None(why) = &self.proof {
+            return Some(format!(
+                "kept all {stale} stale rows: {} could not be proven complete ({why}), so no station can be called absent; \
+                 name another listing in spec.api.listing of the connection, or delete these rows by hand",
+                self.listing
+            ));
         }
         if self.unidentified > 0 {
             let records = self.unidentified;

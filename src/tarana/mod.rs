@@ -7,12 +7,14 @@
 #![doc = include_str!("README.md")]
 
 mod broken;
+mod choice;
 mod client;
 mod config;
 mod device;
 mod envelope;
 mod fetch;
 mod gather;
+mod hierarchy;
 mod intern;
 mod limits;
 mod listing;
@@ -25,6 +27,7 @@ mod session;
 mod tokens;
 mod wire;
 
+pub use choice::Choice;
 pub use client::{Client, Verified};
 pub use config::{Config, Secret};
 pub use regions::Region;

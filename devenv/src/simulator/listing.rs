@@ -170,6 +170,7 @@ fn region_search(call: &Call, fleet: &mut Fleet, config: &Config) -> Result<Page
         regions: Some(ids),
         kind,
         shuffled: false,
+        backwards: false,
     };
     Ok(Page::of(
         Dialect::Nqs,
@@ -195,6 +196,7 @@ fn operator_list(call: &Call, fleet: &mut Fleet, config: &Config) -> Page {
         regions: None,
         kind,
         shuffled: true,
+        backwards: false,
     };
     Page::of(
         Dialect::Nqs,
@@ -222,6 +224,7 @@ fn radio_search(call: &Call, fleet: &mut Fleet, config: &Config) -> Result<Page,
         regions,
         kind: Some(kind),
         shuffled: false,
+        backwards: config.honour_sort && call.json["query"]["sort"][0]["direction"] == "DESC",
     };
     let (items, total) = fleet.page(selection, offset, count.min(config.page_cap));
     let items = items.iter().map(|item| radio(item, &fields)).collect();

@@ -29,6 +29,12 @@ impl Shape {
     pub(in crate::tarana) fn another_page_size(self) -> u32 {
         u32::try_from(self.stride * 2 / 3).unwrap_or(u32::MAX).max(1)
     }
+
+    /// Whether two readings cut the list at the same rows, so that both may have the same hole.
+    pub(in crate::tarana) fn is_cut_like(self, other: Self) -> bool {
+        let cut = |shape: Self| shape.total > shape.stride || shape.ragged;
+        cut(self) && cut(other) && self.stride == other.stride
+    }
 }
 
 /// Why a list is not complete, for a person.
