@@ -253,7 +253,7 @@ pub struct Progress {
 pub struct Reading {
     /// The vendor's listing: RegionSearch, OperatorList or RadioSearch.
     pub listing: String,
-    /// Total: every row up to the list's own total came once. TwoReadings: two readings held the same serial numbers.
+    /// Total: every row up to the list's own total came once. `TwoReadings`: two readings held the same serial numbers.
     /// None: neither could be had, so nothing was deleted.
     pub proof: String,
 }

@@ -10,6 +10,7 @@ mod bad_input;
 mod chart;
 mod interrupt;
 mod kinds;
+mod listings;
 mod runs;
 mod schema;
 mod servers;
