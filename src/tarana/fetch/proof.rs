@@ -8,6 +8,7 @@ use super::Watch;
 use super::reading::{Cut, Reading};
 use crate::fault::{Fault, Reason};
 use crate::station::{Fetched, Listing, Proof, Rejected};
+use crate::tarana::choice;
 use crate::tarana::client::Client;
 use crate::tarana::gather::Gathering;
 use crate::tarana::hierarchy;
@@ -52,7 +53,7 @@ async fn region_search(client: &Client, progress: Watch<'_>) -> Result<Fetched, 
             let probes = regions
                 .iter()
                 .map(|region| reading.of_region(region)(1).request(0));
-            Err(blame(client, fault, probes.collect()).await)
+            Err(blame(client, Listing::RegionSearch, fault, probes.collect()).await)
         }
     }
 }
@@ -130,7 +131,7 @@ async fn operator_list(client: &Client, progress: Watch<'_>) -> Result<Fetched, 
         let reading = Reading::new(client, cut, 1, progress);
         if let Err(fault) = reading.operator(operator_id, &regions).await {
             let probe = reading.of_operator(operator_id, &regions)(1).request(0);
-            return Err(blame(client, fault, vec![probe]).await);
+            return Err(blame(client, Listing::OperatorList, fault, vec![probe]).await);
         }
         let (gathering, shapes) = reading.end();
         if let Some((serials, earlier)) = &before
@@ -183,7 +184,8 @@ async fn radio_search(client: &Client, progress: Watch<'_>) -> Result<Fetched, S
             Ok(orders) => orders,
             Err(fault) => {
                 let first = |region| reading.of_radios(region, &names, backwards).request(0);
-                return Err(blame(client, fault, regions.iter().map(first).collect()).await);
+                let probes = regions.iter().map(first).collect();
+                return Err(blame(client, Listing::RadioSearch, fault, probes).await);
             }
         };
         if let Some(before) = &before
@@ -247,13 +249,21 @@ fn ids(regions: &[Region]) -> BTreeSet<i32> {
 }
 
 /// Whether it is the listing itself that refuses. One that answers anything at all works: then it is a region, or a page.
-async fn blame(client: &Client, fault: Fault, probes: Vec<Request>) -> Stop {
+async fn blame(client: &Client, listing: Listing, fault: Fault, probes: Vec<Request>) -> Stop {
     let refuses = |fault: &Fault| {
         let reasons = [Reason::AccessDenied, Reason::ApiRejected, Reason::ApiUnavailable];
         reasons.contains(&fault.reason) && fault.retry_after.is_none()
     };
     if client.config.listing.is_some() || !refuses(&fault) {
         return Stop::Else(fault);
+    }
+    let (times, known) = client.remember(|memory| {
+        let times = memory.troubles.get(&listing).copied().unwrap_or_default();
+        (times.saturating_add(1), memory.choice.is_some())
+    });
+    if !choice::stays(&fault, times, known) {
+        // It is only counted yet: no reason to ask a server in trouble for more.
+        return Stop::Listing(fault);
     }
     for probe in probes.iter().take(PROBES) {
         match client.call(probe, |_| Ok(())).await {
