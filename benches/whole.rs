@@ -75,6 +75,7 @@ async fn fetch() -> Outcome<()> {
         request_timeout: Duration::from_secs(30),
         requests_per_second: 1000,
         max_in_flight: IN_FLIGHT,
+        listing: Some(tarana_operator::station::Listing::RegionSearch),
         count_connections: false,
     })?;
     client.verify().await?;

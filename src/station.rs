@@ -65,9 +65,81 @@ pub struct Rejected {
     pub why: String,
 }
 
+/// The vendor's listings, best first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Listing {
+    /// Region by region, with names and totals.
+    #[default]
+    RegionSearch,
+    /// All of an operator's devices in one list.
+    OperatorList,
+    /// Region by region, without names, totals and remote nodes.
+    RadioSearch,
+}
+
+impl Listing {
+    /// All of them, best first.
+    pub const ALL: [Self; 3] = [Self::RegionSearch, Self::OperatorList, Self::RadioSearch];
+
+    /// The word in a spec, a status and a log row.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RegionSearch => "RegionSearch",
+            Self::OperatorList => "OperatorList",
+            Self::RadioSearch => "RadioSearch",
+        }
+    }
+
+    /// The listing of that word; `None` for a word that is not ours.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|listing| listing.as_str() == word)
+    }
+}
+
+impl std::fmt::Display for Listing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a reading was proven complete. Only what was proven may call a station absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Every row up to the list's own total came exactly once.
+    Total,
+    /// Two readings, one after the other, held the same serials.
+    TwoReadings,
+    /// It was not; says why, for a person.
+    None(Box<str>),
+}
+
+impl Default for Proof {
+    fn default() -> Self {
+        Self::None("nobody proved it".into())
+    }
+}
+
+impl Proof {
+    /// The word in a status and a log row.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Total => "Total",
+            Self::TwoReadings => "TwoReadings",
+            Self::None(_) => "None",
+        }
+    }
+}
+
 /// One complete reading of the listing.
 #[derive(Clone, Debug, Default)]
 pub struct Fetched {
+    /// Which listing it was.
+    pub listing: Listing,
+    /// How it was proven that nothing is missing.
+    pub proof: Proof,
+    /// Why a better listing was not read, for a person; `None` where it was the best or the only one asked for, or
+    /// where that was told before.
+    pub instead: Option<String>,
     /// The usable records, one per serial.
     pub stations: Vec<Station>,
     /// The records that were skipped. Those with a serial are present all the same, and so never stale.
@@ -181,6 +253,10 @@ pub struct Counts {
 /// The difference between a reading and the table, ready to be written.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
+    /// Which listing was read.
+    pub listing: Listing,
+    /// How it was proven complete.
+    pub proof: Proof,
     /// Every row that differs, in the order inserts, updates, deletes or withheld.
     pub changes: Vec<Change>,
     /// The counts that belong to it.

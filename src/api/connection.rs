@@ -71,8 +71,12 @@ pub struct Api {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub operator_id: Option<i64>,
-    /// How the base nodes are listed. Auto takes the best that the API offers; RegionSearch asks region by region and
-    /// proves by the API's own total that nothing is missing.
+    /// How the base nodes are listed. RegionSearch asks region by region and proves by the API's own totals that nothing
+    /// is missing. OperatorList reads one list of all devices, RadioSearch the radios of each region; both are read twice
+    /// to prove that nothing is missing, and what is not proven deletes nothing. RadioSearch tells no remote nodes, so
+    /// activeConnections cannot be counted and stay as they are. Auto takes RegionSearch, and where the API lastingly
+    /// refuses it (403, 404, other 4xx, or 5xx in three fetches in a row) OperatorList, then RadioSearch; after a day the
+    /// better ones are tried again. Default Auto.
     #[serde(default)]
     pub listing: Listing,
     /// Only these regions. Default: all that the account sees. A region that the API does not list is an error.
@@ -184,6 +188,10 @@ pub enum Listing {
     Auto,
     /// `regions/devices/search`.
     RegionSearch,
+    /// `operators/{id}/devices`.
+    OperatorList,
+    /// `radios/search`.
+    RadioSearch,
 }
 
 /// Deletions are withheld when they exceed both limits.
@@ -234,6 +242,10 @@ pub struct TaranaConnectionStatus {
     /// The listing in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listing: Option<String>,
+    /// Since when that listing takes the place of a better one that the API refuses; after a day the better one is
+    /// tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing_since: Option<Time>,
 }
 
 fn page_size() -> i32 {

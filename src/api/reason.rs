@@ -37,6 +37,8 @@ reasons! {
     RetryScheduled,
     /// Another process went on with an attempt; not charged.
     Resumed,
+    /// The API lastingly refuses the best listing; the next best was read.
+    ListingReplaced,
     /// Some records could not be used.
     RecordsSkipped,
     /// Stale rows were kept by the delete guard.

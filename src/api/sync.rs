@@ -227,6 +227,9 @@ pub struct TaranaSyncStatus {
     /// What was done, or (dry run) would have been.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
+    /// What was read, and how it is known that nothing was missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
     /// The newest failure of an attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Failure>,
@@ -242,6 +245,17 @@ pub struct Progress {
     pub current: i64,
     /// Rows that the listing tells it has.
     pub total: i64,
+}
+
+/// The reading that a run completed with.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reading {
+    /// The vendor's listing: RegionSearch, OperatorList or RadioSearch.
+    pub listing: String,
+    /// Total: every row up to the list's own total came once. `TwoReadings`: two readings held the same serial numbers.
+    /// None: neither could be had, so nothing was deleted.
+    pub proof: String,
 }
 
 /// What a run did.

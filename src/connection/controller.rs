@@ -215,6 +215,7 @@ async fn announce_trial(connection: &TaranaConnection, context: &Context) -> Res
         active: connection.status.as_ref().and_then(|s| s.active_sync.clone()),
         last_success: None,
         throttled_until: None,
+        listing: None,
     };
     write(connection, context, &news).await
 }
@@ -248,6 +249,7 @@ async fn tell(
             .as_ref()
             .and_then(|l| l.tarana.throttled_until())
             .and_then(wall_clock),
+        listing: entry.link.as_ref().map(|l| l.tarana.listing()),
     };
     write(connection, context, &news).await
 }

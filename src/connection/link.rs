@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
-use crate::api::connection::{ActiveConnections, TaranaConnection, TaranaConnectionSpec};
+use crate::api::connection::{ActiveConnections, Listing, TaranaConnection, TaranaConnectionSpec};
 use crate::fault::{Fault, Reason};
-use crate::{store, tarana};
+use crate::{station, store, tarana};
 
 /// What the runs of one connection share. A change of spec or Secret makes a new one.
 #[derive(Debug)]
@@ -102,6 +102,9 @@ pub(super) async fn inputs(client: &Client, connection: &TaranaConnection) -> Re
 pub(super) fn build(connection: &TaranaConnection, inputs: Inputs, migrate: bool) -> Result<Link, Fault> {
     let spec = connection.spec.clone();
     let tarana = tarana::Client::new(api_config(&spec, &inputs))?;
+    if let Some(choice) = remembered(connection) {
+        tarana.recall(choice);
+    }
     let store = store::Store::new(&store::Config {
         url: inputs.database_url,
         ca_pem: inputs.database_ca,
@@ -124,6 +127,18 @@ pub(super) fn build(connection: &TaranaConnection, inputs: Inputs, migrate: bool
     })
 }
 
+/// The listing that was chosen before this process began, for the same spec.
+fn remembered(connection: &TaranaConnection) -> Option<tarana::Choice> {
+    let status = connection.status.as_ref()?;
+    if status.observed_generation != connection.metadata.generation {
+        return None;
+    }
+    Some(tarana::Choice {
+        listing: station::Listing::parse(status.listing.as_deref()?)?,
+        since: status.listing_since.as_ref()?.0,
+    })
+}
+
 fn api_config(spec: &TaranaConnectionSpec, inputs: &Inputs) -> tarana::Config {
     // The schema bounds each of these; what is out of range never arrives here.
     let unsigned = |n: i32| u32::try_from(n).unwrap_or(1);
@@ -140,6 +155,12 @@ fn api_config(spec: &TaranaConnectionSpec, inputs: &Inputs) -> tarana::Config {
         request_timeout: Duration::from_secs(unsigned(api.request_timeout_seconds).into()),
         requests_per_second: unsigned(api.requests_per_second),
         max_in_flight: unsigned(api.max_in_flight),
+        listing: match api.listing {
+            Listing::Auto => None,
+            Listing::RegionSearch => Some(station::Listing::RegionSearch),
+            Listing::OperatorList => Some(station::Listing::OperatorList),
+            Listing::RadioSearch => Some(station::Listing::RadioSearch),
+        },
         count_connections: spec.active_connections == ActiveConnections::Count,
     }
 }

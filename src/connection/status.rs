@@ -8,6 +8,7 @@ use crate::api::condition::{self, READY, RECONCILING, STALLED, whole_seconds};
 use crate::api::connection::{TaranaConnection, TaranaConnectionStatus};
 use crate::api::reason::Reason;
 use crate::fault::Fault;
+use crate::station::Listing;
 
 /// What a trial and the runs have to tell.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct News {
     pub last_success: Option<(Timestamp, i64)>,
     /// The API asked for quiet until then.
     pub throttled_until: Option<Timestamp>,
+    /// The listing in use, and since when if it takes the place of a better one; `None` where nothing is known.
+    pub listing: Option<(Listing, Option<Timestamp>)>,
 }
 
 /// The status that follows.
@@ -32,6 +35,14 @@ pub fn next(connection: &TaranaConnection, news: &News, now: Timestamp) -> Taran
         throttled_until: news.throttled_until.map(|t| Time(whole_seconds(t))),
         ..connection.status.clone().unwrap_or_default()
     };
+    let told = connection.status.as_ref().and_then(|s| s.observed_generation);
+    if let Some((listing, since)) = news.listing {
+        status.listing = Some(listing.to_string());
+        status.listing_since = since.map(|t| Time(whole_seconds(t)));
+    } else if told != connection.metadata.generation {
+        // Another spec: what was chosen under the old one counts for nothing, in no process.
+        (status.listing, status.listing_since) = (None, None);
+    }
     if let Some((at, count)) = news.last_success {
         status.last_successful_sync_time = Some(Time(whole_seconds(at)));
         status.station_count = Some(count);
@@ -59,7 +70,6 @@ pub fn next(connection: &TaranaConnection, news: &News, now: Timestamp) -> Taran
         }
         State::Ready => {
             set(READY, true, Reason::Verified, &news.found);
-            status.listing = Some("RegionSearch".to_owned());
             settle(&mut status);
         }
         State::Refused(why) | State::Unverified(why) => {

@@ -118,7 +118,7 @@ impl Apply {
         let update = format!(
             "UPDATE tarana_sync_logs SET status = 'completed', outcome = 'completed', reason = $2, message = $3,
                  stations_fetched = $4, inserted = $5, updated = $6, unchanged = $7,
-                 deleted = $8, skipped = $9, withheld = $10,
+                 deleted = $8, skipped = $9, withheld = $10, listing = $12, proof = $13,
                  errors = coalesce(errors, '[]') || $11, heartbeat_at = now(), completed_at = clock_timestamp(),
                  duration_ms = least(extract(epoch FROM clock_timestamp() - started_at) * 1000, 2147483647)::int
              WHERE id = $1 RETURNING {}",
@@ -151,7 +151,15 @@ impl Apply {
             // The columns are int, as other programs know them; two thousand million base nodes are not to be feared.
             statement = statement.bind(i32::try_from(number).unwrap_or(i32::MAX));
         }
-        let row = self.tx.one(statement.bind(errors)).await?;
+        let row = self
+            .tx
+            .one(
+                statement
+                    .bind(errors)
+                    .bind(plan.listing.as_str())
+                    .bind(plan.proof.as_str()),
+            )
+            .await?;
         ended::read(&row).map_err(|e| DbError::new(self.tx.target(), e))
     }
 

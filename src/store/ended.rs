@@ -41,6 +41,8 @@ pub struct Ended {
     pub reason: Option<String>,
     /// Why it failed, or why deletes were withheld.
     pub message: Option<String>,
+    /// Which listing was read and how it was proven whole, of a run that completed.
+    pub reading: Option<(String, String)>,
     /// When, by the database's clock.
     pub completed_at: Timestamp,
 }
@@ -50,7 +52,7 @@ pub(super) const COLUMNS: &str = "
     coalesce(outcome, status), coalesce(stations_fetched, 0)::int8, coalesce(inserted, 0)::int8,
     coalesce(updated, 0)::int8, coalesce(unchanged, 0)::int8, coalesce(deleted, 0)::int8,
     coalesce(skipped, 0)::int8, coalesce(withheld, 0)::int8, coalesce(duration_ms, 0)::int8, reason, message,
-    (extract(epoch FROM coalesce(completed_at, created_at, now())) * 1000000)::int8";
+    (extract(epoch FROM coalesce(completed_at, created_at, now())) * 1000000)::int8, listing, proof";
 
 /// Reads [`COLUMNS`] of a row that is final.
 pub(super) fn read(row: &PgRow) -> Result<Ended, sqlx::Error> {
@@ -74,6 +76,9 @@ pub(super) fn read(row: &PgRow) -> Result<Ended, sqlx::Error> {
         duration_ms: row.try_get(8)?,
         reason: row.try_get(9)?,
         message: row.try_get(10)?,
+        reading: row
+            .try_get::<Option<String>, _>(12)?
+            .zip(row.try_get::<Option<String>, _>(13)?),
         completed_at: completed_at.map_err(|e| sqlx::Error::Decode(e.into()))?,
     })
 }

@@ -55,6 +55,7 @@ pub(super) fn of_row(ended: &Ended, sync: &TaranaSync) -> Ending {
         message,
         counts,
         duration_ms: Some(ended.duration_ms),
+        reading: ended.reading.clone(),
         withheld,
     }
 }
@@ -78,6 +79,7 @@ pub(super) fn without_row(end: &End) -> Ending {
         message: end.message.clone(),
         counts: None,
         duration_ms: None,
+        reading: None,
         withheld: None,
     }
 }
@@ -144,6 +146,7 @@ mod tests {
             duration_ms: 7,
             reason,
             message,
+            reading: None,
             completed_at: Timestamp::UNIX_EPOCH,
         }
     }

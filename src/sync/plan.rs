@@ -27,7 +27,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::station::{Change, Counts, Fetched, Plan, Rejected, Row, Station};
+use crate::station::{Change, Counts, Fetched, Listing, Plan, Proof, Rejected, Row, Station};
 
 /// What a run asks of its plan, and how careful its connection is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct Planner {
     skipped: Vec<Rejected>,
     notes: Vec<Rejected>,
     covered: BTreeSet<i32>,
+    listing: Listing,
+    proof: Proof,
     unidentified: usize,
     /// Serials that an earlier reading missed; where there was one, no others can be stale.
     missed: Option<Missed>,
@@ -81,6 +83,9 @@ impl Planner {
             mut skipped,
             notes,
             covered,
+            listing,
+            proof,
+            instead: _,
         } = fetched;
         stations.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
         skipped.sort_by(|a, b| a.serial.cmp(&b.serial));
@@ -91,6 +96,8 @@ impl Planner {
             skipped,
             notes,
             covered,
+            listing,
+            proof,
             unidentified,
             missed: None,
             covered_rows: 0,
@@ -143,6 +150,8 @@ impl Planner {
         changes.shrink_to_fit();
         self.counts.skipped = count(self.skipped.len());
         Plan {
+            listing: self.listing,
+            proof: self.proof,
             changes,
             counts: self.counts,
             skipped: self.skipped,
@@ -188,6 +197,13 @@ impl Planner {
         } = self.options;
         if stale == 0 {
             return None;
+        }
+        if let Proof::None(why) = &self.proof {
+            return Some(format!(
+                "kept all {stale} stale rows: {} could not be proven complete ({why}), so no station can be called absent; \
+                 name another listing in spec.api.listing of the connection, or delete these rows by hand",
+                self.listing
+            ));
         }
         if self.unidentified > 0 {
             let records = self.unidentified;

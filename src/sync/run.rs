@@ -342,7 +342,7 @@ impl<'a> Run<'a> {
         Ok(Flow::Rest(None))
     }
 
-    async fn tell(&self, news: &News) {
+    pub(super) async fn tell(&self, news: &News) {
         self.context
             .notifier
             .publish(&self.sync().object_ref(&()), news)

@@ -5,7 +5,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::api::condition::{self, DELETES_WITHHELD, FINISHED, READY, RECONCILING, STALLED, whole_seconds};
 use crate::api::reason::Reason;
-use crate::api::sync::{Counts, Failure, Phase, Progress, Step, TaranaSync, TaranaSyncStatus};
+use crate::api::sync::{Counts, Failure, Phase, Progress, Reading, Step, TaranaSync, TaranaSyncStatus};
 use crate::fault::Fault;
 use crate::station;
 
@@ -29,6 +29,8 @@ pub struct Ending {
     pub counts: Option<station::Counts>,
     /// Milliseconds by the database's clock; `None` where the database could not be asked.
     pub duration_ms: Option<i64>,
+    /// Which listing was read, and how it was proven whole.
+    pub reading: Option<(String, String)>,
     /// Why stale rows were kept, where the delete guard kept them.
     pub withheld: Option<String>,
 }
@@ -127,6 +129,10 @@ impl<'a> Next<'a> {
         status.completion_time = Some(Time(whole_seconds(self.now)));
         status.duration_ms = ending.duration_ms;
         status.counts = ending.counts.map(counts);
+        status.reading = ending
+            .reading
+            .clone()
+            .map(|(listing, proof)| Reading { listing, proof });
         self.done(&mut status, ending);
         status
     }

@@ -21,6 +21,7 @@ use super::status::Next;
 use crate::api::sync::{Phase, Step, TaranaSync, TaranaSyncStatus, TriggerType};
 use crate::connection::Link;
 use crate::fault::{Fault, Reason};
+use crate::notify::News;
 use crate::station::Fetched;
 use crate::store;
 
@@ -60,7 +61,16 @@ impl Run<'_> {
             }
         };
         match outcome {
-            Outcome::Done(fetched) => {
+            Outcome::Done(mut fetched) => {
+                if let Some(why) = fetched.instead.take() {
+                    let listing = fetched.listing;
+                    tracing::warn!(sync = row.name, %listing, "another listing was read: {why}");
+                    self.tell(&News::warning(
+                        Reason::ListingReplaced,
+                        format!("{listing} is read, for a day at least, because {why}"),
+                    ))
+                    .await;
+                }
                 self.context.hold(&self.uid, |held| held.fetched = Some(fetched));
                 Ok(Flow::Again)
             }

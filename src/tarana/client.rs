@@ -5,11 +5,13 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use jiff::Timestamp;
 use reqwest::header::COOKIE;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
+use super::choice::Choice;
 use super::config::Config;
 use super::envelope::object;
 use super::pages::Shape;
@@ -18,7 +20,7 @@ use super::session::{Need, Session};
 use super::wire::{Answer, Request, Wire};
 use super::{fetch, scalar};
 use crate::fault::{Fault, Reason};
-use crate::station::Fetched;
+use crate::station::{Fetched, Listing};
 
 const USER: &str = "/api/tcs/v1/users";
 
@@ -37,7 +39,12 @@ pub struct Client {
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
     pub(super) regions: Vec<Region>,
-    pub(super) shapes: HashMap<i32, Shape>,
+    /// By listing and region; 0 is all regions together.
+    pub(super) shapes: HashMap<(Listing, i32), Shape>,
+    /// For Auto: what took the place of the best listing.
+    pub(super) choice: Option<Choice>,
+    /// Fetches in a row in which a listing was in trouble though the rest of the API worked.
+    pub(super) troubles: HashMap<Listing, u32>,
 }
 
 /// What a check found: the API answers, and this is what will be read.
@@ -87,6 +94,22 @@ impl Client {
     /// Every fault of the API's side; `FetchIncomplete` and `FetchEmpty` where the answers do not add up.
     pub async fn fetch(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Fetched, Fault> {
         fetch::read(self, progress).await
+    }
+
+    /// For `listing: Auto`, goes on with what another process chose. A choice that is too old counts for nothing.
+    pub fn recall(&self, choice: Choice) {
+        if self.config.listing.is_none() {
+            self.remember(|memory| memory.choice = Some(choice));
+        }
+    }
+
+    /// The listing in use, and for Auto since when, if it took the place of a better one.
+    pub fn listing(&self) -> (Listing, Option<Timestamp>) {
+        match (self.config.listing, self.remember(|memory| memory.choice)) {
+            (Some(only), _) => (only, None),
+            (None, Some(choice)) => (choice.listing, Some(choice.since)),
+            (None, None) => (Listing::default(), None),
+        }
     }
 
     /// Until when nothing is sent, because the API asked for that.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Url};
 
 use crate::fault::{Fault, Reason};
+use crate::station::Listing;
 
 /// A text that never shows itself: `Debug` is redacted and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub struct Config {
     pub requests_per_second: u32,
     /// `spec.api.maxInFlight`: requests under way at once, at most; see In flight in the README.
     pub max_in_flight: u32,
+    /// `spec.api.listing`; `None` is Auto: the best that the API offers.
+    pub listing: Option<Listing>,
     /// `spec.activeConnections: Count`.
     pub count_connections: bool,
 }

@@ -4,6 +4,7 @@
 //! is present is never stale.
 
 mod fields;
+pub(super) mod radio;
 mod shape;
 
 use self::fields::Fields;
@@ -24,7 +25,9 @@ pub(super) enum Device {
     Base(Box<Base>),
     /// A remote node.
     Remote(Remote),
-    /// Neither.
+    /// A base node of a region that is not read, by its serial: only a row.
+    Elsewhere(Box<str>),
+    /// None of these.
     Rejected(Rejected),
 }
 
@@ -45,8 +48,9 @@ pub(super) struct Remote {
     pub(super) updated: Option<i64>,
 }
 
-/// Decodes one item. `asked` is the one region that was asked for: it stands in where the item names none.
-pub(super) fn decode(item: &str, asked: &Region, interner: &Interner) -> Device {
+/// Decodes one item of an NQS listing. `asked` is the one region that was asked for, if it was one: it stands in where
+/// the item names none.
+pub(super) fn decode(item: &str, asked: Option<&Region>, interner: &Interner) -> Device {
     let full: Item<'_> = match object(item) {
         Ok(full) => full,
         Err(None) => return rejected(None, "the record is not an object"),
@@ -117,6 +121,18 @@ fn remote(item: &Item<'_>) -> Remote {
         updated: item
             .last_update_time_seconds
             .and_then(|raw| scalar::integer(raw.get())),
+    }
+}
+
+impl Device {
+    /// Its serial, where it has a readable one.
+    pub(super) fn serial(&self) -> Option<&str> {
+        match self {
+            Self::Base(base) => Some(&base.station.serial),
+            Self::Remote(remote) => remote.serial.as_deref(),
+            Self::Elsewhere(serial) => Some(serial),
+            Self::Rejected(rejected) => rejected.serial.as_deref(),
+        }
     }
 }
 

@@ -1,202 +1,86 @@
-//! One fetch: regions, their listings side by side, the proof, the records.
+//! One fetch: the listing that serves, read and proven. Which one that is, and what takes its place, is decided here.
 
-use std::sync::{Mutex, PoisonError};
+mod proof;
+mod reading;
 
-use futures::future::try_join;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
 
+use self::proof::Stop;
+use super::choice::{self, Choice};
 use super::client::Client;
-use super::gather::Gathering;
-use super::intern::Interner;
-use super::listing::region_search::RegionSearch;
-use super::listing::{Listing, Part};
-use super::pages::{self, Shape, Source};
-use super::regions::{self, Region};
 use crate::fault::{Fault, Reason};
-use crate::station::Fetched;
+use crate::station::{Fetched, Listing};
 
 type Watch<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
 /// Reads everything that the connection covers.
 pub(super) async fn read(client: &Client, progress: Watch<'_>) -> Result<Fetched, Fault> {
-    let (regions, mut gathering) = begin(client, progress).await?;
-    let repeats = gathering.repeats();
-    if !repeats.is_empty() {
-        // Rows repeat when the set changes while it is read, or when a page is not what it says; then others are missing.
-        // Or the vendor means it: then the list is the same however it is cut into pages.
-        let before = gathering.into_serials();
-        gathering = once(client, &regions, progress, Cut::Otherwise).await?;
-        let same = gathering
-            .serials()
-            .into_iter()
-            .eq(before.iter().map(|serial| &**serial));
-        if !same {
-            let hole = "it names serials more than once, and others when it is read again";
-            return Err(pages::incomplete("the listing", hole));
+    let kept = client.remember(|memory| memory.choice);
+    let mut given_up: Vec<(Listing, Fault)> = Vec::new();
+    for listing in choice::order(client.config.listing, kept, now()) {
+        match proof::read(client, listing, progress).await {
+            Ok(fetched) => {
+                settle(client, listing, kept, !given_up.is_empty());
+                let instead = (!given_up.is_empty()).then(|| instead(&given_up));
+                return Ok(Fetched { instead, ..fetched });
+            }
+            Err(Stop::Listing(fault)) if gives_up(client, listing, &fault, kept) => {
+                given_up.push((listing, fault));
+            }
+            Err(Stop::Listing(fault) | Stop::Else(fault)) if given_up.is_empty() => return Err(fault),
+            Err(Stop::Listing(fault) | Stop::Else(fault)) => {
+                let message = format!(
+                    "{}; {listing} was read because {}",
+                    fault.message,
+                    instead(&given_up)
+                );
+                return Err(Fault { message, ..fault });
+            }
         }
     }
-    let fetched = gathering.settle(&repeats, regions.iter().map(|region| region.id).collect());
-    if fetched.is_empty() {
-        Err(empty(&regions))
-    } else {
-        Ok(fetched)
-    }
+    // Nobody wants to hear of the last resort first.
+    let first = given_up.into_iter().next().map(|(_, fault)| fault);
+    Err(first.unwrap_or_else(|| Fault::new(Reason::ApiRejected, "there is no listing to read")))
 }
 
-/// The regions and a first reading of them: one after the other, or both at once where the regions are likely the
-/// same as the last time. If they are not, what was read ahead is dropped.
-async fn begin(client: &Client, progress: Watch<'_>) -> Result<(Vec<Region>, Gathering), Fault> {
-    let likely = client.remember(|memory| memory.regions.clone());
-    let ahead = async {
-        // A failure ahead only counts if the regions are right.
-        Ok(if likely.is_empty() {
-            None
-        } else {
-            Some(once(client, &likely, progress, Cut::AsUsual).await)
-        })
-    };
-    let (regions, ahead) = try_join(regions::read(client), ahead).await?;
-    let gathering = match ahead {
-        Some(gathering) if regions == likely => gathering?,
-        _ => once(client, &regions, progress, Cut::AsUsual).await?,
-    };
-    Ok((regions, gathering))
+/// Only Auto gives up a listing, and only for what does not pass.
+fn gives_up(client: &Client, listing: Listing, fault: &Fault, kept: Option<Choice>) -> bool {
+    let times = client.remember(|memory| {
+        let times = memory.troubles.entry(listing).or_default();
+        *times = times.saturating_add(1);
+        *times
+    });
+    let known = kept.is_some_and(|kept| kept.listing != listing);
+    client.config.listing.is_none() && choice::stays(fault, times, known)
 }
 
-/// Where a reading cuts the list into pages.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Cut {
-    /// Where the server's page size says.
-    AsUsual,
-    /// Anywhere else.
-    Otherwise,
+/// Remembers what served, and for how long it did already.
+fn settle(client: &Client, listing: Listing, kept: Option<Choice>, anew: bool) {
+    client.remember(|memory| {
+        memory.troubles.remove(&listing);
+        if client.config.listing.is_none() {
+            let goes_on = kept.filter(|kept| kept.listing == listing && !anew);
+            let chosen = goes_on.unwrap_or(Choice {
+                listing,
+                since: now(),
+            });
+            memory.choice = Some(chosen).filter(|_| listing != Listing::default());
+        }
+    });
 }
 
-/// One reading of all regions. Requests are bounded by the client's limits, whatever the number of regions.
-async fn once(
-    client: &Client,
-    regions: &[Region],
-    progress: Watch<'_>,
-    cut: Cut,
-) -> Result<Gathering, Fault> {
-    let remotes = client.config.count_connections;
-    let reading = Reading {
-        client,
-        listing: RegionSearch { remotes },
-        cut,
-        interner: Interner::default(),
-        gathering: Mutex::new(Gathering::new(remotes)),
-        sums: Mutex::new(Sums::new(regions.len())),
-        progress,
-    };
-    // Collected first: a stream that makes its futures by a closure is not seen to be `Send`.
-    let parts: Vec<_> = regions
+fn instead(given_up: &[(Listing, Fault)]) -> String {
+    let each: Vec<String> = given_up
         .iter()
-        .enumerate()
-        .map(|(n, region)| reading.part(n, region))
+        .map(|(listing, fault)| format!("{listing} is refused ({}: {})", fault.reason, fault.message))
         .collect();
-    stream::iter(parts)
-        .buffer_unordered(client.in_flight())
-        .try_collect::<()>()
-        .await?;
-    let gathering = reading
-        .gathering
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    match gathering.stray(regions) {
-        None => Ok(gathering),
-        // A cache that forgot which region was asked: its own stations would pass for gone.
-        Some((asked, own)) => Err(pages::incomplete(
-            &format!("the listing of region {asked}"),
-            &format!("it holds a device of region {own}"),
-        )),
-    }
+    each.join("; ")
 }
 
-/// A reading under way.
-struct Reading<'a, L> {
-    client: &'a Client,
-    listing: L,
-    cut: Cut,
-    interner: Interner,
-    gathering: Mutex<Gathering>,
-    sums: Mutex<Sums>,
-    progress: Watch<'a>,
-}
-
-impl<L: Listing> Reading<'_, L> {
-    /// Reads the `n`th region.
-    async fn part(&self, n: usize, region: &Region) -> Result<(), Fault> {
-        let before = self
-            .client
-            .remember(|memory| memory.shapes.get(&region.id).copied());
-        let (page_size, known) = match self.cut {
-            Cut::AsUsual => (self.client.config.page_size, before),
-            Cut::Otherwise => (before.map_or(1, Shape::another_page_size), None),
-        };
-        let (listing, interner) = (&self.listing, &self.interner);
-        let source = Part {
-            listing,
-            region,
-            interner,
-            page_size,
-        };
-        let watch = |rows, total| self.watch(n, rows, total);
-        let mut sink = |row, device| lock(&self.gathering).add(device, (n, row));
-        let shape = pages::read(self.client, &source, known, &watch, &mut sink).await?;
-        match (self.cut, before) {
-            (Cut::AsUsual, _) => {
-                self.client
-                    .remember(|memory| memory.shapes.insert(region.id, shape));
-                Ok(())
-            }
-            (Cut::Otherwise, Some(before)) if shape.is_cut_like(before) => {
-                let hole = "serials repeat, and it comes in the same pages whatever is asked for";
-                Err(pages::incomplete(&source.what(), hole))
-            }
-            (Cut::Otherwise, _) => Ok(()),
-        }
-    }
-
-    fn watch(&self, n: usize, rows: u64, total: u64) {
-        let (rows, total) = lock(&self.sums).set(n, (rows, total));
-        lock(&self.gathering).reserve(total.saturating_sub(rows));
-        (self.progress)(rows, total);
-    }
-}
-
-/// Rows so far and in all, of each region and of all together: with many regions, none of them is added up again.
-struct Sums {
-    parts: Vec<(u64, u64)>,
-    all: (u64, u64),
-}
-
-impl Sums {
-    fn new(parts: usize) -> Self {
-        Self {
-            parts: vec![(0, 0); parts],
-            all: (0, 0),
-        }
-    }
-
-    fn set(&mut self, n: usize, part: (u64, u64)) -> (u64, u64) {
-        let before = std::mem::replace(&mut self.parts[n], part);
-        self.all.0 = self.all.0 - before.0 + part.0;
-        self.all.1 = self.all.1 - before.1 + part.1;
-        self.all
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // A panic while it was held has already ended this fetch.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn empty(regions: &[Region]) -> Fault {
-    let message = format!(
-        "the listing of {} region(s) holds no base node; an empty fleet is never written: check the account's rights in TCS, \
-         spec.api.includeRegionIds and spec.api.excludeRegionIds",
-        regions.len()
-    );
-    Fault::new(Reason::FetchEmpty, message)
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of this module that asks how old a choice is"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
 }

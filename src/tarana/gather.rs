@@ -29,6 +29,8 @@ pub(super) struct Gathering {
     /// Beside `stations`, one for one.
     stamps: Vec<Stamp>,
     remotes: Vec<(Remote, Stamp)>,
+    /// Base nodes of regions that are not read: they count where rows are compared.
+    elsewhere: Vec<Box<str>>,
     skipped: Vec<Rejected>,
     notes: Vec<Rejected>,
 }
@@ -74,10 +76,21 @@ impl Gathering {
                 };
                 self.remotes.push((remote, stamp));
             }
-            // The server was asked to leave these out, and need not have.
-            Device::Remote(_) => {}
+            // The server was asked to leave these out, and need not have; then their serials tell of holes like others.
+            Device::Remote(remote) => self.elsewhere.extend(remote.serial),
+            Device::Elsewhere(serial) => self.elsewhere.push(serial),
             Device::Rejected(rejected) => self.skipped.push(rejected),
         }
+    }
+
+    /// Regions of which there is at least one usable base node.
+    pub(super) fn regions(&self) -> BTreeSet<i32> {
+        self.stations.iter().filter_map(|s| s.region_id).collect()
+    }
+
+    /// Adds what is to be said of the reading itself.
+    pub(super) fn note(&mut self, note: Rejected) {
+        self.notes.push(note);
     }
 
     /// Every serial, as often as it came, in order.
@@ -85,7 +98,8 @@ impl Gathering {
         let stations = self.stations.iter().map(|s| &*s.serial);
         let skipped = self.skipped.iter().filter_map(|r| r.serial.as_deref());
         let remotes = self.remotes.iter().filter_map(|(r, _)| r.serial.as_deref());
-        let mut serials: Vec<&str> = stations.chain(skipped).chain(remotes).collect();
+        let elsewhere = self.elsewhere.iter().map(|serial| &**serial);
+        let mut serials: Vec<&str> = stations.chain(skipped).chain(remotes).chain(elsewhere).collect();
         serials.sort_unstable();
         serials
     }
@@ -128,6 +142,7 @@ impl Gathering {
             skipped: self.skipped,
             notes: self.notes,
             covered,
+            ..Fetched::default()
         }
     }
 

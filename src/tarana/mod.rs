@@ -9,6 +9,7 @@
 
 mod again;
 mod broken;
+mod choice;
 mod client;
 mod config;
 mod device;
@@ -18,6 +19,7 @@ mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gather;
+mod hierarchy;
 mod in_flight;
 mod intern;
 mod limits;
@@ -31,6 +33,7 @@ mod session;
 mod tokens;
 mod wire;
 
+pub use choice::Choice;
 pub use client::{Client, Verified};
 pub use config::{Config, Secret};
 pub use regions::Region;

@@ -14,6 +14,7 @@ const NO_FAULTS: &[Reason] = &[
     Reason::Fetching,
     Reason::Applying,
     Reason::RetryScheduled,
+    Reason::ListingReplaced,
     Reason::NothingWithheld,
     Reason::Completed,
     Reason::Failed,

@@ -12,6 +12,7 @@ mod connections;
 mod deletes;
 mod interrupt;
 mod kinds;
+mod listings;
 mod lies;
 mod odd_answers;
 mod runs;

@@ -9,6 +9,8 @@ mod completeness;
 mod configuration;
 mod in_flight;
 mod limits;
+mod fallback;
+mod listings;
 mod records;
 mod refusals;
 mod sessions;
@@ -18,7 +20,7 @@ use std::time::Duration;
 
 use devenv::simulator::{Config as World, Fault as Trouble, Rule, Simulator};
 use tarana_operator::fault::{Fault, Reason};
-use tarana_operator::station::Fetched;
+use tarana_operator::station::{Fetched, Listing};
 use tarana_operator::tarana::{Client, Config};
 
 async fn simulator(world: World) -> Simulator {
@@ -41,6 +43,7 @@ fn config(sim: &Simulator) -> Config {
         request_timeout: Duration::from_secs(20),
         requests_per_second: 10_000,
         max_in_flight: 4,
+        listing: Some(Listing::RegionSearch),
         count_connections: false,
     }
 }

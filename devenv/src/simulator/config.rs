@@ -96,6 +96,8 @@ pub struct Config {
     pub honour_count: bool,
     /// Whether `OperatorList` heeds `type`. Default false.
     pub honour_type: bool,
+    /// Whether `RadioSearch` heeds the direction of `sort`. Default true.
+    pub honour_sort: bool,
     /// Headers without which a call is refused (403). Default none.
     pub required_headers: Vec<String>,
     /// What every answer is delayed by. Default nothing.
@@ -120,6 +122,7 @@ impl Default for Config {
             operator_list_page: 10,
             honour_count: true,
             honour_type: false,
+            honour_sort: true,
             required_headers: Vec::new(),
             latency: Duration::ZERO,
         }

@@ -236,6 +236,7 @@ fn region_search(call: &Call, fleet: &mut Fleet, config: &Config, instead: Inste
         regions: Some(ids),
         kind,
         shuffled: false,
+        backwards: false,
     };
     Ok(Page::of(
         Dialect::Nqs,
@@ -261,6 +262,7 @@ fn operator_list(call: &Call, fleet: &mut Fleet, config: &Config, instead: Inste
         regions: None,
         kind,
         shuffled: true,
+        backwards: false,
     };
     Page::of(
         Dialect::Nqs,
@@ -288,6 +290,7 @@ fn radio_search(call: &Call, fleet: &mut Fleet, config: &Config, instead: Instea
         regions,
         kind: Some(kind),
         shuffled: false,
+        backwards: config.honour_sort && call.json["query"]["sort"][0]["direction"] == "DESC",
     };
     let (items, total) = instead.cut(fleet, selection, offset, count.min(config.page_cap));
     let items = items.iter().map(|item| radio(item, &fields)).collect();

@@ -97,6 +97,7 @@ impl World {
     fn record_end(&mut self, phase: Phase, reason: Reason) {
         let counts = self.committed.then(Counts::default);
         let ending = Ending {
+            reading: None,
             phase,
             reason,
             message: "why".into(),

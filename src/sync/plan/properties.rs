@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::Options;
 use super::tests::{plan, skipped, unsaid};
-use crate::station::{Change, Counts, Fetched, Plan, Position, Row, Station};
+use crate::station::{Change, Counts, Fetched, Plan, Position, Proof, Row, Station};
 
 /// A row as it is after the vendor said what it said.
 fn told(row: &Row, station: &Station) -> Row {
@@ -60,7 +60,8 @@ fn may_delete(table: &Table, fetched: &Fetched, options: &Options) -> bool {
     let exceeds =
         stale > u64::from(options.free_count) && stale * 100 > rows * u64::from(options.max_percent);
     let approved = options.approved_deletes.is_some_and(|n| u64::from(n) >= stale);
-    fetched.unidentified() == 0 && (!exceeds || approved)
+    let proven = !matches!(fetched.proof, Proof::None(_));
+    proven && fetched.unidentified() == 0 && (!exceeds || approved)
 }
 
 /// The table as a sync should leave it.
@@ -194,20 +195,24 @@ fn any_fetch() -> impl Strategy<Value = Fetched> {
         .prop_flat_map(|serials| serials.into_iter().map(any_station).collect::<Vec<_>>());
     let bad = proptest::collection::hash_set(prop_oneof![1 => 12..20u8, 9 => 0..20u8], 0..3);
     let covered = proptest::collection::btree_set(0..2, 0..3);
-    (usable, bad, prop::bool::weighted(0.1), covered).prop_map(|(stations, bad, unreadable, covered)| {
-        let serials = bad
-            .into_iter()
-            .map(|n| format!("S{n:02}"))
-            .filter(|s| stations.iter().all(|t| *t.serial != **s));
-        let mut rejected: Vec<_> = serials.map(|s| skipped(Some(&s))).collect();
-        rejected.extend(unreadable.then(|| skipped(None)));
-        Fetched {
-            stations,
-            skipped: rejected,
-            covered,
-            notes: Vec::new(),
-        }
-    })
+    let proven = prop::bool::weighted(0.9);
+    (usable, bad, prop::bool::weighted(0.1), covered, proven).prop_map(
+        |(stations, bad, unreadable, covered, proven)| {
+            let serials = bad
+                .into_iter()
+                .map(|n| format!("S{n:02}"))
+                .filter(|s| stations.iter().all(|t| *t.serial != **s));
+            let mut rejected: Vec<_> = serials.map(|s| skipped(Some(&s))).collect();
+            rejected.extend(unreadable.then(|| skipped(None)));
+            Fetched {
+                stations,
+                skipped: rejected,
+                covered,
+                proof: if proven { Proof::Total } else { Proof::default() },
+                ..Fetched::default()
+            }
+        },
+    )
 }
 
 prop_compose! {

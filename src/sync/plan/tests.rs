@@ -1,7 +1,7 @@
 //! Tables of cases, one for each rule of a plan.
 
 use super::{Options, Planner};
-use crate::station::{Change, Counts, Fetched, Plan, Position, Rejected, Row, Station};
+use crate::station::{Change, Counts, Fetched, Plan, Position, Proof, Rejected, Row, Station};
 
 const HERE: Position = Position {
     lat_e6: -26_107_912,
@@ -61,6 +61,7 @@ fn reading(stations: impl IntoIterator<Item = Station>) -> Fetched {
     Fetched {
         stations: stations.into_iter().collect(),
         covered: [1].into(),
+        proof: Proof::Total,
         ..Fetched::default()
     }
 }
@@ -265,6 +266,21 @@ fn the_guard_withholds_what_exceeds_both_limits() {
         );
         assert_eq!(found.withheld_because.is_some(), withheld);
     }
+}
+
+#[test]
+fn a_reading_that_was_not_proven_deletes_nothing() {
+    let fetched = Fetched {
+        proof: Proof::None("no total".into()),
+        ..reading([station("A")])
+    };
+    let approved = Options {
+        approved_deletes: Some(1000),
+        ..FREELY
+    };
+    let found = plan(&[row("A"), row("B")], &fetched, approved);
+    assert_eq!(found.changes, [Change::Withhold(row("B"))]);
+    assert!(found.withheld_because.unwrap().contains("no total"));
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Fields<'_> {
     pub(super) fn base(
         &mut self,
         item: &Item<'_>,
-        asked: &Region,
+        asked: Option<&Region>,
         interner: &Interner,
     ) -> Result<Station, Fatal> {
         let install: Install<'_> = nested(item.install_params)
@@ -56,7 +56,7 @@ impl Fields<'_> {
         &mut self,
         to: &mut Station,
         from: Raw<'_>,
-        asked: &Region,
+        asked: Option<&Region>,
         interner: &Interner,
     ) -> Result<(), Fatal> {
         let ancestry: Ancestry<'_> = self.object("ancestry", from)?;
@@ -68,16 +68,14 @@ impl Fields<'_> {
         let cell_details: Named<'_> = self.object("ancestry.cellDetails", ancestry.cell_details)?;
         let sector_details: Named<'_> = self.object("ancestry.sectorDetails", ancestry.sector_details)?;
 
-        let region_id = self.id("ancestry.region.id", &region)?.unwrap_or(asked.id);
+        let region_id = self.id("ancestry.region.id", &region)?.or(asked.map(|a| a.id));
         let own_name = self
             .take("ancestry.region.name", region.name, scalar::name)?
             .map(|n| interner.get(&n));
         let asked_name = asked
-            .name
-            .as_ref()
-            .filter(|_| region_id == asked.id)
-            .map(Arc::clone);
-        to.region_id = Some(region_id);
+            .filter(|a| region_id == Some(a.id))
+            .and_then(|a| a.name.as_ref().map(Arc::clone));
+        to.region_id = region_id;
         to.region = own_name.or(asked_name);
         to.market_id = self.id("ancestry.market.id", &market)?;
         to.market = self
@@ -92,7 +90,7 @@ impl Fields<'_> {
         Ok(())
     }
 
-    fn text(&mut self, field: &str, raw: Raw<'_>) -> Result<Option<Box<str>>, Fatal> {
+    pub(super) fn text(&mut self, field: &str, raw: Raw<'_>) -> Result<Option<Box<str>>, Fatal> {
         Ok(self
             .take(field, raw, scalar::name)?
             .map(Cow::into_owned)
@@ -103,11 +101,15 @@ impl Fields<'_> {
         self.take(field, of.id, scalar::id)
     }
 
-    fn object<'a, T: Deserialize<'a> + Default>(&mut self, field: &str, raw: Raw<'a>) -> Result<T, Fatal> {
+    pub(super) fn object<'a, T: Deserialize<'a> + Default>(
+        &mut self,
+        field: &str,
+        raw: Raw<'a>,
+    ) -> Result<T, Fatal> {
         self.note(field, nested(raw)).map(Option::unwrap_or_default)
     }
 
-    fn take<'a, T>(
+    pub(super) fn take<'a, T>(
         &mut self,
         field: &str,
         raw: Raw<'a>,
@@ -142,7 +144,7 @@ fn nested<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Read<T> {
 }
 
 /// `None` where unset: absent, null, or 0/0 after rounding. Anything else that is no place on Earth costs the record.
-fn position(install: &Install<'_>) -> Result<Option<Position>, Fatal> {
+pub(super) fn position(install: &Install<'_>) -> Result<Option<Position>, Fatal> {
     let lat_e6 = degrees("installParams.latitude", install.latitude, 90_000_000)?;
     let lng_e6 = degrees("installParams.longitude", install.longitude, 180_000_000)?;
     match (lat_e6, lng_e6) {
@@ -163,12 +165,12 @@ fn degrees(field: &str, raw: Raw<'_>, max_e6: i64) -> Result<Option<i64>, Fatal>
     }
 }
 
-fn height(raw: &str) -> Read<i64> {
+pub(super) fn height(raw: &str) -> Read<i64> {
     hundredths(raw, MAX_HEIGHT_CM)
 }
 
 /// Modulo a full turn, after rounding: 359.999 is north.
-fn azimuth(raw: &str) -> Read<i64> {
+pub(super) fn azimuth(raw: &str) -> Read<i64> {
     Ok(hundredths(raw, MAX_AZIMUTH_CDEG)?.map(|cdeg| cdeg.rem_euclid(36_000)))
 }
 

@@ -129,6 +129,7 @@ proptest! {
                 prop_assert_eq!(azimuth, azimuth.clamp(0, 35_999));
             }
             Device::Remote(_) => prop_assert_eq!(&item["type"], "RN"),
+            Device::Elsewhere(_) => unreachable!("whoever knows the regions says so"),
             Device::Rejected(rejected) => prop_assert_eq!(rejected.why.is_empty(), false),
         }
     }

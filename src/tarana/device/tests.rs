@@ -13,7 +13,7 @@ fn asked() -> Region {
 }
 
 pub(super) fn read(item: &str) -> Device {
-    decode(item, &asked(), &Interner::default())
+    decode(item, Some(&asked()), &Interner::default())
 }
 
 /// A base node with these members put over the usual ones; a path like `a/b` reaches into it.

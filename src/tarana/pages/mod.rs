@@ -1,12 +1,14 @@
 //! The page pipeline: reads a whole list, several pages at a time, and proves it complete.
 
 mod ledger;
+mod walk;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use serde_json::value::RawValue;
 
 pub(super) use self::ledger::Shape;
 use self::ledger::{Hole, Ledger, Range};
+pub(super) use self::walk::{Trail, walk};
 use super::client::Client;
 use super::envelope::Page;
 use super::wire::Request;

@@ -172,6 +172,7 @@ fn vary_answer(example: Fault, dice: &mut Dice) -> Fault {
         Fault::Overload { .. } => Fault::Overload {
             limit: few - 1,
             status: dice.of(&[429, 503]),
+            retry_after: dice.of(&[None, Some(1)]),
         },
         Fault::Reset { .. } => Fault::Reset {
             after_bytes: dice.of(&[None, Some(some)]),

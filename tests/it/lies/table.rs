@@ -145,6 +145,7 @@ fn refusals(example: &Fault) -> Vec<(Fault, Expected)> {
             Fault::Overload {
                 limit: 0,
                 status: *status,
+                retry_after: None,
             },
             Refused("ApiUnavailable"),
         )],

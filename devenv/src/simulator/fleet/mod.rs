@@ -67,6 +67,8 @@ pub(super) struct Selection {
     pub(super) kind: Option<Kind>,
     /// The operator's listing promises no order: it changes whenever the fleet does.
     pub(super) shuffled: bool,
+    /// From the last to the first.
+    pub(super) backwards: bool,
 }
 
 /// Every device, and what is needed to change them reproducibly.
@@ -144,6 +146,9 @@ impl Fleet {
                 .into_iter()
                 .map(|at| chosen[at])
                 .collect();
+        }
+        if selection.backwards {
+            chosen.reverse();
         }
         let chosen: Arc<[u32]> = chosen.into();
         self.selected.insert(selection, Arc::clone(&chosen));

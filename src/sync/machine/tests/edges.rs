@@ -115,6 +115,7 @@ fn a_status_stays_under_four_kibibytes() {
     sync.status = Some(Next::of(&sync, world.now).opened(1));
     sync.status = Some(Next::of(&sync, world.now).retrying(1, Step::Apply, &long, world.now));
     let ending = Ending {
+        reading: None,
         phase: Phase::Failed,
         reason: long.reason,
         message: long.message,
