@@ -23,5 +23,6 @@ mod store_support;
 mod store_tls;
 mod tarana;
 mod truth;
+mod two_operators;
 mod world;
 mod writes;
