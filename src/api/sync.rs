@@ -209,6 +209,10 @@ pub struct TaranaSyncStatus {
     /// Number of the attempt, from 1. A restart of the operator does not count.
     #[serde(default)]
     pub attempt: i32,
+    /// Number under which an operator holds the run, the `fence` of its log row: it goes up whenever another operator takes
+    /// the run over, and whoever has an older one changes nothing any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<i64>,
     /// When the next attempt begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_time: Option<Time>,

@@ -42,7 +42,7 @@ pub(super) struct Held {
     pub registered: bool,
     /// Another process took the run over: hands off until then.
     pub lost_until: Option<Timestamp>,
-    /// `resourceVersion` of our last write: a cache that is older than this has yet to catch up.
+    /// The newest `resourceVersion` that we wrote or were told: a cache that is older has yet to catch up.
     written: Option<u64>,
     /// We wrote that it ended, whatever an older cache says.
     ended: bool,
@@ -91,12 +91,18 @@ impl Context {
         let (uid, version) = (sync.uid().unwrap_or_default(), version(sync));
         let ended = is_final(sync);
         self.hold(&uid, |held| {
-            held.written = version.or(held.written);
+            held.written = version.max(held.written);
             held.ended |= ended;
         });
     }
 
-    /// Whether the cache has yet to catch up with our last write.
+    /// Remembers what the API server told us of an object that somebody else has written.
+    pub(super) fn saw(&self, sync: &TaranaSync) {
+        let (uid, version) = (sync.uid().unwrap_or_default(), version(sync));
+        self.hold(&uid, |held| held.written = version.max(held.written));
+    }
+
+    /// Whether the cache has yet to catch up with our last write, or with what we were told.
     pub(super) fn is_behind(&self, sync: &TaranaSync) -> bool {
         let written = self.hold(&sync.uid().unwrap_or_default(), |held| held.written);
         matches!((version(sync), written), (Some(cached), Some(written)) if cached < written)

@@ -4,6 +4,8 @@ mod context;
 pub mod controller;
 mod endings;
 pub mod machine;
+#[cfg(test)]
+mod model;
 pub mod plan;
 mod record;
 mod run;

@@ -70,6 +70,8 @@ impl<'a> Record<'a> {
             .get_opt(&self.sync.name_any())
             .await?
             .ok_or(Error::Overtaken)?;
+        // A turn from a cache that knows less would repeat what was just refused.
+        self.context.saw(&fresh);
         if fresh.uid() != self.sync.uid() || essence(&fresh) != essence(&self.sync) {
             return Err(Error::Overtaken);
         }
@@ -133,7 +135,7 @@ impl<'a> Record<'a> {
 }
 
 /// The status without what a write that was given up half-way may have changed.
-fn essence(sync: &TaranaSync) -> TaranaSyncStatus {
+pub(super) fn essence(sync: &TaranaSync) -> TaranaSyncStatus {
     TaranaSyncStatus {
         progress: None,
         ..sync.status.clone().unwrap_or_default()

@@ -195,17 +195,30 @@ impl<'a> Run<'a> {
                 self.wait(&Fault::new(Reason::Queued, why), BUSY_AGAIN).await
             }
             Ok(store::Opened::Ended(ended)) => self.ended(&endings::of_row(&ended, self.sync())).await,
+            Err(fault) if fault.reason == Reason::DatabaseBusy => self.locked(resumed, &fault).await,
             Err(fault) => self.failed(attempt, Step::Open, &fault).await,
         }
     }
 
+    /// Somebody holds the log row: most likely the one who applies this run. That is no failure of an attempt, and where
+    /// the run is under way its status is for that one to write.
+    async fn locked(&mut self, resumed: bool, fault: &Fault) -> Result<Flow, Error> {
+        if resumed {
+            tracing::info!(sync = self.sync().name_any(), %fault, "the run is left to whoever holds its log row");
+            return Ok(Flow::Rest(Some(BUSY_AGAIN)));
+        }
+        self.wait(fault, BUSY_AGAIN).await
+    }
+
+    /// The fence is ours only once the object shows it: until then somebody else may, and whoever held an older one could
+    /// still write over what we do.
     async fn opened(&mut self, attempt: i32, resumed: bool, fence: i64) -> Result<Flow, Error> {
+        let status = Next::of(self.sync(), now()).opened(attempt, Some(fence));
+        self.record.status(status).await?;
         self.context.hold(&self.uid, |held| {
             (held.fence, held.fetched, held.missed) = (Some(fence), None, None);
             (held.registered, held.lost_until) = (true, None);
         });
-        let status = Next::of(self.sync(), now()).opened(attempt);
-        self.record.status(status).await?;
         self.context.connections.began(&self.key, &self.sync().name_any());
         tracing::info!(sync = self.sync().name_any(), connection = %self.key, attempt, resumed, fence, "attempt begins");
         if resumed {
@@ -241,15 +254,18 @@ impl<'a> Run<'a> {
         match machine::judge(&self.sync().spec, &self.status(), attempt, fault, now()) {
             Verdict::End(end) => {
                 if self.status().phase == Phase::Pending {
-                    let status = Next::of(self.sync(), now()).opened(attempt);
+                    let status = Next::of(self.sync(), now()).opened(attempt, fence);
                     self.record.sync.status = Some(status);
                 }
                 self.end(&end).await
             }
             Verdict::Retry(next) => {
                 self.context.drop_hand(&self.uid);
-                if let (Some(link), Some(fence)) = (self.link(), fence) {
-                    steps::note_failure(&link, &self.log_row(&link), fence, attempt, fault).await;
+                if let (Some(link), Some(fence)) = (self.link(), fence)
+                    && let Some(taken) =
+                        steps::note_failure(&link, &self.log_row(&link), fence, attempt, fault).await
+                {
+                    return Ok(self.overtaken(&taken));
                 }
                 let status = Next::of(self.sync(), now()).retrying(attempt, step, fault, next);
                 self.record.status(status).await?;

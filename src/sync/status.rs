@@ -55,9 +55,11 @@ impl<'a> Next<'a> {
         status
     }
 
-    /// An attempt has begun, or was taken over.
-    pub fn opened(&self, attempt: i32) -> TaranaSyncStatus {
+    /// An attempt has begun, or was taken over. The fence makes each take-over a change of the object, so that what the
+    /// process before still wants to write is refused.
+    pub fn opened(&self, attempt: i32, fence: Option<i64>) -> TaranaSyncStatus {
         let mut status = self.base();
+        status.fence = fence;
         status.phase = Phase::Running;
         status.step = Some(Step::Fetch);
         status.attempt = attempt;

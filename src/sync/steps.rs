@@ -294,10 +294,20 @@ pub(super) fn closing(end: &End, status: &TaranaSyncStatus, fence: Option<i64>) 
     }
 }
 
-/// The audit row hears of every failed attempt. If it cannot, the object still tells of the newest.
-pub(super) async fn note_failure(link: &Link, row: &store::Run, fence: i64, attempt: i32, fault: &Fault) {
+/// The audit row hears of every failed attempt. If it cannot, the object still tells of the newest. Returns the fault if
+/// the run is somebody else's: then the attempt that failed was no longer the run's.
+pub(super) async fn note_failure(
+    link: &Link,
+    row: &store::Run,
+    fence: i64,
+    attempt: i32,
+    fault: &Fault,
+) -> Option<Fault> {
     let message = format!("attempt {attempt}: {fault}");
-    if let Err(fault) = link.store.waiting(row.id, fence, &message).await {
-        tracing::warn!(sync = row.name, %fault, "the log row could not be told of the failed attempt");
+    let fault = link.store.waiting(row.id, fence, &message).await.err()?;
+    if fault.reason == Reason::Superseded {
+        return Some(fault);
     }
+    tracing::warn!(sync = row.name, %fault, "the log row could not be told of the failed attempt");
+    None
 }

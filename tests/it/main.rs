@@ -29,5 +29,6 @@ mod store_support;
 mod store_tls;
 mod tarana;
 mod truth;
+mod two_operators;
 mod world;
 mod writes;

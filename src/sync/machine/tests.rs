@@ -153,7 +153,7 @@ impl World {
                     self.opened.push(attempt);
                 }
                 self.hand = Hand::Opened;
-                self.sync.status = Some(Next::of(&self.sync, self.now).opened(attempt));
+                self.sync.status = Some(Next::of(&self.sync, self.now).opened(attempt, Some(1)));
             }
         }
     }
@@ -328,7 +328,7 @@ fn pauses_double_up_to_the_most_and_heed_the_other_side() {
 #[test]
 fn an_attempt_that_would_begin_after_the_deadline_is_not_awaited() {
     let world = World::new(3);
-    let status = Next::of(&world.sync, world.now).opened(1);
+    let status = Next::of(&world.sync, world.now).opened(1, Some(1));
     let late = after(world.now, SignedDuration::from_secs(590));
     let verdict = judge(
         &world.sync.spec,

@@ -112,7 +112,7 @@ fn a_status_stays_under_four_kibibytes() {
     let world = World::new(3);
     let long = Fault::new(Reason::DatabaseRightsMissing, "é".repeat(5000));
     let mut sync = world.sync.clone();
-    sync.status = Some(Next::of(&sync, world.now).opened(1));
+    sync.status = Some(Next::of(&sync, world.now).opened(1, Some(1)));
     sync.status = Some(Next::of(&sync, world.now).retrying(1, Step::Apply, &long, world.now));
     let ending = Ending {
         reading: None,
