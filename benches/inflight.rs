@@ -116,6 +116,7 @@ fn client(tcs: &Simulator, max_in_flight: u32) -> Outcome<Client> {
         requests_per_second: 1000,
         max_in_flight,
         count_connections: false,
+        listing: None,
     })?)
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Held {
     pub due: Option<End>,
     /// The log row exists.
     pub registered: bool,
+    /// Its log row was running when another run looked, whatever its object says: it need not queue.
+    pub first: bool,
     /// Another process took the run over: hands off until then.
     pub lost_until: Option<Timestamp>,
     /// The newest `resourceVersion` that we wrote or were told: a cache that is older has yet to catch up.

@@ -140,6 +140,7 @@ impl<'a> Run<'a> {
     fn queue(&self) -> Gate {
         match self.context.ahead_of(self.sync()) {
             None => Gate::Open,
+            Some(_) if self.context.hold(&self.uid, |held| held.first) => Gate::Open,
             Some(first) => Gate::Shut(Fault::new(
                 Reason::Queued,
                 format!(
@@ -187,7 +188,10 @@ impl<'a> Run<'a> {
         }
         match link.store.open(&self.log_row(&link), attempt).await {
             Ok(store::Opened::Fence(fence)) => self.opened(attempt, resumed, fence).await,
-            Ok(store::Opened::Busy { name, .. }) => {
+            Ok(store::Opened::Busy { run, name }) => {
+                // Its object may say Pending, if who opened its row died or was refused before it could say so. Then it
+                // must not wait for us while we wait for it.
+                self.context.hold(&run.to_string(), |held| held.first = true);
                 let why = format!(
                     "waits for {name}, which still runs on TaranaConnection {}",
                     self.key.name

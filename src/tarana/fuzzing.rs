@@ -46,7 +46,7 @@ pub fn device(item: &[u8]) {
         id: 1,
         name: Some("R".into()),
     };
-    match device::decode(&item, &asked, &Interner::default()) {
+    match device::decode(&item, Some(&asked), &Interner::default()) {
         Device::Base(base) => {
             storable(&base.station);
             base.notes.iter().for_each(showable);
@@ -56,6 +56,7 @@ pub fn device(item: &[u8]) {
                 serial(&text);
             }
         }
+        Device::Elsewhere(serial) => self::serial(&serial),
         Device::Rejected(rejected) => {
             if let Some(text) = &rejected.serial {
                 serial(text);

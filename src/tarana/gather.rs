@@ -88,6 +88,11 @@ impl Gathering {
         self.stations.iter().filter_map(|s| s.region_id).collect()
     }
 
+    /// Whether it holds devices that nobody asked for.
+    pub(super) fn has_others(&self) -> bool {
+        !self.elsewhere.is_empty()
+    }
+
     /// Adds what is to be said of the reading itself.
     pub(super) fn note(&mut self, note: Rejected) {
         self.notes.push(note);

@@ -7,9 +7,9 @@
 
 mod completeness;
 mod configuration;
+mod fallback;
 mod in_flight;
 mod limits;
-mod fallback;
 mod listings;
 mod records;
 mod refusals;

@@ -149,7 +149,10 @@ impl Turn<'_> {
         let why = match luck {
             Luck::Good => match store::open(world, rules, self.run, now) {
                 Said::Done(fence) => return Some(self.opened(world, object, open.attempt, fence)),
-                Said::Busy => return Some(self.wait(world, object, Why::Queued)),
+                Said::Busy => {
+                    world.task(self.who, 1 - self.run).hold.first = true;
+                    return Some(self.wait(world, object, Why::Queued));
+                }
                 Said::Ended(closed) => return Some(self.ended(world, object, Told::Row(closed), None)),
                 // `Run::locked`.
                 _ if open.resumed => return Some(RESTS),

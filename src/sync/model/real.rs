@@ -344,6 +344,7 @@ fn ended(closed: Closed) -> store::Ended {
         reason: Some(reason.to_string()),
         message: closed.map(|end| end.message.clone()),
         completed_at: Timestamp::UNIX_EPOCH,
+        reading: None,
     }
 }
 

@@ -121,7 +121,8 @@ impl Turn<'_> {
         if !operator.verified {
             return Err(Why::Unverified);
         }
-        if object.phase() == Phase::Pending && (0..RUNS).any(|other| self.goes_first(world, other)) {
+        let queues = object.phase() == Phase::Pending && !operator.tasks[self.run].hold.first;
+        if queues && (0..RUNS).any(|other| self.goes_first(world, other)) {
             return Err(Why::Queued);
         }
         Ok(())

@@ -68,6 +68,7 @@ pub(super) struct Task {
 }
 
 /// `context::Held`.
+#[expect(clippy::struct_excessive_bools, reason = "the same fields as there")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Hold {
     pub fence: Option<i64>,
@@ -77,6 +78,7 @@ pub(super) struct Hold {
     pub lost_until: Option<Second>,
     pub written: u8,
     pub ended: bool,
+    pub first: bool,
 }
 
 /// Where a process is with one run. A process that is stopped simply takes no step.

@@ -193,7 +193,13 @@ async fn radio_search(client: &Client, progress: Watch<'_>) -> Result<Fetched, S
             && sorted(before) == sorted(&orders)
         {
             let turned = before.iter().zip(&orders).all(|(a, b)| a.iter().rev().eq(b));
-            let proof = if turned {
+            let (mut gathering, _) = reading.end();
+            let proof = if gathering.has_others() {
+                Proof::None(
+                    "it tells no total, and lists radios of other regions than the one that was asked for"
+                        .into(),
+                )
+            } else if turned {
                 Proof::TwoReadings
             } else {
                 Proof::None(
@@ -201,8 +207,6 @@ async fn radio_search(client: &Client, progress: Watch<'_>) -> Result<Fetched, S
                         .into(),
                 )
             };
-            let (gathering, _) = reading.end();
-            let mut gathering = of_these(gathering, &regions).map_err(Stop::Else)?;
             if let Some(note) = nameless {
                 gathering.note(note);
             }

@@ -169,6 +169,7 @@ async fn in_a_process_of_its_own() {
         requests_per_second: 1_000_000,
         max_in_flight: 16,
         count_connections: false,
+        listing: None,
     })
     .unwrap();
     let found = match super::fetch(&client).await {
