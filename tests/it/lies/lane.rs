@@ -159,7 +159,7 @@ impl Lane {
     }
 
     async fn connection(&self, name: &str, case: &Case) {
-        let api = json!({"pageSize": case.page_size, "maxInFlight": case.in_flight, "requestTimeoutSeconds": case.timeout});
+        let api = json!({"listing": "RegionSearch", "pageSize": case.page_size, "maxInFlight": case.in_flight, "requestTimeoutSeconds": case.timeout});
         let guard = json!({"freeCount": case.guard, "maxPercent": 0});
         self.w
             .connection(name, json!({"api": api, "deleteGuard": guard}))
