@@ -119,22 +119,6 @@ impl Tx {
         done.map(|_| ()).map_err(|e| self.error(e))
     }
 
-    /// `COPY … FROM STDIN` of what `next` puts into the buffer, until it leaves it empty; how many rows arrived.
-    pub async fn copy_in(&mut self, sql: &str, mut next: impl FnMut(&mut Vec<u8>)) -> Result<u64, DbError> {
-        let target = Arc::clone(&self.target);
-        let fault = |e| DbError::new(&target, e);
-        let mut copy = self.connection()?.copy_in_raw(sql).await.map_err(fault)?;
-        let mut buffer = Vec::new();
-        loop {
-            buffer.clear();
-            next(&mut buffer);
-            if buffer.is_empty() {
-                return copy.finish().await.map_err(fault);
-            }
-            copy.send(buffer.as_slice()).await.map_err(fault)?;
-        }
-    }
-
     /// `COPY … TO STDOUT`, piece by piece.
     pub async fn copy_out(&mut self, sql: &str, mut piece: impl FnMut(&[u8])) -> Result<(), DbError> {
         let target = Arc::clone(&self.target);

@@ -17,7 +17,7 @@ struct Migration {
 }
 
 /// In order, without gaps. A file that was released is never edited: its checksum is in people's databases.
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         version: 1,
         description: "stations",
@@ -42,6 +42,11 @@ const MIGRATIONS: [Migration; 5] = [
         version: 5,
         description: "exposure",
         sql: include_str!("../../migrations/0005_exposure.sql"),
+    },
+    Migration {
+        version: 7,
+        description: "incoming",
+        sql: include_str!("../../migrations/0007_incoming.sql"),
     },
 ];
 

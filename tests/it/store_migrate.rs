@@ -14,7 +14,7 @@ async fn an_empty_database_gets_everything_once() {
     let store = Store::new(&database.config()).unwrap();
     assert_eq!(
         store.migrate().await.unwrap(),
-        ["stations", "logs", "changes", "outbox", "exposure"]
+        ["stations", "logs", "changes", "outbox", "exposure", "incoming"]
     );
     assert!(store.migrate().await.unwrap().is_empty());
     store.verify().await.unwrap();
@@ -158,7 +158,7 @@ async fn several_at_once_do_it_once() {
     let stores: Vec<_> = (0..6).map(|_| Store::new(&database.config()).unwrap()).collect();
     let applied = futures::future::join_all(stores.iter().map(Store::migrate)).await;
     let applied: usize = applied.into_iter().map(|a| a.unwrap().len()).sum();
-    assert_eq!(applied, 5);
+    assert_eq!(applied, 6);
 }
 
 #[tokio::test]
