@@ -61,7 +61,9 @@ async fn database() -> Outcome<(String, Option<Postgres>)> {
 }
 
 async fn measure(admin: &mut PgConnection, store: &Store, rows: u32) -> Outcome<()> {
-    let fleet: Vec<Row> = (0..rows).map(row).collect();
+    let mut fleet: Vec<Row> = (0..rows).map(row).collect();
+    // In the order of the serials, as the operator's plans have them.
+    fleet.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
     let mut times: [Vec<f64>; CASES.len()] = Default::default();
     for _ in 0..ROUNDS {
         for (case, time) in times.iter_mut().zip(round(admin, store, &fleet).await?) {
@@ -176,9 +178,8 @@ async fn plan(apply: &mut Apply, fleet: &[Row]) -> Outcome<Plan> {
         })
         .await?;
     let updated = i64::try_from(changes.len())?;
-    let mut new: Vec<Row> = left.into_values().cloned().collect();
-    new.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
-    changes.extend(new.into_iter().map(Change::Insert));
+    let new = fleet.iter().filter(|r| left.contains_key(&*r.serial));
+    changes.extend(new.cloned().map(Change::Insert));
     let inserted = i64::try_from(changes.len())? - updated;
     Ok(Plan {
         changes,
@@ -196,18 +197,18 @@ fn columns() -> &'static str {
      device_status, region_id, market_id, site_id, cell_id, sector_id, cell_name, sector_name"
 }
 
-/// The rows as a binary COPY gives them.
+/// The rows as a binary COPY gives them, in the order of the listing, which is not that of the serials.
 async fn export(admin: &mut PgConnection) -> Outcome<Vec<u8>> {
     use futures::TryStreamExt as _;
     let sql = format!(
-        "COPY {SCHEMA}.tarana_base_stations ({}) TO STDOUT (FORMAT binary)",
+        "COPY (SELECT {} FROM {SCHEMA}.tarana_base_stations ORDER BY sector_id) TO STDOUT (FORMAT binary)",
         columns()
     );
     let pieces: Vec<_> = admin.copy_out_raw(&sql).await?.try_collect().await?;
     Ok(pieces.concat())
 }
 
-/// X. The rows come in the order of their serials, as ours do.
+/// X.
 async fn raw(admin: &mut PgConnection, data: &[u8]) -> Outcome<Duration> {
     let sql = format!(
         "COPY {SCHEMA}.tarana_base_stations ({}) FROM STDIN (FORMAT binary)",

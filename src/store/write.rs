@@ -18,6 +18,8 @@ use crate::station::{Change, Row};
 
 /// Size at which the argument of one statement ends.
 const PIECE: usize = 512 * 1024;
+/// Rows that one statement deletes. Other tables refer to them, perhaps without an index.
+const DELETES: usize = 500;
 
 /// Writes every insert, update and delete, and sees that each of them happened.
 pub(super) async fn stations(tx: &mut Tx, changes: &[Change]) -> Result<(), Fault> {
@@ -36,14 +38,12 @@ pub(super) async fn stations(tx: &mut Tx, changes: &[Change]) -> Result<(), Faul
         written(tx, record, "inserted", &insert(), &inserts).await?;
         written(tx, record, "updated", &update(), &updates).await?;
     }
-    if !deletes.is_empty() {
-        let expected = deletes.len();
-        let delete =
-            sqlx::query("DELETE FROM tarana_base_stations WHERE serial_number = ANY ($1)").bind(deletes);
-        let touched = tx.execute(delete).await?;
-        all_touched(tx, "deleted", expected, touched)?;
+    let mut touched = 0;
+    for some in deletes.chunks(DELETES) {
+        let delete = "DELETE FROM tarana_base_stations WHERE serial_number = ANY ($1)";
+        touched += tx.execute(sqlx::query(delete).bind(some)).await?;
     }
-    Ok(())
+    all_touched(tx, "deleted", deletes.len(), touched)
 }
 
 /// The table is locked, so nobody else can be the reason: something in the database swallows our writes.
