@@ -14,6 +14,7 @@ mod journal;
 mod logs;
 mod migrate;
 mod outbox;
+mod piece;
 mod rights;
 mod write;
 
