@@ -95,15 +95,15 @@ fn users_of(
 /// One turn: observe, try if it is time, tell.
 async fn reconcile(connection: Arc<TaranaConnection>, context: Arc<Context>) -> Result<Action, kube::Error> {
     let key = Key::of(&connection);
-    let (found, again) = match observe(&connection, &context, &key).await {
-        Ok(entry) if is_fresh(&entry, &context) => (String::new(), remaining(&entry, &context)),
+    let again = match observe(&connection, &context, &key).await {
+        Ok(entry) if is_fresh(&entry, &context) => remaining(&entry, &context),
         Ok(entry) => {
             announce_trial(&connection, &context).await?;
             try_it(&context, &key, entry).await
         }
         Err(fault) => shut(&connection, &context, &key, &fault),
     };
-    tell(&connection, &context, &key, found).await?;
+    tell(&connection, &context, &key).await?;
     Ok(Action::requeue(again))
 }
 
@@ -128,6 +128,7 @@ async fn observe(connection: &TaranaConnection, context: &Context, key: &Key) ->
 
 fn blank(connection: &TaranaConnection, known: Option<Entry>, state: State) -> Entry {
     let failures = known.as_ref().map_or(0, |e| e.failures);
+    let found = known.as_ref().map_or_else(String::new, |e| e.found.clone());
     Entry {
         uid: connection.metadata.uid.clone().unwrap_or_default(),
         generation: connection.metadata.generation,
@@ -135,12 +136,13 @@ fn blank(connection: &TaranaConnection, known: Option<Entry>, state: State) -> E
         checked: None,
         link: None,
         failures,
+        found,
         active: known.and_then(|e| e.active),
     }
 }
 
 /// Nothing can be tried: a Secret is missing, or what it holds has no usable form.
-fn shut(connection: &TaranaConnection, context: &Context, key: &Key, fault: &Fault) -> (String, Duration) {
+fn shut(connection: &TaranaConnection, context: &Context, key: &Key, fault: &Fault) -> Duration {
     let known = context.connections.entry(key);
     let mut entry = blank(connection, known, state_after(fault.clone()));
     entry.checked = Some(now());
@@ -151,35 +153,36 @@ fn shut(connection: &TaranaConnection, context: &Context, key: &Key, fault: &Fau
     };
     let again = again_after(fault, entry.failures, context);
     context.connections.put(key, &entry);
-    (String::new(), again)
+    again
 }
 
 /// The trial: the database first, so that a run that fails on the API can still leave its log row.
-async fn try_it(context: &Context, key: &Key, mut entry: Entry) -> (String, Duration) {
+async fn try_it(context: &Context, key: &Key, mut entry: Entry) -> Duration {
     let Some(link) = entry.link.clone() else {
-        return (String::new(), context.recheck_every);
+        return context.recheck_every;
     };
     let outcome = trial(&link).await;
     entry.checked = Some(now());
-    let answer = match outcome {
+    let again = match outcome {
         Ok(found) => {
             tracing::info!(connection = %key, "verified: {found}");
             entry.state = State::Ready;
             entry.failures = 0;
-            (found, context.recheck_every)
+            entry.found = found;
+            context.recheck_every
         }
         Err(fault) => {
             tracing::warn!(connection = %key, reason = %fault.reason, "{}", fault.message);
             entry.failures = entry.failures.saturating_add(1);
             let again = again_after(&fault, entry.failures, context);
             entry.state = state_after(fault);
-            (String::new(), again)
+            again
         }
     };
     // A run may have begun or ended meanwhile.
     entry.active = context.connections.entry(key).and_then(|e| e.active);
     context.connections.put(key, &entry);
-    answer
+    again
 }
 
 async fn trial(link: &Link) -> Result<String, Fault> {
@@ -220,28 +223,13 @@ async fn announce_trial(connection: &TaranaConnection, context: &Context) -> Res
     write(connection, context, &news).await
 }
 
-async fn tell(
-    connection: &TaranaConnection,
-    context: &Context,
-    key: &Key,
-    found: String,
-) -> Result<(), kube::Error> {
+async fn tell(connection: &TaranaConnection, context: &Context, key: &Key) -> Result<(), kube::Error> {
     let Some(entry) = context.connections.entry(key) else {
         return Ok(());
     };
-    let known = connection.status.as_ref().and_then(|s| {
-        s.conditions
-            .iter()
-            .find(|c| c.type_ == "Ready" && c.status == "True")
-            .map(|c| c.message.clone())
-    });
     let news = News {
         state: entry.state,
-        found: if found.is_empty() {
-            known.unwrap_or_else(|| "works".to_owned())
-        } else {
-            found
-        },
+        found: entry.found,
         active: entry.active,
         last_success: last_success(entry.link.as_deref()).await,
         throttled_until: entry

@@ -88,6 +88,8 @@ pub(super) struct Entry {
     /// Trials in a row that failed in a way that may pass.
     pub failures: u32,
     pub active: Option<String>,
+    /// What the last trial that went well found.
+    pub found: String,
 }
 
 /// All connections of one scope.

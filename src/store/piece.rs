@@ -1,4 +1,4 @@
-//! Pure: rows of [`super::columns`] as one argument of a statement, an array of records in PostgreSQL's binary format.
+//! Rows of [`super::columns`] as one argument of a statement, an array of records in PostgreSQL's binary format.
 //!
 //! Numbers with a point travel as the server keeps them, base 10,000 digit by digit, so that neither side rounds or
 //! prints. An array is a header and for each element a length and as many bytes; a record the number of its columns

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tarana_operator::fault::{Fault, Reason};
-use tarana_operator::store::{Closing, Config, Outcome, Store};
+use tarana_operator::store::{Closing, Config, Outcome, Run, Store};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -59,6 +59,27 @@ fn unreachable(what: &str, done: Result<(), Fault>) {
     assert!(!fault.is_permanent());
 }
 
+async fn nothing_hangs(store: &Store, run: &Run, fence: i64, closing: &Closing) {
+    unreachable("verify", store.verify().await);
+    unreachable("migrate", store.migrate().await.map(drop));
+    unreachable("register", store.register(run).await);
+    unreachable("open", store.open(run, 1).await.map(drop));
+    unreachable("heartbeat", store.heartbeat(run.id, fence, 1).await);
+    unreachable("waiting", store.waiting(run.id, fence, "").await);
+    unreachable("begin_apply", store.begin_apply(run.id, fence).await.map(drop));
+    unreachable("close", store.close(run, closing).await.map(drop));
+    unreachable("ended", store.ended(run.id).await.map(drop));
+    unreachable("heard", store.heard(run.id).await.map(drop));
+    unreachable(
+        "last_success",
+        store.last_success(run.connection_uid).await.map(drop),
+    );
+    unreachable("undelivered", store.undelivered(run.id).await.map(drop));
+    unreachable("delivered", store.delivered(&[1]).await);
+    let swept = store.sweep(run.connection_uid, &[], Duration::ZERO).await;
+    unreachable("sweep", swept.map(drop));
+}
+
 #[tokio::test]
 async fn every_call_ends_and_the_pool_recovers() {
     let database = Database::new(Way::Direct).await;
@@ -95,24 +116,7 @@ async fn every_call_ends_and_the_pool_recovers() {
         fence: None,
     };
     for _ in 0..2 {
-        unreachable("verify", store.verify().await);
-        unreachable("migrate", store.migrate().await.map(drop));
-        unreachable("register", store.register(&run).await);
-        unreachable("open", store.open(&run, 1).await.map(drop));
-        unreachable("heartbeat", store.heartbeat(run.id, fence, 1).await);
-        unreachable("waiting", store.waiting(run.id, fence, "").await);
-        unreachable("begin_apply", store.begin_apply(run.id, fence).await.map(drop));
-        unreachable("close", store.close(&run, &closing).await.map(drop));
-        unreachable("ended", store.ended(run.id).await.map(drop));
-        unreachable("heard", store.heard(run.id).await.map(drop));
-        unreachable(
-            "last_success",
-            store.last_success(run.connection_uid).await.map(drop),
-        );
-        unreachable("undelivered", store.undelivered(run.id).await.map(drop));
-        unreachable("delivered", store.delivered(&[1]).await);
-        let swept = store.sweep(run.connection_uid, &[], Duration::ZERO).await;
-        unreachable("sweep", swept.map(drop));
+        nothing_hangs(&store, &run, fence, &closing).await;
     }
     tokio::time::resume();
     wire.silent.send_replace(false);
