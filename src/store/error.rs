@@ -91,20 +91,9 @@ impl From<DbError> for Fault {
     }
 }
 
-/// The driver's words are all there is to tell the cases apart by.
 fn tls(place: &str, why: &dyn std::fmt::Display) -> Fault {
-    let why = why.to_string();
-    let remedy = if why.contains("does not support TLS") {
-        "spec.database.secretRef.caKey asks for TLS: turn TLS on there, or take caKey away"
-    } else if why.contains("Expired") || why.contains("expired") {
-        "renew the server's certificate; spec.database.secretRef.caKey asks for one that is valid"
-    } else if why.contains("not valid for name") || why.contains("NotValidForName") {
-        "the server's certificate must name the host in the URL under spec.database.secretRef.urlKey; \
-         spec.database.secretRef.caKey asks for that"
-    } else {
-        "spec.database.secretRef.caKey must name the key whose value holds the authority that signed the server's \
-         certificate"
-    };
+    let remedy =
+        "check the server's certificate against spec.database.secretRef.caKey and the host name in its URL";
     Fault::new(
         Reason::DatabaseTlsFailed,
         format!("{place}: TLS failed: {why}; {remedy}"),
@@ -133,13 +122,6 @@ fn from_server(target: &Target, code: &str, said: &str) -> Fault {
             Reason::DatabaseRefused,
             format!(
                 "{place} does not exist; create it or correct the URL in the Secret of spec.database.secretRef"
-            ),
-        ),
-        "42501" if said.starts_with("permission denied for database") => Fault::new(
-            Reason::DatabaseRightsMissing,
-            format!(
-                "{place}: the role in spec.database.secretRef may not connect; let the owner run: GRANT CONNECT ON DATABASE \"{}\" TO that role",
-                target.database
             ),
         ),
         "42501" => Fault::new(

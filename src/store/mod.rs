@@ -14,7 +14,6 @@ mod journal;
 mod logs;
 mod migrate;
 mod outbox;
-mod piece;
 mod rights;
 mod write;
 

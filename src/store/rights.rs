@@ -6,68 +6,50 @@
 use super::db::Tx;
 use crate::fault::{Fault, Reason};
 
-/// Table, what is done to it, and to which columns (`""`: to all). What `migrations/roles/operator.sql` grants.
-const NEEDED: [(&str, &str, &str); 12] = [
-    ("tarana_migrations", "SELECT", ""),
-    ("tarana_base_stations", "SELECT", ""),
-    ("tarana_base_stations", "DELETE", ""),
-    ("tarana_base_stations", "INSERT", INSERTED),
-    ("tarana_base_stations", "UPDATE", UPDATED),
-    ("tarana_sync_logs", "SELECT", ""),
-    ("tarana_sync_logs", "INSERT", ""),
-    ("tarana_sync_logs", "UPDATE", ""),
-    ("tarana_sync_change_batches", "INSERT", ""),
-    ("tarana_sync_outbox", "SELECT", ""),
-    ("tarana_sync_outbox", "INSERT", ""),
-    ("tarana_sync_outbox", "UPDATE", "delivered_at"),
+/// Table, and what is done to it.
+const NEEDED: [(&str, &str); 6] = [
+    ("tarana_migrations", "SELECT"),
+    ("tarana_base_stations", "SELECT, INSERT, UPDATE, DELETE"),
+    ("tarana_sync_logs", "SELECT, INSERT, UPDATE"),
+    ("tarana_sync_change_batches", "SELECT, INSERT"),
+    ("tarana_sync_changes", "SELECT"),
+    ("tarana_sync_outbox", "SELECT, INSERT, UPDATE"),
 ];
-const INSERTED: &str = "serial_number hostname site_name active_connections market lat lng region height_m azimuth_deg \
-    band device_status region_id market_id site_id cell_id sector_id cell_name sector_name last_updated";
-const UPDATED: &str = "hostname site_name active_connections market lat lng region height_m azimuth_deg \
-    band device_status region_id market_id site_id cell_id sector_id cell_name sector_name last_updated";
 
-/// One row for each table on which something is missing: what is missing, and the statement that mends it. For
-/// row-level security a role needs BYPASSRLS, or a permissive policy for the verb that names the role, one it belongs
-/// to, or everybody.
+/// One row for each right that is missing: what is missing, and the statement that mends it. For row-level security a
+/// role needs BYPASSRLS, or a permissive policy for the verb that names the role, one it belongs to, or everybody.
 const MISSING: &str = "
     WITH needed AS (
-        SELECT n.name, n.verb, n.columns, n.at, c.oid
-        FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS n (name, verb, columns, at)
+        SELECT n.name, verb, c.oid, c.relkind
+        FROM unnest($1::text[], $2::text[]) AS n (name, verbs)
+        CROSS JOIN unnest(string_to_array(n.verbs, ', ')) AS verb
         LEFT JOIN pg_class c ON c.relname = n.name
             AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-    ), ungranted AS (
-        SELECT name, at, verb || coalesce(' (' || string_agg(quote_ident(one), ', ') || ')', '') AS what
-        FROM needed LEFT JOIN unnest(string_to_array(columns, ' ')) AS one ON true
-        WHERE oid IS NOT NULL AND NOT CASE WHEN one IS NULL THEN has_table_privilege(oid, verb)
-                                           ELSE has_column_privilege(oid, one, verb) END
-        GROUP BY name, at, verb
     )
     SELECT 'table ' || name || ' (missing)', 'restore it' FROM needed WHERE oid IS NULL GROUP BY name
     UNION ALL
-    SELECT 'type tarana_incoming (missing)', 'restore it' WHERE to_regtype('tarana_incoming') IS NULL
+    SELECT string_agg(verb, ', ') || ' on ' || name,
+           format('GRANT %s ON %I.%I TO %I;', string_agg(verb, ', '), current_schema(), name, current_user)
+    FROM needed WHERE NOT has_table_privilege(oid, verb) GROUP BY name
     UNION ALL
-    SELECT string_agg(what, ', ' ORDER BY at) || ' on ' || name,
-           format('GRANT %s ON %I.%I TO %I;', string_agg(what, ', ' ORDER BY at), current_schema(), name, current_user)
-    FROM ungranted GROUP BY name
-    UNION ALL
-    SELECT 'a policy for ' || string_agg(verb, ', ' ORDER BY at) || ' on ' || name,
-           format('CREATE POLICY %I ON %I.%I TO %I USING (true) WITH CHECK (true);',
-                  left(current_user, 40) || ' ' || lower(string_agg(left(verb, 1), '' ORDER BY at)),
+    SELECT 'a policy for ' || string_agg(verb, ', ') || ' on ' || name,
+           format('CREATE POLICY tarana_operator ON %I.%I TO %I USING (true) WITH CHECK (true);',
                   current_schema(), name, current_user)
-    FROM needed WHERE row_security_active(oid) AND NOT EXISTS (
+    FROM needed WHERE relkind <> 'v' AND row_security_active(oid) AND NOT EXISTS (
         SELECT FROM pg_policy p WHERE p.polrelid = needed.oid AND p.polpermissive
             AND p.polcmd IN ('*', CASE verb WHEN 'SELECT' THEN 'r' WHEN 'INSERT' THEN 'a' WHEN 'UPDATE' THEN 'w' ELSE 'd' END::\"char\")
             AND EXISTS (SELECT FROM unnest(p.polroles) AS role
                         WHERE role = 0 OR pg_has_role(current_user, role, 'USAGE')))
-    GROUP BY name";
+    GROUP BY name
+    UNION ALL
+    SELECT 'temporary tables in the database',
+           format('GRANT TEMPORARY ON DATABASE %I TO %I;', current_database(), current_user)
+    WHERE NOT has_database_privilege(current_database(), 'TEMPORARY')";
 
 /// Asks the catalogue, and nothing else.
 pub(super) async fn check(tx: &mut Tx) -> Result<(), Fault> {
-    let tables = NEEDED.map(|(table, _, _)| table);
-    let verbs = NEEDED.map(|(_, verb, _)| verb);
-    let columns = NEEDED.map(|(_, _, columns)| columns);
-    let missing = sqlx::query(MISSING).bind(tables).bind(verbs).bind(columns);
-    let rows = tx.all(missing).await?;
+    let (tables, verbs): (Vec<&str>, Vec<&str>) = NEEDED.iter().copied().unzip();
+    let rows = tx.all(sqlx::query(MISSING).bind(tables).bind(verbs)).await?;
     let (mut missing, mut remedies) = (Vec::new(), Vec::new());
     for row in &rows {
         missing.push(tx.get::<String>(row, 0)?);

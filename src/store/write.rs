@@ -1,54 +1,56 @@
 //! Writes the rows that differ, and only those.
 //!
-//! New and changed rows go as arguments of plain statements, some hundreds at a time. COPY is not for us: PostgreSQL
-//! refuses it into a table to whoever is subject to row-level security on it, and a server that waits for the rest of
-//! a COPY waits for ever, with the table locked, while one that waits for the next statement gives up after
-//! `idle_in_transaction_session_timeout`. `id`, `created_at`, `location`, `network_profile_id` and `bandwidth_mhz` are
-//! never named.
+//! New and changed rows go by COPY into a temporary table and from there by one statement each: straight into the
+//! table is not possible, since PostgreSQL refuses COPY to whoever is subject to row-level security on it. `id`, `created_at`, `location`,
+//! `network_profile_id` and `bandwidth_mhz` are never named.
 
 use sqlx::AssertSqlSafe;
-use sqlx::postgres::types::Oid;
 
-use super::columns::{COLUMNS, list};
+use super::columns::{COLUMNS, list, values};
+use super::copy::{HEADER, TRAILER, put_bool, put_row, put_value};
 use super::db::Tx;
-use super::error::DbError;
-use super::piece::Piece;
 use crate::fault::{Fault, Reason};
 use crate::station::{Change, Row};
 
-/// Size at which the argument of one statement ends.
-const PIECE: usize = 512 * 1024;
-/// Rows that one statement deletes. Other tables refer to them, perhaps without an index.
-const DELETES: usize = 500;
+/// Size of one message of a COPY.
+const PIECE: usize = 128 * 1024;
 
 /// Writes every insert, update and delete, and sees that each of them happened.
 pub(super) async fn stations(tx: &mut Tx, changes: &[Change]) -> Result<(), Fault> {
-    let (mut inserts, mut updates) = (Vec::new(), Vec::new());
+    let (mut inserts, mut updates) = (0, 0);
     let mut deletes: Vec<&str> = Vec::new();
     for change in changes {
         match change {
-            Change::Insert(row) => inserts.push(row),
-            Change::Update { after, .. } => updates.push(&**after),
+            Change::Insert(_) => inserts += 1,
+            Change::Update { .. } => updates += 1,
             Change::Delete(row) => deletes.push(&row.serial),
             Change::Withhold(_) => {}
         }
     }
-    if !(inserts.is_empty() && updates.is_empty()) {
-        let record = record(tx).await?;
-        written(tx, record, "inserted", &insert(), &inserts).await?;
-        written(tx, record, "updated", &update(), &updates).await?;
+    if inserts + updates > 0 {
+        incoming(tx, changes).await?;
     }
-    let mut touched = 0;
-    for some in deletes.chunks(DELETES) {
-        let delete = "DELETE FROM tarana_base_stations WHERE serial_number = ANY ($1)";
-        touched += tx.execute(sqlx::query(delete).bind(some)).await?;
+    if inserts > 0 {
+        let touched = tx.execute(sqlx::query(AssertSqlSafe(insert()))).await?;
+        all_touched(tx, "inserted", inserts, touched)?;
     }
-    all_touched(tx, "deleted", deletes.len(), touched)
+    if updates > 0 {
+        let touched = tx.execute(sqlx::query(AssertSqlSafe(update()))).await?;
+        all_touched(tx, "updated", updates, touched)?;
+    }
+    if !deletes.is_empty() {
+        let expected = deletes.len() as u64;
+        let delete =
+            sqlx::query("DELETE FROM tarana_base_stations WHERE serial_number = ANY ($1)").bind(deletes);
+        let touched = tx.execute(delete).await?;
+        all_touched(tx, "deleted", expected, touched)?;
+    }
+    Ok(())
 }
 
 /// The table is locked, so nobody else can be the reason: something in the database swallows our writes.
-fn all_touched(tx: &Tx, done: &str, expected: usize, touched: u64) -> Result<(), Fault> {
-    if touched == expected as u64 {
+fn all_touched(tx: &Tx, done: &str, expected: u64, touched: u64) -> Result<(), Fault> {
+    if touched == expected {
         return Ok(());
     }
     let message = format!(
@@ -58,42 +60,51 @@ fn all_touched(tx: &Tx, done: &str, expected: usize, touched: u64) -> Result<(),
     Err(Fault::new(Reason::DatabaseError, message))
 }
 
-/// What this server calls the type of a row of ours.
-async fn record(tx: &mut Tx) -> Result<u32, DbError> {
-    // Joins by hash or merge would read the whole table for each piece; by its key, each row once.
-    tx.script("SET LOCAL enable_hashjoin TO off; SET LOCAL enable_mergejoin TO off".to_owned())
+/// Brings the new and changed rows to the server.
+async fn incoming(tx: &mut Tx, changes: &[Change]) -> Result<(), Fault> {
+    let columns = list(|name, kind| format!("{name} {kind}"));
+    tx.script(format!(
+        "CREATE TEMP TABLE tarana_incoming (fresh boolean, {columns}) ON COMMIT DROP"
+    ))
+    .await?;
+    let mut rows = changes.iter().filter_map(written);
+    let mut state = Some(HEADER);
+    let next = |buffer: &mut Vec<u8>| {
+        if let Some(header) = state {
+            buffer.extend_from_slice(header);
+        }
+        while state.is_some() && buffer.len() < PIECE {
+            let Some((fresh, row)) = rows.next() else {
+                buffer.extend_from_slice(TRAILER);
+                state = None;
+                break;
+            };
+            put_row(buffer, COLUMNS.len() + 1);
+            put_bool(buffer, fresh);
+            for value in values(row) {
+                put_value(buffer, value);
+            }
+        }
+        state = state.map(|_| &[] as &[u8]);
+    };
+    tx.copy_in("COPY tarana_incoming FROM STDIN (FORMAT binary)", next)
         .await?;
-    let row = tx
-        .one(sqlx::query("SELECT 'tarana_incoming'::regtype::oid"))
-        .await?;
-    Ok(tx.get::<Oid>(&row, 0)?.0)
+    Ok(())
 }
 
-async fn written(tx: &mut Tx, record: u32, done: &str, statement: &str, rows: &[&Row]) -> Result<(), Fault> {
-    let (mut left, mut touched) = (rows.iter(), 0);
-    let mut piece = next(record, &mut left);
-    while piece.size() > 0 {
-        let execute = tx.execute(sqlx::query(AssertSqlSafe(statement)).bind(piece));
-        touched += execute.await?;
-        piece = next(record, &mut left);
+fn written(change: &Change) -> Option<(bool, &Row)> {
+    match change {
+        Change::Insert(row) => Some((true, row)),
+        Change::Update { after, .. } => Some((false, after)),
+        Change::Delete(_) | Change::Withhold(_) => None,
     }
-    all_touched(tx, done, rows.len(), touched)
-}
-
-fn next<'a>(record: u32, rows: &mut impl Iterator<Item = &'a &'a Row>) -> Piece {
-    let mut piece = Piece::new(record);
-    while piece.size() < PIECE {
-        let Some(row) = rows.next() else { break };
-        piece.push(row);
-    }
-    piece
 }
 
 fn insert() -> String {
     let columns = list(|name, _| name.to_owned());
     format!(
         "INSERT INTO tarana_base_stations ({columns}, last_updated)
-         SELECT {columns}, now() FROM unnest($1)"
+         SELECT {columns}, now() FROM tarana_incoming WHERE fresh"
     )
 }
 
@@ -104,6 +115,6 @@ fn update() -> String {
     let assignments = assignments.join(", ");
     format!(
         "UPDATE tarana_base_stations s SET {assignments}, last_updated = now()
-         FROM unnest($1) i WHERE s.serial_number = i.serial_number"
+         FROM tarana_incoming i WHERE NOT i.fresh AND s.serial_number = i.serial_number"
     )
 }

@@ -2,89 +2,43 @@
 
 use std::time::Duration;
 
+use devenv::{Postgres, Settings};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tarana_operator::station::{Change, Counts, Plan, Position, Row};
 use tarana_operator::store::{Apply, Begun, Config, Opened, Run, Store, Trigger};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::store_servers::{LEAST, LEAST_PASSWORD, Servers};
-
-/// How a store reaches its database. Each test of the store says in its name which one it took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// By plain TCP, as a superuser.
-    Direct,
-    /// The same through PgBouncer in transaction mode, two servers for each database.
-    PgBouncer,
-    /// The same over TLS, the server's name verified.
-    Tls,
-    /// As production should be: through PgBouncer, over TLS, as the role of `migrations/roles/operator.sql`, and
-    /// without migrating.
-    Least,
-}
-
-/// `mod name { one test for each of these, by this way }`.
-macro_rules! way {
-    ($name:ident, $way:ident, $($test:ident),*) => {
-        mod $name {
-            $(
-                #[tokio::test]
-                async fn $test() {
-                    super::$test(crate::store_support::Way::$way).await;
-                }
-            )*
-        }
-    };
-}
-
-/// These tests by the ways of a superuser, who may do everything and so migrates.
-macro_rules! every_owners_way {
-    ($($test:ident),* $(,)?) => {
-        crate::store_support::way!(direct, Direct, $($test),*);
-        crate::store_support::way!(pgbouncer, PgBouncer, $($test),*);
-        crate::store_support::way!(tls, Tls, $($test),*);
-    };
-}
-
-/// These tests by every way.
-macro_rules! every_way {
-    ($($test:ident),* $(,)?) => {
-        crate::store_support::every_owners_way!($($test),*);
-        crate::store_support::way!(least, Least, $($test),*);
-    };
-}
-
-pub(crate) use {every_owners_way, every_way, way};
-
 /// Roles belong to the server, not to a database: with Supabase's roles and without takes two servers. Both are ours,
 /// whatever `$DATABASE_URL` says.
-async fn server(supabase: bool) -> &'static Servers {
-    static SERVERS: [OnceCell<Servers>; 2] = [const { OnceCell::const_new() }; 2];
-    SERVERS[usize::from(supabase)].get_or_init(Servers::start).await
+async fn server(supabase: bool) -> &'static Postgres {
+    static SERVERS: [OnceCell<Postgres>; 2] = [const { OnceCell::const_new() }; 2];
+    let start = async || {
+        let server = Postgres::start_with(&Settings::default()).await.unwrap();
+        server.install_postgis().await.unwrap();
+        server
+    };
+    SERVERS[usize::from(supabase)].get_or_init(start).await
 }
 
 /// One database, gone with the server.
 pub struct Database {
-    /// For the superuser, directly.
+    /// For the superuser.
     pub url: String,
-    way: Way,
-    servers: &'static Servers,
 }
 
 impl Database {
-    pub async fn new(way: Way) -> Self {
-        Self::on(server(false).await, way).await
-    }
-
-    async fn on(servers: &'static Servers, way: Way) -> Self {
-        let url = servers.postgres.create_database("store").await.unwrap();
-        Self { url, way, servers }
+    pub async fn new() -> Self {
+        Self {
+            url: server(false).await.create_database("store").await.unwrap(),
+        }
     }
 
     /// On a server, and with a schema, as Supabase has them.
-    pub async fn supabase(way: Way) -> Self {
-        let database = Self::on(server(true).await, way).await;
+    pub async fn supabase() -> Self {
+        let database = Self {
+            url: server(true).await.create_database("store").await.unwrap(),
+        };
         database.sql(SUPABASE).await;
         database
     }
@@ -99,36 +53,16 @@ impl Database {
 
     /// A role that may log in, with these rights; `ROLE` in them stands for its name. Returns how it connects.
     pub async fn role(&self, rights: &str) -> Config {
-        let role = format!("role_{}", self.place().1);
+        let (server, database) = self.place();
+        let role = format!("role_{database}");
         self.sql(&format!(
             "CREATE ROLE {role} LOGIN PASSWORD 'p'; {}",
             rights.replace("ROLE", &role)
         ))
         .await;
-        self.config_of(Some((&role, "p")))
-    }
-
-    /// Gives [`LEAST`] its rights, as the owner of the tables would.
-    pub async fn grant_least(&self, schema: &str) {
-        self.sql(&roles(OPERATOR, LEAST, schema)).await;
-    }
-
-    /// How this role connects by this way; `None` is the superuser.
-    pub fn config_of(&self, login: Option<(&str, &str)>) -> Config {
-        let (direct, database) = self.place();
-        let (superuser, _) = self.url.split_once("://").unwrap().1.split_once('@').unwrap();
-        let login = login.map_or(superuser.to_owned(), |(user, password)| {
-            format!("{user}:{password}")
-        });
-        let place = match self.way {
-            Way::Direct | Way::Tls => direct,
-            Way::PgBouncer | Way::Least => &self.servers.pgbouncer,
-        };
         Config {
-            url: format!("postgres://{login}@{place}/{database}"),
-            ca_pem: matches!(self.way, Way::Tls | Way::Least).then(|| self.servers.authority.clone()),
-            schema: "public".into(),
-            migrate: self.way != Way::Least,
+            url: format!("postgres://{role}:p@{server}/{database}"),
+            ..self.config()
         }
     }
 
@@ -153,8 +87,8 @@ impl Database {
             .unwrap()
     }
 
-    /// How the superuser connects without a detour.
-    pub fn direct(&self) -> Config {
+    /// How the superuser connects.
+    pub fn config(&self) -> Config {
         Config {
             url: self.url.clone(),
             ca_pem: None,
@@ -163,36 +97,17 @@ impl Database {
         }
     }
 
-    /// How the store of this database connects.
-    pub fn config(&self) -> Config {
-        self.config_of((self.way == Way::Least).then_some((LEAST, LEAST_PASSWORD)))
-    }
-
     /// A store of this database whose schema is ready.
     pub async fn store(&self) -> Store {
-        if self.way == Way::Least {
-            Store::new(&self.direct()).unwrap().migrate().await.unwrap();
-            self.grant_least("public").await;
-        }
         let store = Store::new(&self.config()).unwrap();
         store.verify().await.unwrap();
         store
     }
 }
 
-const OPERATOR: &str = include_str!("../../migrations/roles/operator.sql");
-pub const OWNER: &str = include_str!("../../migrations/roles/owner.sql");
-
-/// What psql makes of these files when it is given these variables.
-pub fn roles(file: &str, role: &str, schema: &str) -> String {
-    file.replace(":'role'", &format!("'{role}'"))
-        .replace(":\"role\"", &format!("\"{role}\""))
-        .replace(":\"schema\"", &format!("\"{schema}\""))
-}
-
 /// A database with a store.
-pub async fn ready(way: Way) -> (Database, Store) {
-    let database = Database::new(way).await;
+pub async fn ready() -> (Database, Store) {
+    let database = Database::new().await;
     let store = database.store().await;
     (database, store)
 }

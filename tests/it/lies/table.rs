@@ -138,8 +138,9 @@ fn refusals(example: &Fault) -> Vec<(Fault, Expected)> {
             status(500, "ApiUnavailable"),
             status(503, "ApiUnavailable"),
         ],
+        // Longer than is waited for within a reading.
         Fault::Throttle { .. } => [true, false]
-            .map(|as_date| (Fault::Throttle { seconds: 1, as_date }, Refused("ApiThrottled")))
+            .map(|as_date| (Fault::Throttle { seconds: 6, as_date }, Refused("ApiThrottled")))
             .to_vec(),
         Fault::Overload { status, .. } => vec![(
             Fault::Overload {
