@@ -50,6 +50,12 @@ test: lint docs ## Everything that a change must pass; the real servers are star
 	  END { printf "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit passed == 0 }' $$log; \
 	exit $$status
 
+.PHONY: test-long
+test-long: needs ## What takes longer than a change may wait: thousands of runs against a vendor that lies
+	cargo build --workspace --locked
+	$(BUILT)/devenv tools
+	cargo test --workspace --locked --test it -- --ignored --nocapture lies::
+
 .PHONY: bench
 bench: needs ## The speeds, as ratios of one run
 	cargo build --release --package tarana-operator --bin tarana-operator

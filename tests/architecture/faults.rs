@@ -14,7 +14,6 @@ const NO_FAULTS: &[Reason] = &[
     Reason::Fetching,
     Reason::Applying,
     Reason::RetryScheduled,
-    Reason::ListingReplaced,
     Reason::NothingWithheld,
     Reason::Completed,
     Reason::Failed,
