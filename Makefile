@@ -47,7 +47,8 @@ test: lint docs ## Everything that a change must pass; the real servers are star
 	@log=$$(mktemp); trap 'rm -f $$log' EXIT; \
 	status=0; cargo test --workspace --locked --no-fail-fast 2>&1 | tee $$log || status=$$?; \
 	awk '/^test result:/ { passed += $$4; failed += $$6; skipped += $$8 } \
-	  END { printf "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit passed == 0 }' $$log; \
+	  / panicked at / { why = 5 } why > 0 { why--; said = said substr($$0, 1, 400) "\n" } \
+	  END { printf "\n%s%d passed, %d failed, %d skipped\n", failed ? said : "", passed, failed, skipped; exit passed == 0 }' $$log; \
 	exit $$status
 
 .PHONY: test-long
@@ -57,13 +58,31 @@ test-long: needs ## What takes longer than a change may wait: thousands of runs 
 	cargo test --workspace --locked --test it -- --ignored --nocapture lies::
 
 .PHONY: bench
-bench: needs ## The speeds, as ratios of one run
-	cargo build --release --package tarana-operator --bin tarana-operator
-	cargo bench --package tarana-operator --bench apply --bench whole --bench inflight
+bench: needs ## The speeds, as ratios of one run, each beside its limit
+	cargo build --workspace --locked
+	$(BUILT)/devenv tools
+	-@$(MAKE) --no-print-directory others
+	cargo build --release --locked --package tarana-operator --bin tarana-operator
+	cargo bench --locked --package tarana-operator --bench speed
+
+# The Python of what the operator is compared with. Without it the bench says what is missing, and fails.
+OTHERS = $(dir $(BUILT))others
+.PHONY: others
+others:
+	@cmp -s benches/others/requirements.txt $(OTHERS)/requirements.txt || { \
+	  command -v python3 > /dev/null || { echo "make: python3 is missing: install it, with venv and pip"; exit 1; }; \
+	  python3 -m venv --clear $(OTHERS) && \
+	  $(OTHERS)/bin/pip install --quiet --disable-pip-version-check --requirement benches/others/requirements.txt && \
+	  cp benches/others/requirements.txt $(OTHERS)/; }
+
+.PHONY: soak
+soak: needs ## An hour of drift, faults and kills with 100,000 devices (MINUTES, DEVICES, SEED), then a report
+	cargo build --release --workspace --locked
+	@$(BUILT)/../release/devenv soak --minutes $(or $(MINUTES),60) --devices $(or $(DEVICES),100000) $(if $(SEED),--seed $(SEED))
 
 .PHONY: fuzz
-fuzz: needs ## Fuzz what decodes the vendor's bytes, each target for SECONDS (600); see fuzz/README.md
-	@for target in envelope device cookie retry_after; do \
+fuzz: needs ## Fuzz what decodes bytes of the vendor and patterns of users, each target for SECONDS (600); see fuzz/README.md
+	@for target in envelope device cookie retry_after cron; do \
 	  mkdir -p fuzz/corpus/$$target; \
 	  cargo +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
 	    -dict=fuzz/dict -max_total_time=$(or $(SECONDS),600) -timeout=10 -max_len=65536 -print_final_stats=1; done
@@ -72,6 +91,11 @@ fuzz: needs ## Fuzz what decodes the vendor's bytes, each target for SECONDS (60
 crds: needs ## Write crds/ anew from src/api
 	cargo build --workspace --locked --quiet
 	$(BUILT)/tarana-operator crds --dir crds
+
+.PHONY: openapi
+openapi: needs ## Write src/admin/openapi.json anew from the routes
+	cargo build --workspace --locked --quiet
+	$(BUILT)/tarana-operator openapi > src/admin/openapi.json
 
 .PHONY: fmt
 fmt: ## Format

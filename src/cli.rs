@@ -28,6 +28,10 @@ pub enum Command {
     Run(Run),
     /// Print the custom resource definitions, as YAML.
     Crds(Crds),
+    /// Print the `OpenAPI` document of the admin API, as JSON.
+    Openapi,
+    /// Print when a schedule is due next, one time a line (RFC 3339, UTC).
+    Preview(Preview),
     /// Make or change the tables of one database, then end.
     Migrate(Migrate),
 }
@@ -66,6 +70,58 @@ pub struct Run {
     /// Seconds after which a connection is verified again.
     #[arg(long, env = "TARANA_RESYNC_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     pub resync_seconds: u64,
+    /// Seconds of silence after which a call to the Kubernetes API is given up, and tried again later.
+    #[arg(long, env = "TARANA_KUBERNETES_TIMEOUT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub kubernetes_timeout_seconds: u64,
+    /// The admin API.
+    #[command(flatten)]
+    pub admin: Admin,
+}
+
+/// Flags of `run` that are about the admin API.
+#[derive(Clone, Debug, Args)]
+pub struct Admin {
+    /// Where the admin API is served, on every replica. Empty: nowhere.
+    #[arg(
+        long = "admin-listen",
+        env = "TARANA_ADMIN_LISTEN",
+        default_value = "[::]:8080",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub listen: String,
+    /// A file with the certificate chain (PEM) of the admin API; it is read anew when it changes. Default: plain HTTP.
+    #[arg(
+        long = "admin-tls-certificate",
+        env = "TARANA_ADMIN_TLS_CERTIFICATE",
+        requires = "tls_key",
+        value_name = "FILE"
+    )]
+    pub tls_certificate: Option<PathBuf>,
+    /// A file with the key of that certificate (PEM).
+    #[arg(
+        id = "tls_key",
+        long = "admin-tls-key",
+        env = "TARANA_ADMIN_TLS_KEY",
+        requires = "tls_certificate",
+        value_name = "FILE"
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// The namespace that a request of the admin API means if it does not say. Default: the one of the kube config, in a pod its
+    /// own.
+    #[arg(
+        long = "admin-namespace",
+        env = "TARANA_ADMIN_NAMESPACE",
+        value_name = "NAMESPACE"
+    )]
+    pub namespace: Option<String>,
+    /// The connection that a request of the admin API means if it does not say.
+    #[arg(
+        long = "admin-connection",
+        env = "TARANA_ADMIN_CONNECTION",
+        default_value = "default",
+        value_name = "NAME"
+    )]
+    pub connection: String,
 }
 
 /// Flags of `crds`.
@@ -74,6 +130,31 @@ pub struct Crds {
     /// Write one file for each kind into this folder instead of printing them.
     #[arg(long, env = "TARANA_CRDS_DIR", value_name = "FOLDER")]
     pub dir: Option<PathBuf>,
+}
+
+/// Flags of `preview`.
+#[derive(Clone, Debug, Args)]
+pub struct Preview {
+    /// Minute, hour, day of month, month, day of week, as in `spec.schedule` of a `TaranaSyncSchedule`.
+    #[arg(value_name = "CRON", allow_hyphen_values = true)]
+    pub schedule: String,
+    /// Whose wall clock it is about: a name of the IANA database.
+    #[arg(
+        long,
+        env = "TARANA_PREVIEW_TIME_ZONE",
+        default_value = "Etc/UTC",
+        value_name = "ZONE"
+    )]
+    pub time_zone: String,
+    /// Times after this one, for example 2026-03-01T00:00:00Z. Default: now.
+    #[arg(long, env = "TARANA_PREVIEW_AFTER", value_name = "TIME")]
+    pub after: Option<jiff::Timestamp>,
+    /// At most so many.
+    #[arg(long, env = "TARANA_PREVIEW_COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub count: u32,
+    /// None later than this.
+    #[arg(long, env = "TARANA_PREVIEW_UNTIL", value_name = "TIME")]
+    pub until: Option<jiff::Timestamp>,
 }
 
 /// Flags of `migrate`.
@@ -110,7 +191,7 @@ mod tests {
         for command in Cli::command().get_subcommands().chain([&Cli::command()]) {
             for flag in command
                 .get_arguments()
-                .filter(|a| !["help", "version"].contains(&a.get_id().as_str()))
+                .filter(|a| !a.is_positional() && !["help", "version"].contains(&a.get_id().as_str()))
             {
                 assert!(
                     flag.get_env().is_some(),

@@ -62,14 +62,17 @@ fn class(reason: Reason) -> Class {
     use Reason::{
         AccessDenied, ApiChanged, ApiRejected, ApiTlsFailed, AuthenticationChallenge, AuthenticationFailed,
         DatabaseError, DatabaseRefused, DatabaseRightsMissing, DatabaseTlsFailed, DeadlineExceeded,
-        InvalidConfiguration, NoRegions, OperatorIdUnknown, RegionNotFound, ResponseTooLarge, SchemaInvalid,
-        SchemaOutdated, SchemaTooNew, SecretKeyMissing, SecretNotFound,
+        InvalidConfiguration, InvalidSchedule, NeverDue, NoRegions, OperatorIdUnknown, RegionNotFound,
+        ResponseTooLarge, RunRefused, SchemaInvalid, SchemaOutdated, SchemaTooNew, SecretKeyMissing,
+        SecretNotFound,
     };
     match reason {
         // A person must change the connection, a Secret or the account.
         SecretNotFound | SecretKeyMissing | InvalidConfiguration | AuthenticationFailed
         | AuthenticationChallenge | AccessDenied | ApiTlsFailed | OperatorIdUnknown | RegionNotFound
         | NoRegions
+        // A person must change the schedule.
+        | InvalidSchedule | NeverDue | RunRefused
         // This version and the vendor no longer understand each other.
         | ApiRejected | ApiChanged | ResponseTooLarge
         // A person must change the database or the operator.

@@ -1,4 +1,8 @@
 //! One of several replicas works: a Lease decides which.
+//!
+//! A leader that cannot reach the API server cannot know that its Lease is over, and goes on with what it has begun until
+//! it is told. Two may so be at work for a while: the fence of the log row lets one of them commit, the `resourceVersion` of
+//! the object lets one of them say so (`tests/it/two_operators.rs`).
 
 use std::future::Future;
 use std::time::Duration;

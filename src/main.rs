@@ -1,17 +1,25 @@
 //! The binary: reads the command line and hands over.
 
 use std::error::Error;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use tarana_operator::cli::{Cli, Command, Crds, Migrate, Run};
-use tarana_operator::{api, operator, store, telemetry};
+use tarana_operator::cli::{Cli, Command, Crds, Migrate, Preview, Run};
+use tarana_operator::cluster::Cluster;
+use tarana_operator::{admin, api, operator, schedule, store, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     match execute(cli).await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<schedule::Invalid>() => {
+            eprintln!("tarana-operator: {error}");
+            // As for any other argument that is none.
+            ExitCode::from(2)
+        }
         Err(error) => {
             eprintln!("tarana-operator: {error}");
             ExitCode::FAILURE
@@ -26,6 +34,8 @@ async fn execute(cli: Cli) -> Result<(), Box<dyn Error>> {
     match cli.command {
         Command::Run(flags) => run(&flags).await,
         Command::Crds(flags) => crds(&flags),
+        Command::Preview(flags) => preview(&flags),
+        Command::Openapi => openapi(),
         Command::Migrate(flags) => migrate(flags).await,
     }
 }
@@ -37,9 +47,9 @@ async fn run(flags: &Run) -> Result<(), Box<dyn Error>> {
     // So that an audit log tells who it was.
     let agent = concat!("tarana-operator/", env!("CARGO_PKG_VERSION"));
     config.headers.push(("user-agent".parse()?, agent.parse()?));
-    let client = kube::Client::try_from(config)?;
-    let config = operator::Config::of(flags, client.default_namespace());
-    Ok(operator::run(client, config).await?)
+    let cluster = Cluster::new(config, Duration::from_secs(flags.kubernetes_timeout_seconds))?;
+    let config = operator::Config::of(flags, cluster.calls.default_namespace())?;
+    Ok(operator::run(cluster, config).await?)
 }
 
 fn crds(flags: &Crds) -> Result<(), Box<dyn Error>> {
@@ -47,6 +57,31 @@ fn crds(flags: &Crds) -> Result<(), Box<dyn Error>> {
         match &flags.dir {
             Some(dir) => std::fs::write(dir.join(&file), yaml).map_err(|e| format!("{file}: {e}"))?,
             None => print!("---\n{yaml}"),
+        }
+    }
+    Ok(())
+}
+
+fn openapi() -> Result<(), Box<dyn Error>> {
+    // Sorted, so that the committed one changes where the routes do and nowhere else.
+    println!("{:#}", serde_json::to_value(admin::openapi())?);
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the default of --after")]
+fn preview(flags: &Preview) -> Result<(), Box<dyn Error>> {
+    let preview = schedule::Preview {
+        cron: schedule::Cron::parse(&flags.schedule, &flags.time_zone)?,
+        after: flags.after.unwrap_or_else(jiff::Timestamp::now),
+        count: usize::try_from(flags.count)?,
+        until: flags.until,
+    };
+    let mut out = std::io::stdout().lock();
+    for line in preview.lines(out.is_terminal()) {
+        match writeln!(out, "{line}") {
+            // Whoever reads has enough.
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => break,
+            written => written?,
         }
     }
     Ok(())

@@ -83,8 +83,12 @@ impl Notifier {
             action: "Sync".to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, object).await {
-            tracing::warn!(reason = %news.reason, %error, "an Event could not be published");
+        // A wire that broke is whole again the next moment; whatever lasts longer is logged, and nobody waits for it.
+        for last in [false, true] {
+            let Err(error) = self.recorder.publish(&event, object).await else {
+                return;
+            };
+            tracing::warn!(reason = %news.reason, %error, last, "an Event could not be published");
         }
     }
 }

@@ -1,23 +1,25 @@
 //! Puts the parts together and runs them until the process is told to stop.
 
-use std::future::Future;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::channel::mpsc;
 use futures::future::select_all;
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::{NamespaceResourceScope, PartialObjectMeta};
-use kube::runtime::{WatchStreamExt, reflector, watcher};
-use kube::{Api, Client, Resource};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Resource};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::cli::Run;
+use crate::cli::{self, Run};
+use crate::cluster::{Cluster, Scope, watching};
 use crate::leader::{self, Election};
 use crate::notify::Notifier;
-use crate::{connection, sync};
+use crate::{admin, connection, schedule, sync};
 
 /// How the operator runs.
 #[derive(Clone, Debug)]
@@ -32,11 +34,16 @@ pub struct Config {
     pub migrate: bool,
     /// How long a verified connection is trusted.
     pub recheck_every: Duration,
+    /// Where the admin API is served; `None`: nowhere.
+    pub admin: Option<admin::Config>,
 }
 
 impl Config {
-    /// What the command line says. `namespace` is where the Lease lives unless another is named.
-    pub fn of(flags: &Run, namespace: &str) -> Self {
+    /// What the command line says. `namespace` is where the Lease lives, and what the admin API means, unless another is named.
+    ///
+    /// # Errors
+    /// An address that is none.
+    pub fn of(flags: &Run, namespace: &str) -> Result<Self, Error> {
         let identity = flags
             .identity
             .clone()
@@ -49,7 +56,7 @@ impl Config {
             lease: flags.lease_name.clone(),
             identity: identity.clone(),
         });
-        Self {
+        Ok(Self {
             // An empty variable is no namespace.
             namespaces: flags
                 .watch_namespaces
@@ -61,11 +68,30 @@ impl Config {
             election,
             migrate: flags.migrate,
             recheck_every: Duration::from_secs(flags.resync_seconds),
-        }
+            admin: served(&flags.admin, namespace)?,
+        })
     }
 }
 
-/// Why the operator ended by itself.
+/// Where the admin API is served.
+fn served(flags: &cli::Admin, namespace: &str) -> Result<Option<admin::Config>, Error> {
+    let address = flags.listen.trim();
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let listen = address.parse().map_err(|_| Error::Address(address.to_owned()))?;
+    let tls = flags.tls_certificate.clone().zip(flags.tls_key.clone());
+    Ok(Some(admin::Config {
+        listen,
+        tls: tls.map(|(certificate, key)| admin::Tls { certificate, key }),
+        defaults: admin::Defaults {
+            namespace: flags.namespace.clone().unwrap_or_else(|| namespace.to_owned()),
+            connection: flags.connection.clone(),
+        },
+    }))
+}
+
+/// Why the operator ended by itself, or could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The process could not be told apart from others.
@@ -74,16 +100,24 @@ pub enum Error {
     /// The system refused to tell of signals.
     #[error("signals cannot be awaited: {0}")]
     Signals(#[from] std::io::Error),
+    /// `--admin-listen` is no address.
+    #[error(
+        "--admin-listen {0:?} is no address: write [::]:8080, 127.0.0.1:8080 and the like, or nothing to serve no API"
+    )]
+    Address(String),
+    /// The admin API could not be served.
+    #[error(transparent)]
+    Admin(#[from] admin::Error),
     /// A part that should run for ever has ended.
     #[error("a controller ended by itself")]
     Ended,
 }
 
 /// Runs until SIGTERM or Ctrl-C.
-pub async fn run(client: Client, config: Config) -> Result<(), Error> {
+pub async fn run(cluster: Cluster, config: Config) -> Result<(), Error> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, stopped) = watch::channel(false);
-    let work = run_until(client, config, stopped);
+    let work = run_until(cluster, config, stopped);
     tokio::pin!(work);
     tokio::select! {
         end = &mut work => return end,
@@ -95,22 +129,50 @@ pub async fn run(client: Client, config: Config) -> Result<(), Error> {
 }
 
 /// Runs until `stop` says true, or its sender is gone.
-pub async fn run_until(client: Client, config: Config, stop: watch::Receiver<bool>) -> Result<(), Error> {
+pub async fn run_until(cluster: Cluster, config: Config, stop: watch::Receiver<bool>) -> Result<(), Error> {
+    let (scopes, keep) = Scope::all(&cluster, &config.namespaces);
+    let scopes = Arc::new(scopes);
+    let mut stopping = stop.clone();
+    let admin = config.admin.clone();
+    let admin = async {
+        match admin {
+            Some(admin) => {
+                let told = async move { stopped(&mut stopping).await };
+                admin::serve(admin, cluster.requests.clone(), scopes.clone(), told).await
+            }
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        () = keep => Err(Error::Ended),
+        Err(broken) = admin => Err(broken.into()),
+        end = work_until(cluster.clone(), config, scopes.clone(), stop) => end,
+    }
+}
+
+/// Works, where there is an election only while it leads.
+async fn work_until(
+    cluster: Cluster,
+    config: Config,
+    scopes: Arc<Vec<Scope>>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let stopping = stop.clone();
     let work = || {
-        let (client, config, mut stop) = (client.clone(), config.clone(), stop.clone());
+        let (cluster, config, scopes, mut stop) =
+            (cluster.clone(), config.clone(), scopes.clone(), stopping.clone());
         async move {
             tokio::select! {
-                () = work(client, &config) => Err(Error::Ended),
+                () = work(&cluster, &config, &scopes) => Err(Error::Ended),
                 () = stopped(&mut stop) => Ok(()),
             }
         }
     };
-    let mut stop = stop.clone();
     match &config.election {
         None => work().await,
         Some(election) => tokio::select! {
             biased;
-            outcome = leader::lead(client.clone(), election.clone(), work) => outcome?,
+            outcome = leader::lead(cluster.lease.clone(), election.clone(), work) => outcome?,
             () = stopped_for_good(&mut stop) => Ok(()),
         },
     }
@@ -127,40 +189,42 @@ async fn stopped_for_good(stop: &mut watch::Receiver<bool>) {
 }
 
 /// All controllers of all scopes. Ends when one of them does, which none should.
-async fn work(client: Client, config: &Config) {
-    let scopes: Vec<Option<&str>> = match config.namespaces.as_slice() {
-        [] => vec![None],
-        some => some.iter().map(|ns| Some(ns.as_str())).collect(),
-    };
-    tracing::info!(scopes = ?scopes.iter().map(|s| s.unwrap_or("all namespaces")).collect::<Vec<_>>(), "watching");
+async fn work(cluster: &Cluster, config: &Config, scopes: &[Scope]) {
     select_all(
         scopes
-            .into_iter()
-            .map(|scope| Box::pin(in_scope(client.clone(), config, scope))),
+            .iter()
+            .map(|scope| in_scope(cluster, config, scope).boxed()),
     )
     .await;
 }
 
-/// The controllers of one namespace, or of all.
-fn in_scope(client: Client, config: &Config, namespace: Option<&str>) -> impl Future<Output = ()> + use<> {
-    let (sync_reader, sync_writer) = reflector::store();
-    let (connection_reader, connection_writer) = reflector::store();
-    let syncs = watcher(scoped(&client, namespace), watcher::Config::default())
-        .default_backoff()
-        .reflect(sync_writer)
-        .touched_objects();
-    let connection_objects = watcher(scoped(&client, namespace), watcher::Config::default())
-        .default_backoff()
-        .reflect(connection_writer)
-        .touched_objects();
+/// The controllers of one scope.
+async fn in_scope(cluster: &Cluster, config: &Config, scope: &Scope) {
+    if config.election.is_some() {
+        // What was cached while another one led may be behind what it did.
+        scope.refresh().await;
+    }
+    // Before, a connection or a run that was not heard of yet could not be told from one that is missing.
+    scope.known().await;
+    let client = cluster.calls.clone();
+    // A schedule looks again when one of its runs changes.
+    let (touch, touched) = mpsc::unbounded();
+    let children = Arc::new(schedule::Children::default());
+    let noted = children.clone();
+    let syncs = scope.syncs.objects().inspect(move |sync| {
+        if let Some(owner) = noted.note(sync) {
+            // An error means that nobody listens any more.
+            let _ = touch.unbounded_send(owner);
+        }
+    });
     // Of Secrets only the names and versions are kept; a Secret is read when a connection is tried.
     let secrets = watcher(
-        scoped::<PartialObjectMeta<Secret>>(&client, namespace),
-        watcher::Config::default(),
+        scoped::<PartialObjectMeta<Secret>>(cluster, scope.namespace.as_deref()),
+        watching(),
     )
     .default_backoff()
     .touched_objects();
-    let connections = Arc::new(connection::Connections::new(connection_reader.clone()));
+    let connections = Arc::new(connection::Connections::new(scope.connections.reader()));
     let for_connections = Arc::new(connection::controller::Context {
         client: client.clone(),
         connections: connections.clone(),
@@ -168,23 +232,34 @@ fn in_scope(client: Client, config: &Config, namespace: Option<&str>) -> impl Fu
         recheck_every: config.recheck_every,
     });
     let notifier = Notifier::new(client.clone(), config.identity.clone());
-    let for_syncs = Arc::new(sync::Context::new(client, connections, sync_reader, notifier));
-    async move {
-        tokio::select! {
-            () = connection::controller::run(for_connections, connection_reader, connection_objects, secrets.boxed()) => {}
-            () = sync::controller::run(for_syncs.clone(), syncs) => {}
-            () = sync::sweep::run(for_syncs) => {}
-        }
+    let for_schedules = Arc::new(schedule::Context::new(
+        client.clone(),
+        scope.schedules.reader(),
+        (scope.syncs.reader(), children),
+        connections.clone(),
+        notifier.clone(),
+    ));
+    let for_syncs = Arc::new(sync::Context::new(
+        client,
+        connections,
+        scope.syncs.reader(),
+        notifier,
+    ));
+    tokio::select! {
+        () = connection::controller::run(for_connections, scope.connections.reader(), scope.connections.objects(), secrets.boxed()) => {}
+        () = sync::controller::run(for_syncs.clone(), syncs) => {}
+        () = sync::sweep::run(for_syncs) => {}
+        () = schedule::controller::run(for_schedules, scope.schedules.objects(), touched) => {}
     }
 }
 
-fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+fn scoped<K>(cluster: &Cluster, namespace: Option<&str>) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
 {
     namespace.map_or_else(
-        || Api::all(client.clone()),
-        |ns| Api::namespaced(client.clone(), ns),
+        || Api::all(cluster.watches.clone()),
+        |ns| Api::namespaced(cluster.watches.clone(), ns),
     )
 }
 
@@ -207,7 +282,7 @@ mod tests {
         let Command::Run(flags) = Cli::parse_from(args).command else {
             panic!()
         };
-        let config = Config::of(&flags, "home");
+        let config = Config::of(&flags, "home").unwrap();
         assert_eq!(config.namespaces, ["a", "b"]);
         let election = config.election.unwrap();
         assert_eq!(

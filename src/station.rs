@@ -6,6 +6,9 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+/// A serial or a name. Up to 23 bytes lie in the value itself, so that those of a fleet cost no allocation each.
+pub type Text = smol_str::SmolStr;
+
 /// A point on the ground, in millionths of a degree: what `numeric(10,6)` keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -19,11 +22,11 @@ pub struct Position {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Station {
     /// Serial number, trimmed, not empty; otherwise opaque.
-    pub serial: Box<str>,
+    pub serial: Text,
     /// `hostName`.
-    pub hostname: Option<Box<str>>,
+    pub hostname: Option<Text>,
     /// `ancestry.site.name`.
-    pub site_name: Option<Box<str>>,
+    pub site_name: Option<Text>,
     /// `ancestry.market.name`.
     pub market: Option<Arc<str>>,
     /// `ancestry.region.name`, else the name of the one region that was asked for.
@@ -31,9 +34,9 @@ pub struct Station {
     /// `installParams.latitude` and `.longitude`; `None` where absent or 0/0, which means "not set".
     pub position: Option<Position>,
     /// `installParams.height` × 100: centimetres above mean sea level, within `numeric(8,2)`.
-    pub height_cm: Option<i64>,
+    pub height_cm: Option<i32>,
     /// `installParams.antennaAzimuth` modulo 360, × 100, within `numeric(5,2)`.
-    pub azimuth_cdeg: Option<i64>,
+    pub azimuth_cdeg: Option<i32>,
     /// `band`.
     pub band: Option<Arc<str>>,
     /// `connected`: the live status.
@@ -51,16 +54,16 @@ pub struct Station {
     /// `ancestry.sector.id`.
     pub sector_id: Option<i32>,
     /// `ancestry.cellDetails.name`.
-    pub cell_name: Option<Box<str>>,
+    pub cell_name: Option<Text>,
     /// `ancestry.sectorDetails.name`.
-    pub sector_name: Option<Box<str>>,
+    pub sector_name: Option<Text>,
 }
 
 /// A record, or a part of one, that could not be used, and why. Never holds more of the record than its serial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     /// The record's serial, where it could be read.
-    pub serial: Option<Box<str>>,
+    pub serial: Option<Text>,
     /// What was wrong, for a person: names the field.
     pub why: String,
 }
@@ -176,11 +179,11 @@ impl Fetched {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// `serial_number text`, unique.
-    pub serial: Box<str>,
+    pub serial: Text,
     /// `hostname text`.
-    pub hostname: Box<str>,
+    pub hostname: Text,
     /// `site_name text`.
-    pub site_name: Box<str>,
+    pub site_name: Text,
     /// `active_connections int`.
     pub active_connections: Option<i32>,
     /// `market text`.
@@ -190,9 +193,9 @@ pub struct Row {
     /// `region text`.
     pub region: Option<Arc<str>>,
     /// `height_m numeric(8,2)`, in centimetres.
-    pub height_cm: Option<i64>,
+    pub height_cm: Option<i32>,
     /// `azimuth_deg numeric(5,2)`, in hundredths of a degree.
-    pub azimuth_cdeg: Option<i64>,
+    pub azimuth_cdeg: Option<i32>,
     /// `band text`.
     pub band: Option<Arc<str>>,
     /// `device_status int`: 1 online, 0 offline.
@@ -208,9 +211,9 @@ pub struct Row {
     /// `sector_id int`.
     pub sector_id: Option<i32>,
     /// `cell_name text`.
-    pub cell_name: Option<Box<str>>,
+    pub cell_name: Option<Text>,
     /// `sector_name text`.
-    pub sector_name: Option<Box<str>>,
+    pub sector_name: Option<Text>,
 }
 
 /// What a plan does to one row. `withheld` and dry-run changes are recorded too, as not applied.

@@ -18,6 +18,7 @@ mod servers;
 
 use credentials::Credentials;
 use probe::Probe;
+pub(crate) use probe::client_trusting;
 use servers::Ports;
 
 /// How long the servers may take to be ready. They need three seconds on a calm machine; 20 s were seen on a busy one.
@@ -141,7 +142,12 @@ impl ControlPlane {
     /// A kubeconfig for whoever this token belongs to, such as a service account's from `kubectl create
     /// token`.
     pub fn kubeconfig_for(&self, user: &str, token: &str) -> String {
-        credentials::kubeconfig(&self.url, &self.ca_pem, user, token)
+        self.kubeconfig_by(&self.url, user, token)
+    }
+
+    /// The same for another way to the API server, such as a [`crate::wires::HttpWire`].
+    pub fn kubeconfig_by(&self, url: &str, user: &str, token: &str) -> String {
+        credentials::kubeconfig(url, &self.ca_pem, user, token)
     }
 
     /// The audit log, for [`crate::audit::read`].

@@ -96,7 +96,9 @@ async fn set() -> Result<Stage> {
         ("TCS_URL", tcs.url().to_owned()),
         ("PSQL_PAGER", "cat".to_owned()),
     ];
-    let path = format!("{}:{}", folder(&plane.tools().kubectl), folder(&helm));
+    let path = [&plane.tools().kubectl, &helm, &program]
+        .map(|program| folder(program))
+        .join(":");
     Ok(Stage {
         shell: Shell::new(exports, path),
         plane,
@@ -109,7 +111,7 @@ async fn set() -> Result<Stage> {
 }
 
 /// The operator that cargo built beside this program.
-fn operator_program() -> Result<PathBuf> {
+pub(crate) fn operator_program() -> Result<PathBuf> {
     let own = std::env::current_exe().map_err(|source| Error::Io {
         what: "find this program".to_owned(),
         source,
@@ -119,7 +121,7 @@ fn operator_program() -> Result<PathBuf> {
         return Ok(program);
     }
     Err(Error::Missing(format!(
-        "there is no {}: `make demo` builds it, and so does `cargo build --bin tarana-operator`",
+        "there is no {}: `make demo` and `make soak` build it, and so does `cargo build --bin tarana-operator`",
         program.display()
     )))
 }

@@ -22,6 +22,7 @@ const REAPER: &str = include_str!("reaper.sh");
 const TAIL: usize = 20;
 
 /// A server to be started.
+#[derive(Clone, Debug)]
 pub(crate) struct Launch {
     pub(crate) name: &'static str,
     pub(crate) program: PathBuf,
@@ -39,6 +40,9 @@ pub(crate) struct Household {
     leash: Option<ChildStdin>,
     servers: Vec<(&'static str, Child)>,
 }
+
+/// What the reaper is told of a server that need not be ended any more.
+const GONE: &str = "GONE";
 
 impl Household {
     /// Makes an empty folder, readable by nobody else, and starts its reaper.
@@ -126,6 +130,26 @@ impl Household {
         let server = keeper::spawn(command).map_err(Error::io(format!("start {}", program.display())))?;
         let line = format!("{} {}\n", farewell.signal(), server.id());
         self.servers.push((name, server));
+        self.tell(&line)
+    }
+
+    /// Ends a server by its farewell, waits until it is gone, and leaves its files.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system does not let us.
+    pub(crate) fn stop(&mut self, name: &str, farewell: Farewell) -> Result<()> {
+        let Some(at) = self.servers.iter().position(|(known, _)| *known == name) else {
+            return Ok(());
+        };
+        let (_, mut server) = self.servers.remove(at);
+        let signal = format!("kill -s {} {}", farewell.signal(), server.id());
+        let sent = Command::new("sh").args(["-c", &signal]).status();
+        sent.and_then(|_| server.wait())
+            .map_err(Error::io(format!("stop {name}")))?;
+        self.tell(&format!("{GONE} {}\n", server.id()))
+    }
+
+    fn tell(&mut self, line: &str) -> Result<()> {
         let told = self
             .leash
             .as_mut()
@@ -246,6 +270,16 @@ mod tests {
         assert!(folder.is_dir() && household.check().is_ok());
         drop(household);
         assert!(!folder.exists() && !Path::new(&format!("/proc/{pid}")).exists());
+    }
+
+    #[test]
+    fn one_that_is_stopped_is_gone_and_can_come_again() {
+        let mut household = Household::new().unwrap();
+        let pid = sleeper(&mut household);
+        household.stop("sleep", Farewell::Kill).unwrap();
+        assert!(!Path::new(&format!("/proc/{pid}")).exists());
+        sleeper(&mut household);
+        household.check().unwrap();
     }
 
     #[test]

@@ -25,10 +25,12 @@ mod kubectl;
 mod operator;
 mod postgres;
 pub mod simulator;
+pub mod soak;
 pub mod tools;
+pub mod wires;
 
 pub use control_plane::ControlPlane;
 pub use error::{Error, Result};
 pub use kubectl::Kubectl;
 pub use operator::{ACCOUNT, NAMESPACE, Operator, RIGHTS};
-pub use postgres::{Postgres, Settings, pgbouncer};
+pub use postgres::{PgBouncer, PoolerSettings, Postgres, Settings};

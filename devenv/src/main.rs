@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use devenv::tools;
 
 mod demo;
+mod endure;
 mod up;
 
 /// What makes a laptop a cluster.
@@ -26,6 +27,8 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Let the operator work for long beside a fleet that drifts and a world that breaks, and compare every run with the truth
+    Soak(endure::SoakArgs),
     /// Build the control plane's programs and Helm, once per machine, and print their folders as a PATH
     Tools,
 }
@@ -35,6 +38,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up => up::up().await,
         Command::Demo { once } => demo::demo(once).await,
+        Command::Soak(args) => endure::endure(args).await,
         Command::Tools => tools::all().await.map(|folders| {
             println!("{}", folders.map(|folder| folder.display().to_string()).join(":"));
         }),

@@ -58,6 +58,8 @@ impl Operator {
             .arg("run")
             .env("KUBECONFIG", &kubeconfig)
             .env("TARANA_LEASE_NAMESPACE", NAMESPACE)
+            // Several may run on this machine; whoever wants the admin API says where.
+            .env("TARANA_ADMIN_LISTEN", "")
             .envs(variables.iter().copied())
             // A Ctrl-C in the terminal is for whoever started this.
             .process_group(0)

@@ -1,8 +1,8 @@
 //! A PostgreSQL server: the one that `$DATABASE_URL` names, or one of our own that is thrown away.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
@@ -13,11 +13,14 @@ use tokio::time::sleep;
 
 use crate::environment;
 use crate::error::{Error, Result};
-use crate::household::{Household, free_ports, random};
+use crate::household::{Household, Launch, free_ports, random};
 use crate::keeper::User;
 
 mod install;
 mod launch;
+mod pooler;
+
+pub use pooler::{PgBouncer, PoolerSettings};
 
 /// How long the server may take to accept connections. It needs a tenth of a second on a calm machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -39,8 +42,21 @@ pub struct Settings {
 /// this is dropped or the process ends in whatever way; a server that was given is left as it is.
 #[derive(Debug)]
 pub struct Postgres {
-    household: Option<Mutex<Household>>,
+    own: Option<Own>,
     url: Url,
+}
+
+/// A server of our own.
+#[derive(Debug)]
+struct Own {
+    household: Mutex<Household>,
+    launch: Launch,
+}
+
+impl Own {
+    fn household(&self) -> MutexGuard<'_, Household> {
+        self.household.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Postgres {
@@ -87,7 +103,7 @@ impl Postgres {
     async fn given(text: &str) -> Result<Self> {
         let url =
             Url::parse(text).map_err(|error| Error::Missing(format!("DATABASE_URL is no URL: {error}")))?;
-        let given = Self { household: None, url };
+        let given = Self { own: None, url };
         given.connect(&given.url).await?.close().await?;
         Ok(given)
     }
@@ -98,18 +114,27 @@ impl Postgres {
         let password = random();
         launch::initialise(&household, programs, user, &password).await?;
         let [port] = free_ports()?;
-        household.start(launch::server(programs, household.folder(), user, port, settings))?;
+        let launch = launch::server(programs, household.folder(), user, port, settings);
+        household.start(launch.clone())?;
         let text = format!(
             "postgres://{}:{password}@127.0.0.1:{port}/postgres",
             launch::SUPERUSER
         );
         let url = Url::parse(&text).map_err(|error| Error::Missing(error.to_string()))?;
+        let household = Mutex::new(household);
+        let own = Some(Own { household, launch });
+        let started = Self { own, url };
+        started.answers().await?;
+        Ok(started)
+    }
+
+    /// Waits until the server of our own takes connections.
+    async fn answers(&self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        let mut started = Self { household: None, url };
-        while started.connect(&started.url).await.is_err() {
-            household.check()?;
-            if Instant::now() > deadline {
-                let (seconds, tails) = (PATIENCE.as_secs(), household.tails());
+        while self.connect(&self.url).await.is_err() {
+            self.check()?;
+            if let Some(own) = self.own.as_ref().filter(|_| Instant::now() > deadline) {
+                let (seconds, tails) = (PATIENCE.as_secs(), own.household().tails());
                 return Err(Error::NotReady {
                     what: "postgres",
                     seconds,
@@ -118,8 +143,40 @@ impl Postgres {
             }
             sleep(POLL).await;
         }
-        started.household = Some(Mutex::new(household));
-        Ok(started)
+        Ok(())
+    }
+
+    /// Ends a server of our own as a crash would (immediate shutdown: no goodbye, no checkpoint). Its data stays.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for a server that was given.
+    pub fn crash(&self) -> Result<()> {
+        let own = self.ours()?;
+        own.household().stop(own.launch.name, own.launch.farewell)
+    }
+
+    /// Starts it again at the same address and waits until it takes connections.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`], and as [`Postgres::crash`].
+    pub async fn resume(&self) -> Result<()> {
+        let own = self.ours()?;
+        own.household().start(own.launch.clone())?;
+        self.answers().await
+    }
+
+    /// The same, as a hot standby, which lets people read only, until `SELECT pg_promote()`.
+    ///
+    /// # Errors
+    /// As [`Postgres::resume`].
+    pub async fn resume_as_standby(&self) -> Result<()> {
+        self.ours()?.household().write("data/standby.signal", "")?;
+        self.resume().await
+    }
+
+    fn ours(&self) -> Result<&Own> {
+        let given = || Error::Missing("the server at DATABASE_URL is not ours to stop".into());
+        self.own.as_ref().ok_or_else(given)
     }
 
     /// The address of the server's own database, with a superuser's name and password. Connections: 300.
@@ -162,7 +219,7 @@ impl Postgres {
         if self.has_postgis().await? {
             return Ok(());
         }
-        if self.household.is_none() {
+        if self.own.is_none() {
             return Err(Error::Missing(
                 "the server at DATABASE_URL has no PostGIS: install it there, or unset DATABASE_URL".into(),
             ));
@@ -181,9 +238,7 @@ impl Postgres {
     /// # Errors
     /// [`Error::Ended`] when it does not.
     pub fn check(&self) -> Result<()> {
-        let look =
-            |household: &Mutex<Household>| household.lock().unwrap_or_else(PoisonError::into_inner).check();
-        self.household.as_ref().map_or(Ok(()), look)
+        self.own.as_ref().map_or(Ok(()), |own| own.household().check())
     }
 
     async fn has_postgis(&self) -> Result<bool> {
@@ -207,14 +262,6 @@ impl Postgres {
             .connect()
             .await?)
     }
-}
-
-/// The program `pgbouncer`, installed by apt when missing.
-///
-/// # Errors
-/// [`Error::Missing`] when it is neither here nor to be installed.
-pub async fn pgbouncer() -> Result<PathBuf> {
-    install::pgbouncer().await
 }
 
 /// PostgreSQL refuses to run as root: then an unprivileged user gets the folder and runs the server.

@@ -1,10 +1,19 @@
 # Ends the servers of one household and removes its folder when the pipe on standard input is closed,
-# which happens however the process at its other end goes. Lines on the pipe: SIGNAL PID.
+# which happens however the process at its other end goes. Lines on the pipe: SIGNAL PID, and GONE PID for one that has
+# ended, whose number may be somebody else's by then.
 trap '' INT TERM HUP QUIT
 folder=$1
 servers=
 while read -r signal pid; do
-    servers="$servers $signal:$pid"
+    if [ "$signal" = GONE ]; then
+        left=
+        for server in $servers; do
+            [ "${server##*:}" = "$pid" ] || left="$left $server"
+        done
+        servers=$left
+    else
+        servers="$servers $signal:$pid"
+    fi
 done
 
 # Whether a process still runs. One that is dead, and waits only for its parent to notice, does not.

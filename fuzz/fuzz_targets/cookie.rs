@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| tarana_operator::tarana::fuzzing::cookie(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tarana_operator::fuzzing::cookie(data));

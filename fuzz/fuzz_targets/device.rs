@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| tarana_operator::tarana::fuzzing::device(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tarana_operator::fuzzing::device(data));

@@ -2,11 +2,12 @@
 //!
 //! | type | true means | present on |
 //! |---|---|---|
-//! | `Ready` | a connection works; a run did all that was asked | both kinds, always |
-//! | `Reconciling` | the operator is at it, or will try again by itself | both kinds, while so |
-//! | `Stalled` | only a person can mend it: `message` says how | both kinds, while so |
+//! | `Ready` | a connection works; a run did all that was asked; a schedule knows its next slot | all kinds, always |
+//! | `Reconciling` | the operator is at it, or will try again by itself | connections and runs, while so |
+//! | `Stalled` | only a person can mend it: `message` says how | all kinds, while so |
 //! | `Finished` | the run has ended, well or not: wait for this one | `TaranaSync`, always |
 //! | `DeletesWithheld` | stale rows were kept by the delete guard | `TaranaSync`, from Apply on |
+//! | `LastSyncSucceeded` | the newest run that completed or failed did complete | `TaranaSyncSchedule`, from the first such end on |
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -23,6 +24,8 @@ pub const STALLED: &str = "Stalled";
 pub const FINISHED: &str = "Finished";
 /// Stale rows were kept by the delete guard.
 pub const DELETES_WITHHELD: &str = "DeletesWithheld";
+/// The newest run of a schedule that completed or failed did complete.
+pub const LAST_SYNC_SUCCEEDED: &str = "LastSyncSucceeded";
 
 /// Longest message in bytes, so that a status stays under 4 KiB. The schema allows 32 KiB.
 const MAX_MESSAGE: usize = 512;

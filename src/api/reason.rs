@@ -35,7 +35,7 @@ reasons! {
     Applying,
     /// An attempt failed; the next has its time.
     RetryScheduled,
-    /// Another process went on with an attempt; not charged.
+    /// Another process went on with an attempt, which is not charged; a schedule is no longer suspended.
     Resumed,
     /// The API lastingly refuses the best listing; the next best was read.
     ListingReplaced,
@@ -57,6 +57,27 @@ reasons! {
     Superseded,
     /// A row was left open by a process that is gone.
     Abandoned,
+    // The turns of a schedule.
+    /// The next slot is known.
+    Scheduled,
+    /// A run was created for a slot.
+    RunCreated,
+    /// No run was created for a slot, for one was still active.
+    SlotSkipped,
+    /// No run was created for a slot, for nobody was there in time.
+    SlotMissed,
+    /// A run was created because somebody asked for one now.
+    Triggered,
+    /// The name that a slot's run would have belongs to something else.
+    NameTaken,
+    /// The API server will not have the run that a template makes.
+    RunRefused,
+    /// Pattern or time zone have no usable form.
+    InvalidSchedule,
+    /// The pattern has no slot.
+    NeverDue,
+    /// The clock shows a time before slots that were dealt with.
+    ClockBehind,
     // The gate.
     /// The run names a connection that does not exist.
     ConnectionNotFound,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// One run, like a Job: immutable but for `cancel`, which only goes one way, and `ttlSecondsAfterFinished`.
 ///
 /// `metadata.uid` is the id of its row in `tarana_sync_logs`.
-#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "tarana.dev",
     version = "v1alpha1",
@@ -82,6 +82,24 @@ pub struct TaranaSyncSpec {
     /// Set to true to end the run; what is not committed by then is not written. Default false.
     #[serde(default)]
     pub cancel: bool,
+}
+
+/// As the schema has it.
+impl Default for TaranaSyncSpec {
+    fn default() -> Self {
+        Self {
+            connection_ref: ConnectionRef::default(),
+            dry_run: false,
+            delete_stale: false,
+            approved_deletes: None,
+            backoff_limit: backoff_limit(),
+            backoff: Backoff::default(),
+            active_deadline_seconds: active_deadline_seconds(),
+            ttl_seconds_after_finished: None,
+            trigger: Trigger::default(),
+            cancel: false,
+        }
+    }
 }
 
 /// Names a `TaranaConnection` in the same namespace.

@@ -36,19 +36,15 @@ pub struct Context {
 pub async fn run(
     context: Arc<Context>,
     reader: Reader<TaranaConnection>,
-    objects: impl Stream<Item = Result<TaranaConnection, watcher::Error>> + Send + 'static,
+    objects: impl Stream<Item = Arc<TaranaConnection>> + Send + 'static,
     secrets: impl Stream<Item = Result<PartialObjectMeta<Secret>, watcher::Error>> + Send + 'static,
 ) {
     let (of_secret, connections) = (reader.clone(), context.connections.clone());
     let wanted = context.connections.wanted().map(|key| key.object_ref());
     // The runtime gives no turn to an object that is gone; the cache knows of its end before this stream tells of it.
     let known = context.connections.clone();
-    let objects = objects.inspect(move |touched| {
-        if let Ok(connection) = touched {
-            known.forget_if_gone(&Key::of(connection));
-        }
-    });
-    Controller::for_stream(objects, reader)
+    let objects = objects.inspect(move |touched| known.forget_if_gone(&Key::of(touched)));
+    Controller::for_shared_stream(objects, reader)
         .watches_stream(secrets, move |secret| users_of(&of_secret, &connections, &secret))
         .reconcile_on(wanted)
         .run(reconcile, |_, error, _| on_error(error), context)
@@ -227,11 +223,12 @@ async fn tell(connection: &TaranaConnection, context: &Context, key: &Key) -> Re
     let Some(entry) = context.connections.entry(key) else {
         return Ok(());
     };
+    let told = connection.status.as_ref().and_then(|s| s.active_sync.as_deref());
     let news = News {
         state: entry.state,
         found: entry.found,
-        active: entry.active,
-        last_success: last_success(entry.link.as_deref()).await,
+        active: entry.active.and_then(|active| active.worth_telling(told)),
+        last_success: last_success(key, entry.link.as_deref()).await,
         throttled_until: entry
             .link
             .as_ref()
@@ -243,10 +240,15 @@ async fn tell(connection: &TaranaConnection, context: &Context, key: &Key) -> Re
 }
 
 /// The audit rows know it best; where they cannot be asked, the status keeps what it says.
-async fn last_success(link: Option<&Link>) -> Option<(Timestamp, i64)> {
+async fn last_success(key: &Key, link: Option<&Link>) -> Option<(Timestamp, i64)> {
     let link = link?;
-    let (seconds, count) = link.store.last_success(link.uid).await.ok()??;
-    Some((Timestamp::from_second(seconds).ok()?, count))
+    match link.store.last_success(link.uid).await {
+        Ok(found) => found.and_then(|(seconds, count)| Some((Timestamp::from_second(seconds).ok()?, count))),
+        Err(fault) => {
+            tracing::warn!(connection = %key, %fault, "the last success could not be asked for");
+            None
+        }
+    }
 }
 
 /// Writes the status if it says anything new. A conflict means that the object changed: its own turn follows.

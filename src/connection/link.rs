@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
-use crate::api::connection::{ActiveConnections, Listing, TaranaConnection, TaranaConnectionSpec};
+use crate::api::connection::{
+    ActiveConnections, DatabaseRef, Listing, TaranaConnection, TaranaConnectionSpec,
+};
 use crate::fault::{Fault, Reason};
 use crate::{station, store, tarana};
 
@@ -56,6 +58,33 @@ pub(super) struct Inputs {
     pub fingerprint: String,
 }
 
+/// Where the tables of a connection are, for whoever only reads them, and what tells whether that has changed.
+///
+/// # Errors
+/// The Secret is missing, incomplete or not to be read.
+pub async fn database(
+    client: &Client,
+    connection: &TaranaConnection,
+) -> Result<(store::Config, String), Fault> {
+    let secrets = Secrets {
+        api: Api::namespaced(client.clone(), &connection.namespace().unwrap_or_default()),
+        namespace: connection.namespace().unwrap_or_default(),
+    };
+    let database = &connection.spec.database;
+    let found = secrets
+        .get("spec.database.secretRef", &database.secret_ref.name)
+        .await?;
+    let (url, ca_pem) = found.database(&database.secret_ref)?;
+    let config = store::Config {
+        url,
+        ca_pem,
+        schema: database.schema.clone(),
+        migrate: false,
+    };
+    let generation = connection.metadata.generation.unwrap_or_default();
+    Ok((config, format!("{generation}/{}", found.version())))
+}
+
 /// Reads the Secrets that a connection names.
 pub(super) async fn inputs(client: &Client, connection: &TaranaConnection) -> Result<Inputs, Fault> {
     let secrets = Secrets {
@@ -78,6 +107,7 @@ pub(super) async fn inputs(client: &Client, connection: &TaranaConnection) -> Re
         }
     };
     let generation = connection.metadata.generation.unwrap_or_default();
+    let (database_url, database_ca) = db.database(database)?;
     Ok(Inputs {
         username: credentials.text(
             "spec.api.credentialsSecretRef.usernameKey",
@@ -88,12 +118,8 @@ pub(super) async fn inputs(client: &Client, connection: &TaranaConnection) -> Re
             &api.credentials_secret_ref.password_key,
         )?,
         api_ca,
-        database_url: db.text("spec.database.secretRef.urlKey", &database.url_key)?,
-        database_ca: database
-            .ca_key
-            .as_ref()
-            .map(|key| db.bytes("spec.database.secretRef.caKey", key))
-            .transpose()?,
+        database_url,
+        database_ca,
         fingerprint: format!("{generation}/{}", versions.concat()),
     })
 }
@@ -217,6 +243,16 @@ impl Found {
     fn version(&self) -> String {
         let meta = &self.secret.metadata;
         version(meta.uid.as_deref(), meta.resource_version.as_deref())
+    }
+
+    /// The URL of a database, and the authority that its certificate is of.
+    fn database(&self, names: &DatabaseRef) -> Result<(String, Option<Vec<u8>>), Fault> {
+        let url = self.text("spec.database.secretRef.urlKey", &names.url_key)?;
+        let ca = names
+            .ca_key
+            .as_ref()
+            .map(|key| self.bytes("spec.database.secretRef.caKey", key));
+        Ok((url, ca.transpose()?))
     }
 
     fn bytes(&self, field: &str, key: &str) -> Result<Vec<u8>, Fault> {

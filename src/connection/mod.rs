@@ -5,5 +5,5 @@ pub mod link;
 pub mod registry;
 pub mod status;
 
-pub use link::Link;
+pub use link::{Link, database};
 pub use registry::{Connections, Key, State, View};

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store as Reader};
+use kube::{Resource, ResourceExt};
 use tokio::sync::broadcast;
 use tokio::time::sleep;
 
@@ -87,9 +87,23 @@ pub(super) struct Entry {
     pub link: Option<Arc<Link>>,
     /// Trials in a row that failed in a way that may pass.
     pub failures: u32,
-    pub active: Option<String>,
+    pub active: Option<Active>,
     /// What the last trial that went well found.
     pub found: String,
+}
+
+/// The run that is at it.
+#[derive(Clone, Debug)]
+pub(super) struct Active {
+    run: String,
+    since: Instant,
+}
+
+impl Active {
+    /// Its name, if it is worth telling: it lasts, or is told already.
+    pub fn worth_telling(self, told: Option<&str>) -> Option<String> {
+        (self.since.elapsed() >= SEEN || told == Some(&self.run)).then_some(self.run)
+    }
 }
 
 /// All connections of one scope.
@@ -115,12 +129,6 @@ impl Connections {
             wanted: broadcast::Sender::new(BACKLOG),
             begun: broadcast::Sender::new(BACKLOG),
         }
-    }
-
-    /// Waits until the watch cache has heard of every connection: before, none could be told from one that is missing.
-    pub async fn known(&self) {
-        // An error means that the cache is gone, and with it whoever asks.
-        let _ = self.reader.wait_until_ready().await;
     }
 
     /// What a run sees of the connection of that name.
@@ -187,7 +195,11 @@ impl Connections {
     /// A run has begun, or goes on, on it.
     pub fn began(&self, key: &Key, run: &str) {
         if let Some(entry) = self.entries().get_mut(key) {
-            entry.active = Some(run.to_owned());
+            let known = entry.active.take().filter(|active| active.run == run);
+            entry.active = known.or_else(|| {
+                let (run, since) = (run.to_owned(), Instant::now());
+                Some(Active { run, since })
+            });
         }
         let _ = self.begun.send(key.clone());
     }
@@ -195,7 +207,7 @@ impl Connections {
     /// A run on it has ended, be it the active one or one that waited.
     pub fn ended(&self, key: &Key, run: &str) {
         if let Some(entry) = self.entries().get_mut(key)
-            && entry.active.as_deref() == Some(run)
+            && entry.active.as_ref().is_some_and(|active| active.run == run)
         {
             entry.active = None;
         }
@@ -206,6 +218,25 @@ impl Connections {
     /// Connections whose runs should look again: the gate changed, or a run on it ended.
     pub fn changes(&self) -> impl Stream<Item = Key> + Send + 'static {
         listen(&self.changed)
+    }
+
+    /// Objects of a cache that such a change concerns.
+    pub fn wakes<K>(
+        &self,
+        reader: Reader<K>,
+        concerns: impl Fn(&K, &Key) -> bool + Copy + Send + 'static,
+    ) -> impl Stream<Item = ObjectRef<K>> + Send + 'static
+    where
+        K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+    {
+        self.changes().flat_map(move |changed| {
+            let woken = reader.state_filter(|object| concerns(object, &changed));
+            stream::iter(
+                woken
+                    .into_iter()
+                    .map(|object| ObjectRef::from_obj(object.as_ref())),
+            )
+        })
     }
 
     /// Every link of the scope that works, for work that concerns each database.

@@ -14,6 +14,8 @@
 //! are, so the plan is about the rows that are written. It comes before the log row, so that a run that waits for the
 //! table holds nothing.
 
+use std::time::Duration;
+
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -23,9 +25,14 @@ use super::db::{Db, Tx};
 use super::ended::{self, Ended};
 use super::error::DbError;
 use super::logs::{find_end, superseded};
-use super::{Store, changes, journal, outbox, write};
+use super::{Store, journal, outbox, write};
 use crate::fault::{Fault, Reason};
 use crate::station::{Plan, Row};
+
+/// For the whole table to come over a thin wire.
+const READ: Duration = Duration::from_mins(10);
+/// For one statement, which writes some hundreds of rows. A COMMIT may wait for a standby.
+const WRITE: Duration = Duration::from_mins(1);
 
 /// What came of beginning to apply.
 pub enum Begun {
@@ -63,8 +70,7 @@ impl Store {
 async fn lock_table(db: &Db) -> Result<Tx, DbError> {
     let lock = "SET LOCAL lock_timeout TO '1s';
                 LOCK TABLE tarana_base_stations IN SHARE ROW EXCLUSIVE MODE;
-                SET LOCAL lock_timeout TO '5s';
-                SET LOCAL statement_timeout TO '15min'";
+                SET LOCAL lock_timeout TO '5s'";
     loop {
         let mut tx = db.begin().await?;
         match tx.script(lock.to_owned()).await {
@@ -81,6 +87,7 @@ impl Apply {
         let select = list(|name, kind| format!("{name}::{kind}"));
         let copy = format!("COPY (SELECT {select} FROM tarana_base_stations) TO STDOUT (FORMAT binary)");
         let (mut reader, mut malformed) = (Reader::default(), false);
+        self.tx.allow(READ).await?;
         self.tx
             .copy_out(&copy, |piece| {
                 malformed = malformed || reader.feed(piece, &mut each).is_err();
@@ -103,10 +110,8 @@ impl Apply {
 
     /// Writes the plan and commits. A dry run writes what it would have done and nothing else.
     pub async fn finish(mut self, plan: &Plan, dry_run: bool) -> Result<Ended, Fault> {
-        if !dry_run {
-            write::stations(&mut self.tx, &plan.changes).await?;
-        }
-        changes::record(&mut self.tx, self.run, &plan.changes, dry_run).await?;
+        self.tx.allow(WRITE).await?;
+        write::changes(&mut self.tx, self.run, &plan.changes, dry_run).await?;
         let ended = self.complete(plan).await?;
         outbox::announce(&mut self.tx, &[self.run]).await?;
         self.tx.commit().await?;

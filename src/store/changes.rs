@@ -2,60 +2,93 @@
 //! `tarana_sync_changes`.
 //!
 //! An insert is recorded as the row that came, a delete as the row that went, an update as the columns that differ,
-//! before and after.
-
-use uuid::Uuid;
+//! before and after. Whole rows are kept as they are written, an array for each column (see [`super::write`]); the others
+//! as JSON.
 
 use super::columns::{COLUMNS, Value, push_json, push_text, values};
 use super::db::Tx;
 use super::error::DbError;
+use super::write::Batch;
 use crate::station::{Change, Row};
 
 /// A batch ends when its text is longer than this, so that reading one page of changes unpacks little.
-const BATCH: usize = 384 * 1024;
+const FULL: usize = 384 * 1024;
 
-/// Records the changes in their order; none of them counts as applied in a dry run.
-pub(super) async fn record(tx: &mut Tx, run: Uuid, changes: &[Change], dry_run: bool) -> Result<(), DbError> {
-    let mut left = changes;
-    let mut first = 1_i32;
-    while let Some(head) = left.first() {
-        let (op, applied) = kind(head, dry_run);
-        let (json, taken) = batch(left, (op, applied), dry_run);
+/// What becomes of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Op {
+    Insert,
+    Update,
+    Delete,
+    Withhold,
+}
+
+impl Op {
+    pub fn of(change: &Change) -> Self {
+        match change {
+            Change::Insert(_) => Self::Insert,
+            Change::Update { .. } => Self::Update,
+            Change::Delete(_) => Self::Delete,
+            Change::Withhold(_) => Self::Withhold,
+        }
+    }
+
+    /// The word in the record. What was withheld is a delete that was not applied.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Delete | Self::Withhold => "delete",
+        }
+    }
+}
+
+/// The row that is recorded as a whole.
+pub(super) fn whole(change: &Change) -> Option<&Row> {
+    match change {
+        Change::Insert(row) | Change::Delete(row) | Change::Withhold(row) => Some(row),
+        Change::Update { .. } => None,
+    }
+}
+
+/// Records updates in their order; the first of them is number `first` of the run.
+pub(super) async fn record(
+    tx: &mut Tx,
+    batch: &Batch,
+    first: i64,
+    changes: &[Change],
+) -> Result<(), DbError> {
+    let mut at = 0;
+    while at < changes.len() {
+        let (json, taken) = text(&changes[at..]);
         let insert = "INSERT INTO tarana_sync_change_batches (run, first, op, applied, changes)
                       VALUES ($1, $2, $3, $4, $5::text::json)";
+        let position = first + i64::try_from(at).unwrap_or(i64::MAX);
         tx.execute(
             sqlx::query(insert)
-                .bind(run)
-                .bind(first)
-                .bind(op)
-                .bind(applied)
+                .bind(batch.run)
+                .bind(i32::try_from(position).unwrap_or(i32::MAX))
+                .bind(batch.op.as_str())
+                .bind(batch.applied)
                 .bind(json),
         )
         .await?;
-        left = &left[taken..];
-        first = first.saturating_add(i32::try_from(taken).unwrap_or(i32::MAX));
+        at += taken;
     }
     Ok(())
 }
 
-fn kind(change: &Change, dry_run: bool) -> (&'static str, bool) {
-    match change {
-        Change::Insert(_) => ("insert", !dry_run),
-        Change::Update { .. } => ("update", !dry_run),
-        Change::Delete(_) => ("delete", !dry_run),
-        Change::Withhold(_) => ("delete", false),
-    }
-}
-
-/// As many changes from the front as are of one kind and fit; at least one.
-fn batch(changes: &[Change], wanted: (&str, bool), dry_run: bool) -> (String, usize) {
-    let mut json = String::with_capacity(BATCH + BATCH / 8);
+/// As many from the front as fit; at least one.
+fn text(changes: &[Change]) -> (String, usize) {
+    let mut json = String::with_capacity(FULL / 8);
     let mut taken = 0;
-    for change in changes.iter().take_while(|c| kind(c, dry_run) == wanted) {
+    for change in changes {
         json.push(if taken == 0 { '[' } else { ',' });
-        push_change(&mut json, change);
+        if let Change::Update { before, after } = change {
+            push_update(&mut json, before, after);
+        }
         taken += 1;
-        if json.len() >= BATCH {
+        if json.len() >= FULL {
             break;
         }
     }
@@ -63,35 +96,21 @@ fn batch(changes: &[Change], wanted: (&str, bool), dry_run: bool) -> (String, us
     (json, taken)
 }
 
-fn push_change(json: &mut String, change: &Change) {
-    let serial = match change {
-        Change::Insert(row) | Change::Delete(row) | Change::Withhold(row) => &row.serial,
-        Change::Update { after, .. } => &after.serial,
-    };
+fn push_update(json: &mut String, before: &Row, after: &Row) {
     json.push_str("{\"serial\":");
-    push_text(json, serial);
-    match change {
-        Change::Insert(row) => push_object(json, "after", &whole(row)),
-        Change::Delete(row) | Change::Withhold(row) => push_object(json, "before", &whole(row)),
-        Change::Update { before, after } => {
-            let (old, new) = (values(before), values(after));
-            push_object(
-                json,
-                "before",
-                &std::array::from_fn(|i| (old[i] != new[i]).then_some(old[i])),
-            );
-            push_object(
-                json,
-                "after",
-                &std::array::from_fn(|i| (old[i] != new[i]).then_some(new[i])),
-            );
-        }
-    }
+    push_text(json, &after.serial);
+    let (old, new) = (values(before), values(after));
+    push_object(
+        json,
+        "before",
+        &std::array::from_fn(|i| (old[i] != new[i]).then_some(old[i])),
+    );
+    push_object(
+        json,
+        "after",
+        &std::array::from_fn(|i| (old[i] != new[i]).then_some(new[i])),
+    );
     json.push('}');
-}
-
-fn whole(row: &Row) -> [Option<Value<'_>>; COLUMNS.len()] {
-    values(row).map(Some)
 }
 
 fn push_object(json: &mut String, name: &str, columns: &[Option<Value<'_>>; COLUMNS.len()]) {

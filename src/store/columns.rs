@@ -82,8 +82,11 @@ fn int(value: Option<i32>) -> Value<'static> {
     value.map_or(Value::Null, Value::Int)
 }
 
-fn hundredths(value: Option<i64>) -> Value<'static> {
-    value.map_or(Value::Null, |units| Value::Fixed { units, scale: 2 })
+fn hundredths(value: Option<i32>) -> Value<'static> {
+    value.map_or(Value::Null, |units| Value::Fixed {
+        units: units.into(),
+        scale: 2,
+    })
 }
 
 /// `a, b, c`, each as `each` puts it.

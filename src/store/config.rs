@@ -43,6 +43,8 @@ const PARAMETERS: [&str; 9] = [
     "options",
 ];
 
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// The driver's options and the name of the place. Nothing of the URL gets into the fault.
 pub(super) fn read(config: &Config) -> Result<(PgConnectOptions, Target), Fault> {
     let url = known_parameters(config.url.trim());
@@ -54,6 +56,12 @@ pub(super) fn read(config: &Config) -> Result<(PgConnectOptions, Target), Fault>
         return Err(invalid("names no database"));
     };
     if let Some(pem) = &config.ca_pem {
+        // The driver would take the public authorities alone, and say nothing.
+        if !pem.windows(CERTIFICATE.len()).any(|bytes| bytes == CERTIFICATE) {
+            let message = "the value under spec.database.secretRef.caKey holds no certificate: it must be PEM, \
+                           -----BEGIN CERTIFICATE----- and so on";
+            return Err(Fault::new(Reason::InvalidConfiguration, message));
+        }
         options = options
             .ssl_mode(PgSslMode::VerifyFull)
             .ssl_root_cert_from_pem(pem.clone());
@@ -107,6 +115,13 @@ fn known_parameters(url: &str) -> String {
 
 /// The statements that begin every transaction of this store. The schema is quoted; the temporary schema comes last,
 /// so that no temporary table of another client of the same pooled session can stand in for ours.
+///
+/// What we say is committed must outlive a crash: a server that is told not to wait for its disk is told to wait for it
+/// here (`off` alone; what is stricter than `on` stays).
+///
+/// The rest are ways to lose a lock: what we do not get, what takes too long, a client that stands still between two
+/// statements, one whose socket is closed, one whose host is gone or takes nothing more (PostgreSQL looks at the
+/// socket only while it works, and would wait for such a host for hours).
 pub(super) fn preamble(target: &Target) -> Arc<str> {
     let schema = target.schema.replace('"', "\"\"");
     format!(
@@ -115,6 +130,11 @@ pub(super) fn preamble(target: &Target) -> Arc<str> {
          SET LOCAL lock_timeout TO '5s';
          SET LOCAL statement_timeout TO '30s';
          SET LOCAL idle_in_transaction_session_timeout TO '10s';
+         SET LOCAL tcp_keepalives_idle TO 10;
+         SET LOCAL tcp_keepalives_interval TO 5;
+         SET LOCAL tcp_keepalives_count TO 3;
+         SET LOCAL tcp_user_timeout TO '25s';
+         SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off';
          SELECT set_config('client_connection_check_interval', '1s', true)
          WHERE current_setting('client_connection_check_interval', true) IS NOT NULL"
     )

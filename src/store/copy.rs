@@ -1,73 +1,18 @@
-//! Pure: PostgreSQL's binary COPY format, for the rows of [`super::columns`].
+//! Pure: reads PostgreSQL's binary COPY format, for the rows of [`super::columns`].
 //!
-//! Numbers with a point travel as the server keeps them, base 10,000 digit by digit, so that neither side rounds or
-//! prints. A stream is a header, then for each row the number of its columns and for each of these a length (-1 for
-//! NULL) and as many bytes, then -1.
+//! A stream is a header, then for each row the number of its columns and for each of these a length (-1 for NULL) and
+//! as many bytes, then -1. Numbers with a point come as the server keeps them, see [`super::piece`].
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::columns::Value;
 use crate::station::{Position, Row};
 
 /// Signature, no flags, no extension.
-pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// Where a row would begin: there is none.
-pub(super) const TRAILER: &[u8] = &(-1_i16).to_be_bytes();
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
-const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xC000;
-
-/// Begins a row of `columns` columns.
-pub(super) fn put_row(out: &mut Vec<u8>, columns: usize) {
-    out.extend_from_slice(&i16::try_from(columns).unwrap_or(i16::MAX).to_be_bytes());
-}
-
-/// Appends one bool.
-pub(super) fn put_bool(out: &mut Vec<u8>, value: bool) {
-    put(out, &[u8::from(value)]);
-}
-
-/// Appends one value.
-pub(super) fn put_value(out: &mut Vec<u8>, value: Value<'_>) {
-    match value {
-        Value::Null => out.extend_from_slice(&NULL),
-        Value::Text(text) => put(out, text.as_bytes()),
-        Value::Int(number) => put(out, &number.to_be_bytes()),
-        Value::Fixed { units, scale } => put_fixed(out, units, scale),
-    }
-}
-
-fn put(out: &mut Vec<u8>, bytes: &[u8]) {
-    // A value over 2 GiB cannot be: records are far smaller, and the server would refuse the length.
-    out.extend_from_slice(&i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_be_bytes());
-    out.extend_from_slice(bytes);
-}
-
-/// Digits after the point fill groups of four: 6 need two groups, 2 need one.
-fn put_fixed(out: &mut Vec<u8>, units: i64, scale: u32) {
-    let groups_after = scale.div_ceil(4);
-    let mut left = u128::from(units.unsigned_abs()) * 10_u128.pow(groups_after * 4 - scale);
-    let mut digits = [0_u16; 8];
-    let mut first = digits.len();
-    while left > 0 && first > 0 {
-        first -= 1;
-        digits[first] = u16::try_from(left % 10_000).unwrap_or_default();
-        left /= 10_000;
-    }
-    let digits = &digits[first..];
-    let count = i16::try_from(digits.len()).unwrap_or_default();
-    let weight = count - i16::try_from(groups_after).unwrap_or_default() - 1;
-    out.extend_from_slice(&(8 + 2 * i32::from(count)).to_be_bytes());
-    out.extend_from_slice(&count.to_be_bytes());
-    out.extend_from_slice(&(if count == 0 { 0 } else { weight }).to_be_bytes());
-    out.extend_from_slice(&(if units < 0 { NEGATIVE } else { 0 }).to_be_bytes());
-    out.extend_from_slice(&u16::try_from(scale).unwrap_or_default().to_be_bytes());
-    for digit in digits {
-        out.extend_from_slice(&digit.to_be_bytes());
-    }
-}
 
 /// Reads rows out of pieces that may end anywhere.
 #[derive(Default)]
@@ -111,8 +56,8 @@ impl Reader {
                 lng_e6: fixed(rest, 6)?.unwrap_or_default(),
             },
             region: self.shared(text(rest)?),
-            height_cm: fixed(rest, 2)?,
-            azimuth_cdeg: fixed(rest, 2)?,
+            height_cm: hundredths(rest)?,
+            azimuth_cdeg: hundredths(rest)?,
             band: self.shared(text(rest)?),
             device_status: int(rest)?,
             region_id: int(rest)?,
@@ -185,6 +130,12 @@ fn int(rest: &mut &[u8]) -> Result<Option<i32>, Malformed> {
     Ok(bytes.map(i32::from_be_bytes))
 }
 
+/// A `numeric` of two digits after the point and at most six before it.
+fn hundredths(rest: &mut &[u8]) -> Result<Option<i32>, Malformed> {
+    let units = fixed(rest, 2)?;
+    units.map(i32::try_from).transpose().map_err(|_| Malformed)
+}
+
 /// A `numeric` in units of 10^-`scale`; its column has no more digits than that. NaN is as good as NULL.
 fn fixed(rest: &mut &[u8], scale: u32) -> Result<Option<i64>, Malformed> {
     let Some(bytes) = value(rest)? else {
@@ -217,9 +168,10 @@ fn fixed(rest: &mut &[u8], scale: u32) -> Result<Option<i64>, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEADER, Reader, TRAILER, fixed, put_fixed, put_row, put_value};
+    use super::{HEADER, Reader, fixed};
     use crate::station::{Position, Row};
-    use crate::store::columns::{COLUMNS, values};
+    use crate::store::columns::{COLUMNS, Value, values};
+    use crate::store::piece::put_value;
 
     #[test]
     fn numbers_come_back_as_they_went() {
@@ -239,7 +191,7 @@ mod tests {
                 -9_999_999_999,
             ] {
                 let mut bytes = Vec::new();
-                put_fixed(&mut bytes, units, scale);
+                put_value(&mut bytes, Value::Fixed { units, scale });
                 assert_eq!(
                     fixed(&mut bytes.as_slice(), scale).unwrap(),
                     Some(units),
@@ -276,12 +228,12 @@ mod tests {
         };
         let mut stream = HEADER.to_vec();
         for _ in 0..3 {
-            put_row(&mut stream, COLUMNS.len());
+            stream.extend_from_slice(&i16::try_from(COLUMNS.len()).unwrap().to_be_bytes());
             for value in values(&row) {
                 put_value(&mut stream, value);
             }
         }
-        stream.extend_from_slice(TRAILER);
+        stream.extend_from_slice(&(-1_i16).to_be_bytes());
         for size in [1, 2, 7, 64, stream.len()] {
             let (mut reader, mut rows) = (Reader::default(), Vec::new());
             for piece in stream.chunks(size) {

@@ -4,6 +4,8 @@
 //! carry. Here everything happens in one transaction: it is all there or not at all, and the second of two
 //! processes waits on a lock that ends with the first one's transaction, and then finds nothing left to do.
 
+use std::time::Duration;
+
 use super::db::{Db, Tx};
 use super::error::{DbError, Target};
 use super::rights;
@@ -17,7 +19,7 @@ struct Migration {
 }
 
 /// In order, without gaps. A file that was released is never edited: its checksum is in people's databases.
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
         description: "stations",
@@ -47,6 +49,11 @@ const MIGRATIONS: [Migration; 6] = [
         version: 6,
         description: "listing",
         sql: include_str!("../../migrations/0006_listing.sql"),
+    },
+    Migration {
+        version: 7,
+        description: "rows",
+        sql: include_str!("../../migrations/0007_rows.sql"),
     },
 ];
 
@@ -90,15 +97,17 @@ pub(super) fn outdated(target: &Target) -> Fault {
 
 async fn schema_exists(tx: &mut Tx) -> Result<(), Fault> {
     let target = tx.target().clone();
-    let usable = "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = $1";
+    let usable = "SELECT CASE WHEN NOT has_schema_privilege(oid, 'USAGE')
+                         THEN format('GRANT USAGE ON SCHEMA %I TO %I;', nspname, current_user) END
+                  FROM pg_namespace WHERE nspname = $1";
     let row = tx.optional(sqlx::query(usable).bind(&target.schema)).await?;
     let (schema, place) = (&target.schema, target.place());
-    match row.map(|r| tx.get(&r, 0)).transpose()? {
-        Some(true) => Ok(()),
-        Some(false) => Err(Fault::new(
+    match row.map(|r| tx.get::<Option<String>>(&r, 0)).transpose()? {
+        Some(None) => Ok(()),
+        Some(Some(remedy)) => Err(Fault::new(
             Reason::DatabaseRightsMissing,
             format!(
-                "the role in spec.database.secretRef may not use schema {schema:?} of {place}; GRANT USAGE ON SCHEMA {schema:?} to it"
+                "{place}: the role in spec.database.secretRef may not use schema {schema:?}; let the owner run: {remedy}"
             ),
         )),
         None => Err(Fault::new(
@@ -110,8 +119,8 @@ async fn schema_exists(tx: &mut Tx) -> Result<(), Fault> {
 
 /// Held until the end of the transaction, by schema.
 async fn lock(tx: &mut Tx) -> Result<(), DbError> {
-    tx.script("SET LOCAL lock_timeout TO '60s'; SET LOCAL statement_timeout TO '10min'".to_owned())
-        .await?;
+    tx.allow(Duration::from_mins(10)).await?;
+    tx.script("SET LOCAL lock_timeout TO '60s'".to_owned()).await?;
     let key = "SELECT pg_advisory_xact_lock(hashtextextended('tarana-operator ' || current_schema(), 0))";
     tx.execute(sqlx::query(key)).await.map(|_| ())
 }

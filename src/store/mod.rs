@@ -10,19 +10,24 @@ mod db;
 mod ended;
 mod error;
 mod facts;
+mod history;
 mod journal;
 mod logs;
 mod migrate;
 mod outbox;
+mod piece;
 mod rights;
+mod stations;
 mod write;
 
 pub use apply::{Apply, Begun};
 pub use closing::Closing;
 pub use config::Config;
 pub use ended::{Ended, Outcome};
+pub use history::{Logged, Wanted};
 pub use logs::{Opened, Run, Trigger};
 pub use outbox::Event;
+pub use stations::{Happened, Listed, Search, Sort, Tally};
 
 use self::db::Db;
 use crate::fault::Fault;

@@ -3,53 +3,80 @@
 //! Two things stand in the way of a role: grants, and on tables with row-level security the lack of a policy. The
 //! second is the nastier one, since an `UPDATE` that no policy allows succeeds and touches no row.
 
+use super::columns::COLUMNS;
 use super::db::Tx;
 use crate::fault::{Fault, Reason};
 
-/// Table, and what is done to it.
-const NEEDED: [(&str, &str); 6] = [
-    ("tarana_migrations", "SELECT"),
-    ("tarana_base_stations", "SELECT, INSERT, UPDATE, DELETE"),
-    ("tarana_sync_logs", "SELECT, INSERT, UPDATE"),
-    ("tarana_sync_change_batches", "SELECT, INSERT"),
-    ("tarana_sync_changes", "SELECT"),
-    ("tarana_sync_outbox", "SELECT, INSERT, UPDATE"),
-];
+/// Table, what is done to it, and to which columns (none: to all). What `migrations/roles/operator.sql` grants.
+fn needed() -> [(&'static str, &'static str, String); 12] {
+    let stations = COLUMNS.iter().map(|(name, _)| *name).chain(["last_updated"]);
+    let inserted = stations.clone().collect::<Vec<_>>().join(" ");
+    let updated = stations.skip(1).collect::<Vec<_>>().join(" ");
+    [
+        ("tarana_migrations", "SELECT", String::new()),
+        ("tarana_base_stations", "SELECT", String::new()),
+        ("tarana_base_stations", "DELETE", String::new()),
+        ("tarana_base_stations", "INSERT", inserted),
+        ("tarana_base_stations", "UPDATE", updated),
+        ("tarana_sync_logs", "SELECT", String::new()),
+        ("tarana_sync_logs", "INSERT", REGISTERED.into()),
+        ("tarana_sync_logs", "UPDATE", RUN.into()),
+        ("tarana_sync_change_batches", "INSERT", String::new()),
+        ("tarana_sync_outbox", "SELECT", String::new()),
+        ("tarana_sync_outbox", "INSERT", "run type payload".into()),
+        ("tarana_sync_outbox", "UPDATE", "delivered_at".into()),
+    ]
+}
 
-/// One row for each right that is missing: what is missing, and the statement that mends it. For row-level security a
-/// role needs BYPASSRLS, or a permissive policy for the verb that names the role, one it belongs to, or everybody.
+/// What `register` writes of a run.
+const REGISTERED: &str = "id status trigger_type triggered_by namespace name connection connection_uid actor dry_run \
+    delete_stale";
+/// What becomes of it afterwards.
+const RUN: &str = "status attempt fence started_at heartbeat_at completed_at duration_ms outcome reason message errors \
+    stations_fetched inserted updated unchanged deleted skipped withheld listing proof";
+
+/// One row for each table on which something is missing: what is missing, and the statement that mends it. For
+/// row-level security a role needs BYPASSRLS, or a permissive policy for the verb that names the role, one it belongs
+/// to, or everybody.
 const MISSING: &str = "
     WITH needed AS (
-        SELECT n.name, verb, c.oid, c.relkind
-        FROM unnest($1::text[], $2::text[]) AS n (name, verbs)
-        CROSS JOIN unnest(string_to_array(n.verbs, ', ')) AS verb
+        SELECT n.name, n.verb, n.columns, n.at, c.oid
+        FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS n (name, verb, columns, at)
         LEFT JOIN pg_class c ON c.relname = n.name
             AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+    ), ungranted AS (
+        SELECT name, at, verb || coalesce(' (' || string_agg(quote_ident(one), ', ') || ')', '') AS what,
+               verb || CASE WHEN count(one) BETWEEN 1 AND 3 THEN ' (' || string_agg(one, ', ') || ')' ELSE '' END AS brief
+        FROM needed LEFT JOIN unnest(string_to_array(columns, ' ')) AS one ON true
+        WHERE oid IS NOT NULL AND NOT CASE WHEN one IS NULL THEN has_table_privilege(oid, verb)
+                                           ELSE has_column_privilege(oid, one, verb) END
+        GROUP BY name, at, verb
     )
     SELECT 'table ' || name || ' (missing)', 'restore it' FROM needed WHERE oid IS NULL GROUP BY name
     UNION ALL
-    SELECT string_agg(verb, ', ') || ' on ' || name,
-           format('GRANT %s ON %I.%I TO %I;', string_agg(verb, ', '), current_schema(), name, current_user)
-    FROM needed WHERE NOT has_table_privilege(oid, verb) GROUP BY name
+    SELECT string_agg(brief, ', ' ORDER BY at) || ' on ' || name,
+           format('GRANT %s ON %I.%I TO %I;', string_agg(what, ', ' ORDER BY at), current_schema(), name, current_user)
+    FROM ungranted GROUP BY name
     UNION ALL
-    SELECT 'a policy for ' || string_agg(verb, ', ') || ' on ' || name,
-           format('CREATE POLICY tarana_operator ON %I.%I TO %I USING (true) WITH CHECK (true);',
+    SELECT 'a policy for ' || string_agg(verb, ', ' ORDER BY at) || ' on ' || name,
+           format('CREATE POLICY %I ON %I.%I TO %I USING (true) WITH CHECK (true);',
+                  left(current_user, 40) || ' ' || lower(string_agg(left(verb, 1), '' ORDER BY at)),
                   current_schema(), name, current_user)
-    FROM needed WHERE relkind <> 'v' AND row_security_active(oid) AND NOT EXISTS (
+    FROM needed WHERE row_security_active(oid) AND NOT EXISTS (
         SELECT FROM pg_policy p WHERE p.polrelid = needed.oid AND p.polpermissive
             AND p.polcmd IN ('*', CASE verb WHEN 'SELECT' THEN 'r' WHEN 'INSERT' THEN 'a' WHEN 'UPDATE' THEN 'w' ELSE 'd' END::\"char\")
             AND EXISTS (SELECT FROM unnest(p.polroles) AS role
                         WHERE role = 0 OR pg_has_role(current_user, role, 'USAGE')))
-    GROUP BY name
-    UNION ALL
-    SELECT 'temporary tables in the database',
-           format('GRANT TEMPORARY ON DATABASE %I TO %I;', current_database(), current_user)
-    WHERE NOT has_database_privilege(current_database(), 'TEMPORARY')";
+    GROUP BY name";
 
 /// Asks the catalogue, and nothing else.
 pub(super) async fn check(tx: &mut Tx) -> Result<(), Fault> {
-    let (tables, verbs): (Vec<&str>, Vec<&str>) = NEEDED.iter().copied().unzip();
-    let rows = tx.all(sqlx::query(MISSING).bind(tables).bind(verbs)).await?;
+    let needed = needed();
+    let tables = needed.each_ref().map(|(table, _, _)| *table);
+    let verbs = needed.each_ref().map(|(_, verb, _)| *verb);
+    let columns = needed.map(|(_, _, columns)| columns);
+    let missing = sqlx::query(MISSING).bind(tables).bind(verbs).bind(columns);
+    let rows = tx.all(missing).await?;
     let (mut missing, mut remedies) = (Vec::new(), Vec::new());
     for row in &rows {
         missing.push(tx.get::<String>(row, 0)?);
@@ -64,7 +91,7 @@ pub(super) async fn check(tx: &mut Tx) -> Result<(), Fault> {
         format!("schema {schema:?} lacks {what}; restore it, or correct spec.database.schema")
     } else {
         format!(
-            "the role in spec.database.secretRef lacks {what}; let the owner run: {}",
+            "the role in spec.database.secretRef lacks rights, which migrations/roles/operator.sql or each GRANT below gives: {what}; let the owner run: {}",
             remedies.join(" ")
         )
     };

@@ -10,6 +10,7 @@ use kube::{Client, ResourceExt};
 use super::machine::{End, Hand};
 use super::plan::Missed;
 use crate::api::sync::TaranaSync;
+use crate::cluster::version;
 use crate::connection::{Connections, Key};
 use crate::notify::Notifier;
 use crate::station::Fetched;
@@ -72,6 +73,11 @@ impl Context {
         change(self.runs().entry(uid.to_owned()).or_default())
     }
 
+    /// Looks at what is held for a run, most likely nothing: thousands of finished ones are looked at, and leave no trace.
+    pub(super) fn held<T>(&self, uid: &str, look: impl FnOnce(&Held) -> T) -> T {
+        look(self.runs().get(uid).unwrap_or(&Held::default()))
+    }
+
     /// Lets go of what an attempt left.
     pub(super) fn drop_hand(&self, uid: &str) {
         self.hold(uid, |held| {
@@ -81,7 +87,7 @@ impl Context {
 
     /// How much this process holds, for the machine.
     pub(super) fn hand(&self, uid: &str) -> Hand {
-        self.hold(uid, |held| match (held.fence, &held.fetched) {
+        self.held(uid, |held| match (held.fence, &held.fetched) {
             (None, _) => Hand::Empty,
             (Some(_), None) => Hand::Opened,
             (Some(_), Some(_)) => Hand::Fetched,
@@ -106,7 +112,7 @@ impl Context {
 
     /// Whether the cache has yet to catch up with our last write, or with what we were told.
     pub(super) fn is_behind(&self, sync: &TaranaSync) -> bool {
-        let written = self.hold(&sync.uid().unwrap_or_default(), |held| held.written);
+        let written = self.held(&sync.uid().unwrap_or_default(), |held| held.written);
         matches!((version(sync), written), (Some(cached), Some(written)) if cached < written)
     }
 
@@ -114,13 +120,13 @@ impl Context {
     pub(super) fn ahead_of(&self, sync: &TaranaSync) -> Option<Arc<TaranaSync>> {
         let mine = key(sync);
         let before = |other: &TaranaSync| {
-            other.uid() != sync.uid()
+            !is_final(other)
+                && other.metadata.uid != sync.metadata.uid
                 && key(other) == mine
-                && !is_final(other)
                 && (has_started(other) || place(other) < place(sync))
         };
         let mut others = self.reader.state_filter(before);
-        others.retain(|o| !self.hold(&o.uid().unwrap_or_default(), |held| held.ended));
+        others.retain(|o| !self.held(&o.uid().unwrap_or_default(), |held| held.ended));
         others.into_iter().min_by_key(|o| (!has_started(o), place(o)))
     }
 
@@ -160,10 +166,4 @@ fn place(sync: &TaranaSync) -> (Option<Timestamp>, String) {
         sync.metadata.creation_timestamp.as_ref().map(|t| t.0),
         sync.uid().unwrap_or_default(),
     )
-}
-
-/// Kubernetes promises since 1.35 that versions of one kind compare as numbers; where they do not, nothing is lost
-/// but a turn that is refused by its conflict.
-fn version(sync: &TaranaSync) -> Option<u64> {
-    sync.metadata.resource_version.as_deref()?.parse().ok()
 }

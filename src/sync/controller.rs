@@ -4,38 +4,29 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt};
 use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt;
-use kube::runtime::controller::{Action, Controller};
-use kube::runtime::reflector::ObjectRef;
-use kube::runtime::watcher;
+use kube::runtime::controller::{Action, Config, Controller};
 
 use super::context::{Context, is_final, key};
 use super::machine::{self, Action as Next, Seen};
-use super::record::Error;
 use super::run::{Flow, Run, now};
 use crate::api::sync::TaranaSync;
+use crate::cluster::Error;
+use crate::connection::Key;
+
+/// Runs whose turns are taken at once. A reading is some megabytes, so there is an end to it.
+const AT_ONCE: u16 = 256;
 
 /// Runs until its streams end.
-pub async fn run(
-    context: Arc<Context>,
-    objects: impl Stream<Item = Result<TaranaSync, watcher::Error>> + Send + 'static,
-) {
-    context.connections.known().await;
-    let waiting = context.clone();
-    let woken = context.connections.changes().flat_map(move |changed| {
-        let on_it = |s: &TaranaSync| !is_final(s) && key(s) == changed;
-        stream::iter(
-            waiting
-                .reader
-                .state_filter(on_it)
-                .iter()
-                .map(|s| ObjectRef::from_obj(s.as_ref()))
-                .collect::<Vec<_>>(),
-        )
-    });
-    Controller::for_stream(objects, context.reader.clone())
+pub async fn run(context: Arc<Context>, objects: impl Stream<Item = Arc<TaranaSync>> + Send + 'static) {
+    let on_it = |sync: &TaranaSync, changed: &Key| !is_final(sync) && key(sync) == *changed;
+    let woken = context.connections.wakes(context.reader.clone(), on_it);
+    // Finished runs are the most by far, and come all at once at the start.
+    let unsettled = objects.filter(|sync| ready(!machine::is_settled(sync, now())));
+    Controller::for_shared_stream(unsettled, context.reader.clone())
+        .with_config(Config::default().concurrency(AT_ONCE))
         .reconcile_on(woken)
         .run(reconcile, |sync, error, _| on_error(&sync, error), context)
         .for_each(|_| ready(()))
@@ -53,8 +44,13 @@ fn on_error(sync: &TaranaSync, error: &Error) -> Action {
     }
 }
 
-/// All turns that a run can take now.
+/// At the start every object is a task at once: where the turns are boxed, they take memory only while they are taken.
 async fn reconcile(sync: Arc<TaranaSync>, context: Arc<Context>) -> Result<Action, Error> {
+    Box::pin(turns(sync, context)).await
+}
+
+/// All turns that a run can take now.
+async fn turns(sync: Arc<TaranaSync>, context: Arc<Context>) -> Result<Action, Error> {
     if context.is_behind(&sync) {
         return Ok(Action::await_change());
     }
@@ -77,6 +73,7 @@ async fn reconcile(sync: Arc<TaranaSync>, context: Arc<Context>) -> Result<Actio
             Next::Apply => run.apply().await?,
             Next::End(end) => run.end(&end).await?,
             Next::Announce => run.announce().await?,
+            Next::Acknowledge => run.acknowledge().await?,
             Next::Delete => run.delete().await?,
         };
         if let Flow::Rest(again) = flow {

@@ -98,6 +98,8 @@ pub enum Action {
     End(End),
     /// Tell the world, let go of the finalizer.
     Announce,
+    /// Say that a change of the spec after the end was seen: it changes nothing any more.
+    Acknowledge,
     /// Delete the object: its time is up.
     Delete,
 }
@@ -140,6 +142,20 @@ pub fn decide(seen: Seen<'_>) -> Action {
         Phase::Pending => pending(seen),
         _ => running(seen, &status),
     }
+}
+
+/// Whether nothing is left to do for a run unless its object changes.
+pub fn is_settled(sync: &TaranaSync, now: Timestamp) -> bool {
+    // Neither of these matters where a turn rests for good.
+    let (gate, hand, due) = (&Gate::Open, Hand::Empty, None);
+    let seen = Seen {
+        sync,
+        gate,
+        hand,
+        due,
+        now,
+    };
+    decide(seen) == Action::Rest(None)
 }
 
 fn pending(seen: Seen<'_>) -> Action {
@@ -185,6 +201,9 @@ fn running(seen: Seen<'_>, status: &TaranaSyncStatus) -> Action {
 }
 
 fn after_the_end(sync: &TaranaSync, status: &TaranaSyncStatus, leaving: bool, now: Timestamp) -> Action {
+    if !leaving && status.observed_generation != sync.metadata.generation {
+        return Action::Acknowledge;
+    }
     let (Some(ttl), Some(end), false) = (
         sync.spec.ttl_seconds_after_finished,
         status.completion_time.as_ref(),

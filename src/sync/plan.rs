@@ -27,7 +27,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::station::{Change, Counts, Fetched, Listing, Plan, Proof, Rejected, Row, Station};
+use crate::station::{Change, Counts, Fetched, Listing, Plan, Proof, Rejected, Row, Station, Text};
 
 /// What a run asks of its plan, and how careful its connection is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Options {
 }
 
 /// Serials of the stale rows of a plan.
-pub type Missed = BTreeSet<Box<str>>;
+pub type Missed = BTreeSet<Text>;
 
 /// A plan in the making. Assumes what [`Fetched`] and the table promise: one station and one row per serial.
 #[derive(Debug)]
@@ -147,7 +147,10 @@ impl Planner {
         };
         *tally = count(self.stale.len());
         changes.extend(self.stale.into_iter().map(fate));
-        changes.shrink_to_fit();
+        // The room of the stations, where few of them changed. Nearly full, it is freed as the one block that it is.
+        if changes.len() < changes.capacity() / 2 {
+            changes.shrink_to_fit();
+        }
         self.counts.skipped = count(self.skipped.len());
         Plan {
             listing: self.listing,

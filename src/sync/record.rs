@@ -1,24 +1,14 @@
 //! Writes what a turn did to the object: status, finalizer. Each write carries the resourceVersion of what the turn
 //! saw, so that a process that was overtaken is refused.
 
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::context::Context;
 use super::machine::FINALIZER;
 use crate::api::sync::{TaranaSync, TaranaSyncStatus};
-
-/// Why a turn could not be recorded.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The API server refused or could not be reached.
-    #[error("{0}")]
-    Kubernetes(#[from] kube::Error),
-    /// Somebody else wrote the status, or the object is gone: look again.
-    #[error("the object was changed by somebody else")]
-    Overtaken,
-}
+use crate::cluster::{self, Error};
 
 /// One object, as it was last seen or written.
 pub(super) struct Record<'a> {
@@ -111,21 +101,7 @@ impl<'a> Record<'a> {
 
     /// Deletes the object, and no other of the same name.
     pub async fn delete(&self) -> Result<(), Error> {
-        let only = Preconditions {
-            uid: self.sync.uid(),
-            resource_version: None,
-        };
-        match self
-            .api
-            .delete(
-                &self.sync.name_any(),
-                &DeleteParams::default().preconditions(only),
-            )
-            .await
-        {
-            Err(kube::Error::Api(e)) if e.code == 404 || e.code == 409 => Ok(()),
-            other => Ok(other.map(drop)?),
-        }
+        cluster::delete(&self.api, &self.sync).await
     }
 
     fn took(&mut self, written: TaranaSync) {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::context::{Context, key};
 use super::machine::{self, End, Gate, Hand, Verdict};
-use super::record::{Error, Record};
+use super::record::Record;
 use super::status::{Ending, Next};
 use super::{endings, steps};
 use crate::api::sync::{Phase, Step, TaranaSync, TaranaSyncStatus};
+use crate::cluster::Error;
 use crate::connection::{Key, Link, State, View};
 use crate::fault::{Fault, Reason};
 use crate::notify::News;
@@ -65,7 +66,7 @@ impl<'a> Run<'a> {
     }
 
     pub fn due(&self) -> Option<End> {
-        self.context.hold(&self.uid, |held| held.due.clone())
+        self.context.held(&self.uid, |held| held.due.clone())
     }
 
     pub(super) fn link(&self) -> Option<Arc<Link>> {
@@ -85,7 +86,7 @@ impl<'a> Run<'a> {
     pub fn gate(&mut self) -> Gate {
         self.view = self.context.connections.view(&self.key);
         let pending = self.status().phase == Phase::Pending;
-        if let Some(until) = self.context.hold(&self.uid, |held| held.lost_until)
+        if let Some(until) = self.context.held(&self.uid, |held| held.lost_until)
             && now() < until
         {
             return Gate::Shut(Fault::new(
@@ -140,7 +141,7 @@ impl<'a> Run<'a> {
     fn queue(&self) -> Gate {
         match self.context.ahead_of(self.sync()) {
             None => Gate::Open,
-            Some(_) if self.context.hold(&self.uid, |held| held.first) => Gate::Open,
+            Some(_) if self.context.held(&self.uid, |held| held.first) => Gate::Open,
             Some(first) => Gate::Shut(Fault::new(
                 Reason::Queued,
                 format!(
@@ -164,7 +165,7 @@ impl<'a> Run<'a> {
             return Ok(Flow::Rest(Some(again)));
         }
         if let Some(link) = self.link()
-            && !self.context.hold(&self.uid, |held| held.registered)
+            && !self.context.held(&self.uid, |held| held.registered)
         {
             match link.store.register(&self.log_row(&link)).await {
                 Ok(()) => self.context.hold(&self.uid, |held| held.registered = true),
@@ -240,7 +241,7 @@ impl<'a> Run<'a> {
 
     /// After it was overtaken, a process resumes only what nobody works on any more.
     async fn leave_it_to_the_other(&self, link: &Link) -> Option<SignedDuration> {
-        self.context.hold(&self.uid, |held| held.lost_until)?;
+        self.context.held(&self.uid, |held| held.lost_until)?;
         let id = self.log_row(link).id;
         let heard = link.store.heard(id).await.ok().flatten()?;
         let quiet = SignedDuration::try_from(heard).unwrap_or(SignedDuration::MAX);
@@ -254,7 +255,7 @@ impl<'a> Run<'a> {
         }
         self.failing = Some(step);
         tracing::warn!(sync = self.sync().name_any(), attempt, ?step, %fault, "attempt failed");
-        let fence = self.context.hold(&self.uid, |held| held.fence);
+        let fence = self.context.held(&self.uid, |held| held.fence);
         match machine::judge(&self.sync().spec, &self.status(), attempt, fault, now()) {
             Verdict::End(end) => {
                 if self.status().phase == Phase::Pending {
@@ -294,13 +295,18 @@ impl<'a> Run<'a> {
 
     /// Closes the log row, which has the last word, and records the end.
     pub async fn end(&mut self, end: &End) -> Result<Flow, Error> {
-        let fence = self.context.hold(&self.uid, |held| held.fence);
+        let fence = self.context.held(&self.uid, |held| held.fence);
         let closed = match (self.link(), &self.view.state) {
             (Some(link), _) => {
                 let closing = steps::closing(end, &self.status(), fence);
                 link.store.close(&self.log_row(&link), &closing).await.map(Some)
             }
-            // The tables are not known yet, after a restart for example.
+            // After a restart the tables are not known before the first trial is over, which ends in any case. Whatever the
+            // object says, there may be a row: one that stays open would keep others waiting.
+            (None, State::Unverified(why)) if self.view.checked.is_none() => {
+                let why = why.clone();
+                return self.insist(end, &why).await;
+            }
             (None, State::Unverified(why)) => Err(why.clone()),
             (None, _) => Ok(None),
         };
@@ -353,6 +359,13 @@ impl<'a> Run<'a> {
         }
         self.context.connections.ended(&self.key, &self.sync().name_any());
         self.record.finalizer(false).await?;
+        Ok(Flow::Again)
+    }
+
+    /// Its spec changed after its end.
+    pub async fn acknowledge(&mut self) -> Result<Flow, Error> {
+        let status = Next::of(self.sync(), now()).acknowledged();
+        self.record.status(status).await?;
         Ok(Flow::Again)
     }
 

@@ -139,6 +139,15 @@ impl<'a> Next<'a> {
         status
     }
 
+    /// The same end, of the spec as it is now. Tools take a status of an older generation for one that is on its way.
+    pub fn acknowledged(&self) -> TaranaSyncStatus {
+        let mut status = self.base();
+        for condition in &mut status.conditions {
+            condition.observed_generation = self.sync.metadata.generation;
+        }
+        status
+    }
+
     fn failure(&self, attempt: i32, step: Option<Step>, reason: Reason, message: &str) -> Failure {
         Failure {
             time: Time(whole_seconds(self.now)),

@@ -15,10 +15,11 @@ use super::context::{Context, Held};
 use super::endings;
 use super::machine::{self, End};
 use super::plan::{Missed, Options, Planner};
-use super::record::{Error, Record};
+use super::record::Record;
 use super::run::{Flow, Run, now};
 use super::status::Next;
 use crate::api::sync::{Phase, Step, TaranaSync, TaranaSyncStatus, TriggerType};
+use crate::cluster::Error;
 use crate::connection::Link;
 use crate::fault::{Fault, Reason};
 use crate::notify::News;
@@ -124,7 +125,7 @@ impl Run<'_> {
     }
 
     fn tools(&self) -> Option<(std::sync::Arc<Link>, i64)> {
-        Some((self.link()?, self.context.hold(&self.uid, |held| held.fence)?))
+        Some((self.link()?, self.context.held(&self.uid, |held| held.fence)?))
     }
 
     /// The cache knows more than the copy in hand: the next turn starts from there.
@@ -133,12 +134,13 @@ impl Run<'_> {
         if let Some(newer) = self.context.reader.get(&ObjectRef::from_obj(self.sync()))
             && newer.uid() == self.sync().uid()
         {
-            self.record.sync.spec = newer.spec.clone();
-            self.record
-                .sync
-                .metadata
+            let (ours, theirs) = (&mut self.record.sync, &newer);
+            ours.spec = theirs.spec.clone();
+            // What is said of the new spec must not look as if it were of the old one.
+            ours.metadata.generation = theirs.metadata.generation;
+            ours.metadata
                 .deletion_timestamp
-                .clone_from(&newer.metadata.deletion_timestamp);
+                .clone_from(&theirs.metadata.deletion_timestamp);
             return Ok(Flow::Again);
         }
         Err(Error::Overtaken)

@@ -13,7 +13,7 @@ use super::envelope::object;
 use super::intern::Interner;
 use super::regions::Region;
 use super::scalar::{self, Flaw};
-use crate::station::{Rejected, Station};
+use crate::station::{Rejected, Station, Text};
 
 /// Longest serial: the unique index on its column takes no more than about 2700 bytes, and real ones have 15.
 const MAX_SERIAL: usize = 255;
@@ -26,7 +26,7 @@ pub(super) enum Device {
     /// A remote node.
     Remote(Remote),
     /// A base node of a region that is not read, by its serial: only a row.
-    Elsewhere(Box<str>),
+    Elsewhere(Text),
     /// None of these.
     Rejected(Rejected),
 }
@@ -42,9 +42,9 @@ pub(super) struct Base {
 /// As much of a remote node as counting needs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Remote {
-    pub(super) serial: Option<Box<str>>,
+    pub(super) serial: Option<Text>,
     /// Serial of the base node that serves it now; `None` while it is not connected.
-    pub(super) served_by: Option<Box<str>>,
+    pub(super) served_by: Option<Text>,
     pub(super) updated: Option<i64>,
 }
 
@@ -91,14 +91,14 @@ pub(super) fn decode(item: &str, asked: Option<&Region>, interner: &Interner) ->
     }
 }
 
-fn rejected(serial: Option<Box<str>>, why: impl Into<String>) -> Device {
+fn rejected(serial: Option<Text>, why: impl Into<String>) -> Device {
     Device::Rejected(Rejected {
         serial,
         why: why.into(),
     })
 }
 
-fn serial(raw: Raw<'_>) -> Result<Box<str>, String> {
+fn serial(raw: Raw<'_>) -> Result<Text, String> {
     let text = match raw.map_or(Ok(None), |raw| scalar::string(raw.get())) {
         Ok(Some(text)) => text,
         Ok(None) => return Err("serialNumber is missing".into()),

@@ -1,7 +1,4 @@
-//! A doorway for `fuzz/`: what decodes the vendor's bytes, told to hold whatever they are.
-//!
-//! Each function takes any bytes and asserts what the rest of the operator relies on; that none of them panics is the
-//! other half. Built for tests and with the feature `fuzzing` only: no release has it.
+//! What `fuzz/` asserts of what decodes the vendor's bytes, see [`crate::fuzzing`].
 
 use std::time::Duration;
 
@@ -17,6 +14,9 @@ use super::{refusal, retry_after};
 use crate::station::{Rejected, Station};
 
 /// A body, as it comes: text, envelope, page, and the fault that it becomes if it is none of these.
+///
+/// # Panics
+/// Where it does not hold.
 pub fn envelope(body: &[u8]) {
     let text = envelope::text(body.to_vec());
     match envelope::data(&text) {
@@ -40,6 +40,9 @@ pub fn envelope(body: &[u8]) {
 }
 
 /// One item of a listing.
+///
+/// # Panics
+/// Where it does not hold.
 pub fn device(item: &[u8]) {
     let item = envelope::text(item.to_vec());
     let asked = Region {
@@ -67,6 +70,9 @@ pub fn device(item: &[u8]) {
 }
 
 /// The answer of a login: lines of `Set-Cookie` up to an empty one, then the data of the body.
+///
+/// # Panics
+/// Where it does not hold.
 pub fn cookie(answer: &[u8]) {
     let end = answer.windows(2).position(|pair| pair == b"\n\n");
     let (lines, body) = answer.split_at(end.unwrap_or(answer.len()));
@@ -92,6 +98,9 @@ pub fn cookie(answer: &[u8]) {
 }
 
 /// `Retry-After`, a line break, `Date`.
+///
+/// # Panics
+/// Where it does not hold.
 pub fn retry_after(headers: &[u8]) {
     let text = String::from_utf8_lossy(headers);
     let mut lines = text.split('\n');
@@ -134,6 +143,3 @@ fn serial(text: &str) {
 fn showable(rejected: &Rejected) {
     assert!(!rejected.why.is_empty() && rejected.why.len() < 200 && !rejected.why.contains('\0'));
 }
-
-#[cfg(test)]
-mod tests;

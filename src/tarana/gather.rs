@@ -5,10 +5,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::device::{Base, Device, Remote};
 use super::regions::Region;
-use crate::station::{Fetched, Rejected, Station};
+use crate::station::{Fetched, Rejected, Station, Text};
 
 /// No more room than this is made on a server's word.
 const MAX_RESERVE: usize = 200_000;
+/// Stations of more than 32 MiB. glibc gives a block of that size back to the system once it is free; after it had to free
+/// one below, it carves all later ones out of memory that it keeps. Room that is never touched takes no memory.
+const GIVEN_BACK: usize = (33 << 20) / size_of::<Station>();
+/// Fewer stations than this are not worth it.
+const MANY: usize = GIVEN_BACK / 8;
 
 /// How new a record says it is, and where it stood: part and row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +23,7 @@ pub(super) struct Stamp {
 }
 
 /// Serials that a reading named more than once, and how often.
-pub(super) type Repeats = BTreeMap<Box<str>, usize>;
+pub(super) type Repeats = BTreeMap<Text, usize>;
 
 /// Everything that one reading held.
 #[derive(Debug, Default)]
@@ -30,7 +35,7 @@ pub(super) struct Gathering {
     stamps: Vec<Stamp>,
     remotes: Vec<(Remote, Stamp)>,
     /// Base nodes of regions that are not read: they count where rows are compared.
-    elsewhere: Vec<Box<str>>,
+    elsewhere: Vec<Text>,
     skipped: Vec<Rejected>,
     notes: Vec<Rejected>,
 }
@@ -47,7 +52,9 @@ impl Gathering {
     pub(super) fn reserve(&mut self, rows: u64) {
         let rows = usize::try_from(rows).unwrap_or(MAX_RESERVE).min(MAX_RESERVE);
         if rows > self.stations.len() / 8 {
-            self.stations.reserve_exact(rows);
+            let all = self.stations.len() + rows;
+            let room = if all > MANY { all.max(GIVEN_BACK) } else { all };
+            self.stations.reserve_exact(room - self.stations.len());
             self.stamps.reserve_exact(rows);
         } else {
             // Exactly so many each time would be a copy of everything for each of many small regions.
@@ -110,8 +117,8 @@ impl Gathering {
     }
 
     /// The same, kept while the rest is let go.
-    pub(super) fn into_serials(self) -> Vec<Box<str>> {
-        self.serials().into_iter().map(Box::from).collect()
+    pub(super) fn into_serials(self) -> Vec<Text> {
+        self.serials().into_iter().map(Text::from).collect()
     }
 
     /// The serials that came more than once.
@@ -153,7 +160,7 @@ impl Gathering {
 
     /// Of a repeated serial the newest record stays; a usable one before one that is not.
     fn decide(&mut self, meant: &Repeats) {
-        let usable: BTreeSet<Box<str>> = self
+        let usable: BTreeSet<Text> = self
             .stations
             .iter()
             .map(|s| s.serial.clone())
@@ -198,7 +205,7 @@ fn newest<T>(
     serial: impl Fn(&T) -> Option<&str>,
 ) -> Vec<(T, Stamp)> {
     let mut kept: Vec<(T, Stamp)> = Vec::with_capacity(records.size_hint().0);
-    let mut best: HashMap<Box<str>, usize> = HashMap::new();
+    let mut best: HashMap<Text, usize> = HashMap::new();
     for (record, stamp) in records {
         let repeated = serial(&record)
             .and_then(|s| meant.get_key_value(s))

@@ -10,10 +10,10 @@ use super::envelope::object;
 use super::scalar;
 use super::wire::Request;
 use crate::fault::{Fault, Reason};
-use crate::station::Rejected;
+use crate::station::{Rejected, Text};
 
 /// The names of one level.
-pub(super) type Level = HashMap<i32, Box<str>>;
+pub(super) type Level = HashMap<i32, Text>;
 
 /// What has which name.
 #[derive(Debug, Default)]

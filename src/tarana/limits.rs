@@ -73,7 +73,9 @@ impl Limits {
         self.check(patience)?;
         // The semaphore is never closed; were it, letting a request through unbounded would be worse than refusing it.
         let permit = self.places.acquire().await.map_err(|_| Held(patience))?;
-        sleep_until(self.turn()).await;
+        if let Some(turn) = self.turn() {
+            sleep_until(turn).await;
+        }
         // While this one waited, another may have been told to stop, and told again.
         while let Some(until) = self.check(patience)? {
             sleep_until(until).await;
@@ -111,13 +113,14 @@ impl Limits {
         }
     }
 
-    /// Takes the next token, and says from when it is good.
-    fn turn(&self) -> Instant {
+    /// Takes the next token, and says from when it is good; nothing if it is already. Tokio's clock ticks in whole
+    /// milliseconds, so that to sleep until now takes one.
+    fn turn(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let full_at = pace.full_at.map_or(now, |at| at.max(now));
         pace.full_at = Some(full_at + pace.interval);
-        full_at.checked_sub(pace.burst).map_or(now, |at| at.max(now))
+        full_at.checked_sub(pace.burst).filter(|at| *at > now)
     }
 
     fn room(&self) -> MutexGuard<'_, Room> {

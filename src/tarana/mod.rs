@@ -16,8 +16,7 @@ mod device;
 mod envelope;
 mod fetch;
 #[cfg(any(test, feature = "fuzzing"))]
-#[doc(hidden)]
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 mod gather;
 mod hierarchy;
 mod in_flight;

@@ -21,6 +21,9 @@ const NO_FAULTS: &[Reason] = &[
     Reason::Verified,
     Reason::Verifying,
     Reason::Suspended,
+    Reason::Scheduled,
+    Reason::RunCreated,
+    Reason::Triggered,
 ];
 
 #[test]

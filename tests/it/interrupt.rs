@@ -4,12 +4,11 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sqlx::{Connection, PgConnection};
 use tarana_operator::api::connection::TaranaConnection;
 use tarana_operator::api::sync::{Phase, Step, TaranaSync};
 
 use super::servers;
-use super::world::{World, of, phase, until};
+use super::world::{World, of, phase, step, until};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -17,10 +16,6 @@ const SOON: Duration = Duration::from_secs(5);
 enum How {
     Cancel,
     Delete,
-}
-
-fn step(sync: &TaranaSync) -> Option<Step> {
-    sync.status.as_ref().and_then(|s| s.step)
 }
 
 /// Interrupts the run and checks its end.
@@ -71,12 +66,7 @@ async fn during_fetch(how: How) {
 async fn during_apply(how: How) {
     let w = World::new().await;
     w.ready().await;
-    let mut other = PgConnection::connect(&w.database_url).await.unwrap();
-    let mut lock = other.begin().await.unwrap();
-    sqlx::query("lock table tarana_base_stations in access exclusive mode")
-        .execute(&mut *lock)
-        .await
-        .unwrap();
+    let holder = w.hold_table().await;
     w.sync("run", json!({})).await;
     let run = w
         .sync_when("run", "applies", |s| step(s) == Some(Step::Apply))
@@ -96,7 +86,7 @@ async fn during_apply(how: How) {
     })
     .await;
     assert!(since.elapsed() < SOON, "ended after {:?}", since.elapsed());
-    lock.rollback().await.unwrap();
+    drop(holder);
     let row = w.log_row(&run).await;
     assert_eq!(
         (&row["status"], &row["outcome"]),

@@ -17,6 +17,7 @@ async fn every_example_of_the_pages_is_accepted() {
     for page in [
         include_str!("../../crds/taranaconnection.md"),
         include_str!("../../crds/taranasync.md"),
+        include_str!("../../crds/taranasyncschedule.md"),
     ] {
         let examples = examples(page);
         assert!(!examples.is_empty());

@@ -3,11 +3,11 @@
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use tarana_operator::api::sync::Phase;
+use tarana_operator::api::sync::{Phase, TaranaSync};
 
 use super::servers;
 use super::truth;
-use super::world::{World, condition, of, phase, until};
+use super::world::{World, condition, of, phase, step, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_run_brings_the_whole_fleet_and_a_second_changes_nothing() {
@@ -90,6 +90,27 @@ async fn a_fleet_that_drifts_is_followed() {
     );
     let changed = w.number("select count(*) from tarana_sync_changes c join tarana_sync_logs l on l.id = c.run where l.name = 'second' and c.op = 'update' and c.before::text <> c.after::text").await;
     assert_eq!(changed, counts.updated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spec_that_changes_after_the_end_is_taken_note_of() {
+    let w = World::new().await;
+    let run = w.run("run", json!({})).await;
+    w.cancel("run").await;
+    let seen = |s: &TaranaSync| {
+        let status = s.status.clone().unwrap();
+        let generation = s.metadata.generation;
+        let told = status.conditions.iter().map(|c| c.observed_generation);
+        generation == Some(2) && told.chain([status.observed_generation]).all(|g| g == generation)
+    };
+    let after = w.sync_when("run", "is known to have changed", seen).await;
+    assert_eq!(
+        phase(&after),
+        Phase::Completed,
+        "what is over cannot be cancelled"
+    );
+    let end = |s: &TaranaSync| s.status.clone().unwrap().completion_time;
+    assert_eq!(end(&after), end(&run));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -287,10 +308,7 @@ async fn a_restart_goes_on_with_the_same_attempt() {
     let mut w = World::new().await;
     w.tcs.script(vec![servers::hanging_search()]);
     w.sync("long", json!({})).await;
-    w.sync_when("long", "fetches", |s| {
-        s.status.as_ref().is_some_and(|s| s.step.is_some())
-    })
-    .await;
+    w.sync_when("long", "fetches", |s| step(s).is_some()).await;
     w.kill_operator().await;
     w.tcs.clear();
     w.start_operator();

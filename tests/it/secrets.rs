@@ -6,7 +6,7 @@ mod trouble;
 
 use std::path::{Path, PathBuf};
 
-use devenv::{Operator, RIGHTS};
+use devenv::Operator;
 use futures::StreamExt;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -19,12 +19,7 @@ use canary::Canary;
 
 /// The operator as the process that people run, logging all that it can.
 async fn operator(w: &World) -> Operator {
-    let plane = servers::plane().await;
-    let kubectl = plane.kubectl();
-    // Another test may have been first.
-    let _ = kubectl.run(&["create", "namespace", devenv::NAMESPACE]).await;
-    let rights: Vec<&str> = RIGHTS.split_whitespace().skip(1).collect();
-    kubectl.apply(&super::chart::helm(&rights).await).await.unwrap();
+    let plane = servers::plane_with_rights().await;
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.log", w.namespace));
     let variables = [
         ("TARANA_LOG", "trace"),

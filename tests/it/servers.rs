@@ -1,14 +1,18 @@
 //! The servers that all tests of the binary share, and the words in which tests ask the simulator for trouble.
 
+use std::time::Duration;
+
 use devenv::simulator::{Config, Endpoint, Fault, Rule, Transport};
-use devenv::{ControlPlane, Postgres};
-use kube::Client;
+use devenv::{ControlPlane, Postgres, RIGHTS};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
+use tarana_operator::cluster::Cluster;
 use tokio::sync::OnceCell;
 
 pub const USERNAME: &str = "operator@example.com";
 pub const PASSWORD: &str = "correct horse";
+/// For the API server of a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The shared control plane, with the kinds installed.
 pub async fn plane() -> &'static ControlPlane {
@@ -16,6 +20,25 @@ pub async fn plane() -> &'static ControlPlane {
     let plane = ControlPlane::shared().await.expect("a control plane");
     KINDS.get_or_init(|| install_kinds(plane)).await;
     plane
+}
+
+/// The shared control plane, where the service account of the chart has the chart's rights.
+pub async fn plane_with_rights() -> &'static ControlPlane {
+    static RIGHTS_GIVEN: OnceCell<()> = OnceCell::const_new();
+    let plane = plane().await;
+    RIGHTS_GIVEN.get_or_init(|| give_rights(plane)).await;
+    plane
+}
+
+async fn give_rights(plane: &ControlPlane) {
+    let kubectl = plane.kubectl();
+    kubectl
+        .run(&["create", "namespace", devenv::NAMESPACE])
+        .await
+        .expect("a namespace");
+    let words: Vec<&str> = RIGHTS.split_whitespace().skip(1).collect();
+    let rights = super::chart::helm(&words).await;
+    kubectl.apply(&rights).await.expect("the chart's rights");
 }
 
 async fn install_kinds(plane: &ControlPlane) {
@@ -31,14 +54,14 @@ async fn install_kinds(plane: &ControlPlane) {
         .expect("are established");
 }
 
-/// A client of the shared control plane, as its admin.
-pub async fn client() -> Client {
+/// Clients of the shared control plane, as its admin.
+pub async fn cluster() -> Cluster {
     let plane = plane().await;
     let kubeconfig = Kubeconfig::read_from(plane.kubeconfig()).unwrap();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .unwrap();
-    Client::try_from(config).unwrap()
+    Cluster::new(config, PATIENCE).unwrap()
 }
 
 /// A new database in the shared server.

@@ -6,11 +6,22 @@ use tarana_operator::station::{Change, Rejected};
 use tarana_operator::store::{Begun, Outcome, Store};
 use uuid::Uuid;
 
-use crate::store_support::{ADMINS, Database, EXISTING, apply, open, perform, plan, ready, row, run, table};
+use crate::store_support::{
+    ADMINS, Database, EXISTING, Way, apply, every_way, open, perform, plan, ready, row, run, table,
+};
 
-#[tokio::test]
-async fn rows_are_read_back_exactly_as_they_were_written() {
-    let (_database, store) = ready().await;
+every_way! {
+    rows_are_read_back_exactly_as_they_were_written,
+    only_what_differs_is_written_in_an_existing_table,
+    changes_log_and_event_tell_the_same_story,
+    a_dry_run_changes_no_station,
+    a_late_process_is_fenced,
+    a_write_that_is_swallowed_undoes_everything,
+    many_changes_are_numbered_through,
+}
+
+async fn rows_are_read_back_exactly_as_they_were_written(way: Way) {
+    let (_database, store) = ready(way).await;
     let mut odd = row("S2");
     odd.market = None;
     odd.height_cm = Some(-5);
@@ -29,9 +40,8 @@ async fn rows_are_read_back_exactly_as_they_were_written() {
     );
 }
 
-#[tokio::test]
-async fn only_what_differs_is_written_in_an_existing_table() {
-    let database = Database::new().await;
+async fn only_what_differs_is_written_in_an_existing_table(way: Way) {
+    let database = Database::new(way).await;
     database.sql(ADMINS).await;
     database.sql(EXISTING).await;
     let store = database.store().await;
@@ -77,9 +87,8 @@ async fn only_what_differs_is_written_in_an_existing_table() {
     );
 }
 
-#[tokio::test]
-async fn changes_log_and_event_tell_the_same_story() {
-    let (database, store) = ready().await;
+async fn changes_log_and_event_tell_the_same_story(way: Way) {
+    let (database, store) = ready(way).await;
     perform(
         &store,
         vec![
@@ -151,9 +160,8 @@ async fn one_event_and_its_errors(database: &Database, store: &Store, run: Uuid)
     assert_eq!(database.value(&errors).await, "S7: latitude 91");
 }
 
-#[tokio::test]
-async fn a_dry_run_changes_no_station() {
-    let (database, store) = ready().await;
+async fn a_dry_run_changes_no_station(way: Way) {
+    let (database, store) = ready(way).await;
     perform(&store, vec![Change::Insert(row("S1"))]).await;
     let mut run = run();
     run.dry_run = true;
@@ -178,9 +186,8 @@ async fn a_dry_run_changes_no_station() {
     assert_eq!(database.value(&planned).await, "2");
 }
 
-#[tokio::test]
-async fn a_late_process_is_fenced() {
-    let (database, store) = ready().await;
+async fn a_late_process_is_fenced(way: Way) {
+    let (database, store) = ready(way).await;
     let run = run();
     let late = open(&store, &run).await;
     let current = open(&store, &run).await;
@@ -211,9 +218,8 @@ async fn a_late_process_is_fenced() {
     }
 }
 
-#[tokio::test]
-async fn a_write_that_is_swallowed_undoes_everything() {
-    let (database, store) = ready().await;
+async fn a_write_that_is_swallowed_undoes_everything(way: Way) {
+    let (database, store) = ready(way).await;
     database
         .sql(
             "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
@@ -241,9 +247,8 @@ async fn a_write_that_is_swallowed_undoes_everything() {
     );
 }
 
-#[tokio::test]
-async fn many_changes_are_numbered_through() {
-    let (database, store) = ready().await;
+async fn many_changes_are_numbered_through(way: Way) {
+    let (database, store) = ready(way).await;
     let rows: Vec<_> = (0..5000).map(|i| Change::Insert(row(&format!("S{i}")))).collect();
     perform(&store, rows).await;
     let numbered = "SELECT concat_ws(' ', count(DISTINCT seq), min(seq), max(seq), count(DISTINCT serial)) FROM tarana_sync_changes";

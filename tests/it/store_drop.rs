@@ -7,7 +7,18 @@ use tarana_operator::fault::Reason;
 use tarana_operator::station::Change;
 use tarana_operator::store::{Closing, Outcome, Run, Store};
 
-use crate::store_support::{Database, apply, eventually, open, perform, plan, ready, row, run, table};
+use crate::store_support::{
+    Database, Way, apply, eventually, every_way, open, perform, plan, ready, row, run, table,
+};
+
+every_way! {
+    while_it_waits_for_the_table,
+    it_gets_the_table_when_it_is_free,
+    after_each_stage,
+    in_the_middle_of_reading_and_writing,
+    while_the_server_waits_in_the_middle_of_a_statement,
+    a_process_that_stands_still_loses_the_table,
+}
 
 /// No lock on a table of ours, and nobody who waits for one.
 async fn calm(database: &Database, within: Duration) -> bool {
@@ -43,8 +54,8 @@ async fn untouched(database: &Database) {
     );
 }
 
-async fn begun() -> (Database, Store, Run, i64) {
-    let (database, store) = ready().await;
+async fn begun(way: Way) -> (Database, Store, Run, i64) {
+    let (database, store) = ready(way).await;
     perform(&store, vec![Change::Insert(row("S1"))]).await;
     let run = run();
     let fence = open(&store, &run).await;
@@ -62,9 +73,8 @@ async fn blocker(database: &Database, lock: &str) -> PgConnection {
     connection
 }
 
-#[tokio::test]
-async fn while_it_waits_for_the_table() {
-    let (database, store, run, fence) = begun().await;
+async fn while_it_waits_for_the_table(way: Way) {
+    let (database, store, run, fence) = begun(way).await;
     let blocker = blocker(&database, "LOCK TABLE tarana_base_stations IN ROW EXCLUSIVE MODE").await;
     let waiting = tokio::time::timeout(Duration::from_millis(1500), store.begin_apply(run.id, fence)).await;
     assert!(waiting.is_err(), "it did not wait");
@@ -87,9 +97,8 @@ async fn while_it_waits_for_the_table() {
     blocker.close().await.unwrap();
 }
 
-#[tokio::test]
-async fn it_gets_the_table_when_it_is_free() {
-    let (database, store, run, fence) = begun().await;
+async fn it_gets_the_table_when_it_is_free(way: Way) {
+    let (database, store, run, fence) = begun(way).await;
     let blocker = blocker(&database, "LOCK TABLE tarana_base_stations IN ROW EXCLUSIVE MODE").await;
     let release = async {
         tokio::time::sleep(Duration::from_millis(1300)).await;
@@ -99,9 +108,8 @@ async fn it_gets_the_table_when_it_is_free() {
     assert_eq!(table(&mut apply).await.len(), 1);
 }
 
-#[tokio::test]
-async fn after_each_stage() {
-    let (database, store, run, fence) = begun().await;
+async fn after_each_stage(way: Way) {
+    let (database, store, run, fence) = begun(way).await;
     drop(apply(&store, &run, fence).await);
     untouched(&database).await;
     let mut begun = apply(&store, &run, fence).await;
@@ -110,9 +118,8 @@ async fn after_each_stage() {
     untouched(&database).await;
 }
 
-#[tokio::test]
-async fn in_the_middle_of_reading_and_writing() {
-    let (database, store, run, fence) = begun().await;
+async fn in_the_middle_of_reading_and_writing(way: Way) {
+    let (database, store, run, fence) = begun(way).await;
     // Every point at which the future gives up its thread, for a table and a plan of some size.
     let rows: Vec<Change> = (0..2000).map(|i| Change::Insert(row(&format!("N{i}")))).collect();
     let plan = plan(rows);
@@ -156,11 +163,10 @@ async fn in_the_middle_of_reading_and_writing() {
     }
 }
 
-#[tokio::test]
-async fn while_the_server_waits_in_the_middle_of_a_statement() {
-    let (database, store, run, fence) = begun().await;
+async fn while_the_server_waits_in_the_middle_of_a_statement(way: Way) {
+    let (database, store, run, fence) = begun(way).await;
     // Somebody holds a key that the insert runs into: the statement waits for the end of that transaction.
-    database.sql("CREATE TABLE side (k int PRIMARY KEY);
+    database.sql("CREATE TABLE side (k int PRIMARY KEY); GRANT ALL ON side TO PUBLIC;
         CREATE FUNCTION side() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.side VALUES (1); RETURN new; END $$;
         CREATE TRIGGER side BEFORE INSERT ON tarana_base_stations FOR EACH ROW EXECUTE FUNCTION side()").await;
     let blocker = blocker(&database, "INSERT INTO side VALUES (1)").await;
@@ -173,9 +179,8 @@ async fn while_the_server_waits_in_the_middle_of_a_statement() {
     untouched(&database).await;
 }
 
-#[tokio::test]
-async fn a_process_that_stands_still_loses_the_table() {
-    let (database, store, run, fence) = begun().await;
+async fn a_process_that_stands_still_loses_the_table(way: Way) {
+    let (database, store, run, fence) = begun(way).await;
     let stalled = apply(&store, &run, fence).await;
     // It holds table and log row and says nothing. Another process opens the run as soon as the server has given up on
     // the first, and the first one's write comes to nothing.

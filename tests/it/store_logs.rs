@@ -7,7 +7,17 @@ use tarana_operator::station::Change;
 use tarana_operator::store::{Closing, Opened, Outcome};
 use uuid::Uuid;
 
-use crate::store_support::{ADMINS, Database, EXISTING, apply, open, plan, ready, row, run};
+use crate::store_support::{ADMINS, Database, EXISTING, Way, apply, every_way, open, plan, ready, row, run};
+
+every_way! {
+    a_run_is_pending_then_running_then_failed,
+    a_close_can_be_repeated_and_announces_once,
+    what_was_committed_cannot_be_cancelled,
+    a_superseded_process_does_not_end_the_run,
+    one_run_at_a_time_on_a_connection,
+    a_user_whom_the_application_does_not_know_is_no_obstacle,
+    the_sweep_ends_what_nobody_will_end,
+}
 
 fn failed(message: &str, fence: Option<i64>) -> Closing {
     Closing {
@@ -19,9 +29,8 @@ fn failed(message: &str, fence: Option<i64>) -> Closing {
     }
 }
 
-#[tokio::test]
-async fn a_run_is_pending_then_running_then_failed() {
-    let (database, store) = ready().await;
+async fn a_run_is_pending_then_running_then_failed(way: Way) {
+    let (database, store) = ready(way).await;
     let run = run();
     store.register(&run).await.unwrap();
     store.register(&run).await.unwrap();
@@ -58,9 +67,8 @@ async fn a_run_is_pending_then_running_then_failed() {
     assert_eq!(store.open(&run, 3).await.unwrap(), Opened::Ended(ended));
 }
 
-#[tokio::test]
-async fn a_close_can_be_repeated_and_announces_once() {
-    let (_database, store) = ready().await;
+async fn a_close_can_be_repeated_and_announces_once(way: Way) {
+    let (_database, store) = ready(way).await;
     let run = run();
     let cancelled = Closing {
         outcome: Outcome::Cancelled,
@@ -80,9 +88,8 @@ async fn a_close_can_be_repeated_and_announces_once() {
     assert_eq!(events[0].payload["error"], "cancelled by someone");
 }
 
-#[tokio::test]
-async fn what_was_committed_cannot_be_cancelled() {
-    let (_database, store) = ready().await;
+async fn what_was_committed_cannot_be_cancelled(way: Way) {
+    let (_database, store) = ready(way).await;
     let run = run();
     let fence = open(&store, &run).await;
     let done = apply(&store, &run, fence)
@@ -93,9 +100,8 @@ async fn what_was_committed_cannot_be_cancelled() {
     assert_eq!(store.close(&run, &failed("no", Some(fence))).await.unwrap(), done);
 }
 
-#[tokio::test]
-async fn a_superseded_process_does_not_end_the_run() {
-    let (database, store) = ready().await;
+async fn a_superseded_process_does_not_end_the_run(way: Way) {
+    let (database, store) = ready(way).await;
     let run = run();
     let late = open(&store, &run).await;
     let current = open(&store, &run).await;
@@ -114,9 +120,8 @@ async fn a_superseded_process_does_not_end_the_run() {
         .unwrap();
 }
 
-#[tokio::test]
-async fn one_run_at_a_time_on_a_connection() {
-    let (database, store) = ready().await;
+async fn one_run_at_a_time_on_a_connection(way: Way) {
+    let (database, store) = ready(way).await;
     let first = run();
     let mut second = run();
     second.connection_uid = first.connection_uid;
@@ -140,9 +145,8 @@ async fn one_run_at_a_time_on_a_connection() {
     assert_eq!(store.open(&other, 1).await.unwrap(), Opened::Fence(1));
 }
 
-#[tokio::test]
-async fn a_user_whom_the_application_does_not_know_is_no_obstacle() {
-    let database = Database::new().await;
+async fn a_user_whom_the_application_does_not_know_is_no_obstacle(way: Way) {
+    let database = Database::new(way).await;
     database.sql(ADMINS).await;
     let store = database.store().await;
     let mut known = run();
@@ -159,9 +163,8 @@ async fn a_user_whom_the_application_does_not_know_is_no_obstacle() {
     assert_eq!(database.value(&by(unknown.id)).await, "-");
 }
 
-#[tokio::test]
-async fn the_sweep_ends_what_nobody_will_end() {
-    let database = Database::new().await;
+async fn the_sweep_ends_what_nobody_will_end(way: Way) {
+    let database = Database::new(way).await;
     database.sql(ADMINS).await;
     database.sql(EXISTING).await;
     let store = database.store().await;

@@ -4,17 +4,30 @@ use tarana_operator::fault::Reason;
 use tarana_operator::station::Change;
 use tarana_operator::store::{Config, Store};
 
-use crate::store_support::{ADMINS, Database, EXISTING, perform, row};
+use crate::store_support::{ADMINS, Database, EXISTING, Way, every_owners_way, perform, row};
+
+every_owners_way! {
+    an_empty_database_gets_everything_once,
+    supabase_gets_its_policies_and_sees_nothing_of_ours,
+    existing_tables_keep_what_they_have,
+    a_complete_table_may_belong_to_somebody_else,
+    an_older_deployment_gets_the_columns_that_it_lacks,
+    postgis_is_used_where_it_is_and_never_installed,
+    several_at_once_do_it_once,
+    another_schema_with_a_difficult_name,
+    a_schema_that_cannot_be_used_says_why,
+}
 
 const POLICIES: &str = "SELECT string_agg(tablename || ':' || policyname, ', ' ORDER BY tablename, policyname) FROM pg_policies WHERE schemaname = 'public'";
 
-#[tokio::test]
-async fn an_empty_database_gets_everything_once() {
-    let database = Database::new().await;
+async fn an_empty_database_gets_everything_once(way: Way) {
+    let database = Database::new(way).await;
     let store = Store::new(&database.config()).unwrap();
     assert_eq!(
         store.migrate().await.unwrap(),
-        ["stations", "logs", "changes", "outbox", "exposure", "listing"]
+        [
+            "stations", "logs", "changes", "outbox", "exposure", "listing", "rows"
+        ]
     );
     assert!(store.migrate().await.unwrap().is_empty());
     store.verify().await.unwrap();
@@ -31,9 +44,8 @@ async fn an_empty_database_gets_everything_once() {
     );
 }
 
-#[tokio::test]
-async fn supabase_gets_its_policies_and_sees_nothing_of_ours() {
-    let database = Database::supabase().await;
+async fn supabase_gets_its_policies_and_sees_nothing_of_ours(way: Way) {
+    let database = Database::supabase(way).await;
     database.sql(ADMINS).await;
     let store = database.store().await;
     let policies = database.value(POLICIES).await;
@@ -54,9 +66,8 @@ async fn supabase_gets_its_policies_and_sees_nothing_of_ours() {
     database.sql("SET ROLE anon; DO $$ BEGIN IF (SELECT count(*) FROM tarana_base_stations) <> 1 THEN RAISE 'not public'; END IF; END $$").await;
 }
 
-#[tokio::test]
-async fn existing_tables_keep_what_they_have() {
-    let database = Database::supabase().await;
+async fn existing_tables_keep_what_they_have(way: Way) {
+    let database = Database::supabase(way).await;
     database.sql(ADMINS).await;
     database.sql(EXISTING).await;
     let before = database
@@ -77,9 +88,8 @@ async fn existing_tables_keep_what_they_have() {
     );
 }
 
-#[tokio::test]
-async fn a_complete_table_may_belong_to_somebody_else() {
-    let database = Database::new().await;
+async fn a_complete_table_may_belong_to_somebody_else(way: Way) {
+    let database = Database::new(way).await;
     database.sql(ADMINS).await;
     database.sql(EXISTING).await;
     let role = database
@@ -111,9 +121,8 @@ async fn a_complete_table_may_belong_to_somebody_else() {
     );
 }
 
-#[tokio::test]
-async fn an_older_deployment_gets_the_columns_that_it_lacks() {
-    let database = Database::new().await;
+async fn an_older_deployment_gets_the_columns_that_it_lacks(way: Way) {
+    let database = Database::new(way).await;
     database
         .sql("CREATE TABLE tarana_base_stations (
                 id uuid PRIMARY KEY DEFAULT gen_random_uuid(), serial_number text NOT NULL UNIQUE, hostname text NOT NULL,
@@ -128,9 +137,8 @@ async fn an_older_deployment_gets_the_columns_that_it_lacks() {
     assert_eq!(database.value(values).await, "S1 0, S2 1598.60 1");
 }
 
-#[tokio::test]
-async fn postgis_is_used_where_it_is_and_never_installed() {
-    let database = Database::new().await;
+async fn postgis_is_used_where_it_is_and_never_installed(way: Way) {
+    let database = Database::new(way).await;
     database
         .sql("CREATE SCHEMA extensions; CREATE EXTENSION postgis SCHEMA extensions")
         .await;
@@ -142,7 +150,7 @@ async fn postgis_is_used_where_it_is_and_never_installed() {
             .await,
         "POINT(28.056721 -26.107912)"
     );
-    let plain = Database::new().await;
+    let plain = Database::new(way).await;
     plain.store().await;
     assert_eq!(
         plain
@@ -152,18 +160,16 @@ async fn postgis_is_used_where_it_is_and_never_installed() {
     );
 }
 
-#[tokio::test]
-async fn several_at_once_do_it_once() {
-    let database = Database::new().await;
+async fn several_at_once_do_it_once(way: Way) {
+    let database = Database::new(way).await;
     let stores: Vec<_> = (0..6).map(|_| Store::new(&database.config()).unwrap()).collect();
     let applied = futures::future::join_all(stores.iter().map(Store::migrate)).await;
     let applied: usize = applied.into_iter().map(|a| a.unwrap().len()).sum();
-    assert_eq!(applied, 6);
+    assert_eq!(applied, 7);
 }
 
-#[tokio::test]
-async fn another_schema_with_a_difficult_name() {
-    let database = Database::new().await;
+async fn another_schema_with_a_difficult_name(way: Way) {
+    let database = Database::new(way).await;
     database.sql(r#"CREATE SCHEMA "Tower ""A"" $1""#).await;
     let store = Store::new(&Config {
         schema: r#"Tower "A" $1"#.into(),
@@ -186,9 +192,8 @@ async fn another_schema_with_a_difficult_name() {
     );
 }
 
-#[tokio::test]
-async fn a_schema_that_cannot_be_used_says_why() {
-    let database = Database::new().await;
+async fn a_schema_that_cannot_be_used_says_why(way: Way) {
+    let database = Database::new(way).await;
     let store = Store::new(&Config {
         schema: "nowhere".into(),
         ..database.config()

@@ -1,65 +1,15 @@
 //! Everything the store says, through PgBouncer in transaction mode with fewer servers than clients.
 
-use std::os::unix::fs::MetadataExt;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use tarana_operator::fault::Reason;
 use tarana_operator::station::Change;
 use tarana_operator::store::{Closing, Config, Opened, Outcome, Store};
 
-use crate::store_support::{Database, apply, eventually, open, plan, row, run, table};
+use crate::store_support::{Database, Way, apply, eventually, open, plan, row, run, table, way};
 
-/// A pool of two in front of the database, ended with the thread that started it; where it listens.
-async fn pgbouncer(database: &Database) -> (Child, String) {
-    let program = devenv::pgbouncer().await.unwrap();
-    let listen = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let options: PgConnectOptions = database.url.parse().unwrap();
-    let login = database
-        .url
-        .split_once("://")
-        .unwrap()
-        .1
-        .split_once('@')
-        .unwrap()
-        .0;
-    let (user, password) = login.split_once(':').unwrap();
-    let settings = format!(
-        "[databases]\n* = host=127.0.0.1 port={} user={user} password={password}\n\
-         [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {listen}\nunix_socket_dir =\nauth_type = any\n\
-         pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 100\n",
-        options.get_port()
-    );
-    let file = std::env::temp_dir().join(format!("tarana-{listen}.ini"));
-    std::fs::write(&file, settings).unwrap();
-    // PgBouncer does not run as root.
-    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
-    let other: &[&str] = if root {
-        &["--reuid=postgres", "--regid=postgres", "--init-groups"]
-    } else {
-        &[]
-    };
-    let child = Command::new("setpriv")
-        .args(other)
-        .arg("--pdeathsig=KILL")
-        .arg(program)
-        .arg("-q")
-        .arg(&file)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    while std::net::TcpStream::connect(("127.0.0.1", listen)).is_err() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    std::fs::remove_file(&file).unwrap();
-    (child, format!("127.0.0.1:{listen}"))
-}
+way!(pgbouncer, PgBouncer, sixteen_clients_share_two_servers);
+way!(least, Least, sixteen_clients_share_two_servers);
 
 async fn whole_life(store: &Store, number: usize) {
     let run = run();
@@ -102,13 +52,12 @@ async fn whole_life(store: &Store, number: usize) {
         .unwrap();
 }
 
-#[tokio::test]
-async fn sixteen_clients_share_two_servers() {
-    let database = Database::new().await;
-    let (mut bouncer, place) = pgbouncer(&database).await;
-    let url = format!("postgres://anybody@{place}/{}?pgbouncer=true", database.place().1);
+async fn sixteen_clients_share_two_servers(way: Way) {
+    let database = Database::new(way).await;
+    database.store().await;
     let config = Config {
-        url,
+        // A parameter that other programs need here.
+        url: format!("{}?pgbouncer=true", database.config().url),
         ..database.config()
     };
     let stores: Vec<Store> = (0..16).map(|_| Store::new(&config).unwrap()).collect();
@@ -145,6 +94,4 @@ async fn sixteen_clients_share_two_servers() {
             == "0")
         .await
     );
-    bouncer.kill().unwrap();
-    bouncer.wait().unwrap();
 }

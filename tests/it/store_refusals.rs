@@ -3,7 +3,14 @@
 use tarana_operator::fault::{Fault, Reason};
 use tarana_operator::store::{Config, Store};
 
-use crate::store_support::{ADMINS, Database, EXISTING};
+use crate::store_support::{ADMINS, Database, EXISTING, Way, every_owners_way};
+
+every_owners_way! {
+    a_database_or_user_that_is_not_there_is_refused,
+    missing_rights_are_listed_with_their_grants,
+    a_role_that_cannot_read_the_books_or_change_a_table_is_told,
+    a_table_that_lost_a_column_is_invalid,
+}
 
 async fn verify(config: Config) -> Fault {
     let fault = Store::new(&config).unwrap().verify().await.unwrap_err();
@@ -11,29 +18,20 @@ async fn verify(config: Config) -> Fault {
     fault
 }
 
-#[tokio::test]
-async fn a_database_or_user_that_is_not_there_is_refused() {
-    let database = Database::new().await;
-    let (server, name) = database.place();
-    let (login, _) = database.url.rsplit_once('/').unwrap();
-    let fault = verify(Config {
-        url: format!("{login}/nowhere"),
-        ..database.config()
-    })
-    .await;
-    assert_eq!(fault.reason, Reason::DatabaseRefused);
+async fn a_database_or_user_that_is_not_there_is_refused(way: Way) {
+    let database = Database::new(way).await;
+    let mut nowhere = database.config();
+    let (server, _) = nowhere.url.rsplit_once('/').unwrap();
+    nowhere.url = format!("{server}/nowhere");
+    let fault = verify(nowhere).await;
+    assert_eq!(fault.reason, Reason::DatabaseRefused, "{fault}");
     assert!(
         fault.message.contains("\"nowhere\"") && fault.message.contains("spec.database.secretRef"),
         "{fault}"
     );
     for user in ["hunter2", "postgres"] {
-        let url = format!("postgres://{user}:hunter2@{server}/{name}");
-        let fault = verify(Config {
-            url,
-            ..database.config()
-        })
-        .await;
-        assert_eq!(fault.reason, Reason::DatabaseRefused);
+        let fault = verify(database.config_of(Some((user, "hunter2")))).await;
+        assert_eq!(fault.reason, Reason::DatabaseRefused, "{fault}");
         assert!(fault.is_permanent());
     }
 }
@@ -59,20 +57,8 @@ async fn a_server_that_is_not_there_is_unreachable() {
     assert!(fault.message.contains("127.0.0.1"), "{fault}");
 }
 
-#[tokio::test]
-async fn a_server_without_tls_does_not_satisfy_a_ca() {
-    let database = Database::new().await;
-    let fault = verify(Config {
-        ca_pem: Some(b"rubbish".to_vec()),
-        ..database.config()
-    })
-    .await;
-    assert_eq!(fault.reason, Reason::DatabaseTlsFailed);
-}
-
-#[tokio::test]
-async fn missing_rights_are_listed_with_their_grants() {
-    let database = Database::supabase().await;
+async fn missing_rights_are_listed_with_their_grants(way: Way) {
+    let database = Database::supabase(way).await;
     database.store().await;
     let role = database
         .role("GRANT SELECT ON ALL TABLES IN SCHEMA public TO ROLE")
@@ -89,9 +75,8 @@ async fn missing_rights_are_listed_with_their_grants() {
     Store::new(&role).unwrap().verify().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_role_that_cannot_read_the_books_or_change_a_table_is_told() {
-    let database = Database::new().await;
+async fn a_role_that_cannot_read_the_books_or_change_a_table_is_told(way: Way) {
+    let database = Database::new(way).await;
     database.sql(ADMINS).await;
     database.sql(EXISTING).await;
     let role = database.role("GRANT CREATE ON SCHEMA public TO ROLE").await;
@@ -108,9 +93,8 @@ async fn a_role_that_cannot_read_the_books_or_change_a_table_is_told() {
     );
 }
 
-#[tokio::test]
-async fn a_table_that_lost_a_column_is_invalid() {
-    let database = Database::new().await;
+async fn a_table_that_lost_a_column_is_invalid(way: Way) {
+    let database = Database::new(way).await;
     let store = database.store().await;
     database
         .sql("ALTER TABLE tarana_base_stations DROP COLUMN band")

@@ -1,44 +1,95 @@
 //! A database for each test, and the fixtures that stand for an existing application.
 
+use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
-use devenv::{Postgres, Settings};
+use reqwest::Url;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tarana_operator::station::{Change, Counts, Plan, Position, Row};
 use tarana_operator::store::{Apply, Begun, Config, Opened, Run, Store, Trigger};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use crate::store_servers::{LEAST, LEAST_PASSWORD, Servers};
+
+/// How a store reaches its database. Each test of the store says in its name which one it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By plain TCP, as a superuser.
+    Direct,
+    /// The same through PgBouncer in transaction mode, two servers for each database.
+    PgBouncer,
+    /// The same over TLS, the server's name verified.
+    Tls,
+    /// As production should be: through PgBouncer, over TLS, as the role of `migrations/roles/operator.sql`, and
+    /// without migrating.
+    Least,
+}
+
+/// `mod name { one test for each of these, by this way }`.
+macro_rules! way {
+    ($name:ident, $way:ident, $($test:ident),*) => {
+        mod $name {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test(crate::store_support::Way::$way).await;
+                }
+            )*
+        }
+    };
+}
+
+/// These tests by the ways of a superuser, who may do everything and so migrates.
+macro_rules! every_owners_way {
+    ($($test:ident),* $(,)?) => {
+        crate::store_support::way!(direct, Direct, $($test),*);
+        crate::store_support::way!(pgbouncer, PgBouncer, $($test),*);
+        crate::store_support::way!(tls, Tls, $($test),*);
+    };
+}
+
+/// These tests by every way.
+macro_rules! every_way {
+    ($($test:ident),* $(,)?) => {
+        crate::store_support::every_owners_way!($($test),*);
+        crate::store_support::way!(least, Least, $($test),*);
+    };
+}
+
+pub(crate) use {every_owners_way, every_way, way};
+
 /// Roles belong to the server, not to a database: with Supabase's roles and without takes two servers. Both are ours,
 /// whatever `$DATABASE_URL` says.
-async fn server(supabase: bool) -> &'static Postgres {
-    static SERVERS: [OnceCell<Postgres>; 2] = [const { OnceCell::const_new() }; 2];
-    let start = async || {
-        let server = Postgres::start_with(&Settings::default()).await.unwrap();
-        server.install_postgis().await.unwrap();
-        server
-    };
-    SERVERS[usize::from(supabase)].get_or_init(start).await
+async fn server(supabase: bool) -> Arc<Servers> {
+    static SERVERS: [OnceCell<Arc<Servers>>; 2] = [const { OnceCell::const_new() }; 2];
+    let start = async || Arc::new(Servers::start().await);
+    Arc::clone(SERVERS[usize::from(supabase)].get_or_init(start).await)
 }
 
 /// One database, gone with the server.
 pub struct Database {
-    /// For the superuser.
+    /// For the superuser, directly.
     pub url: String,
+    way: Way,
+    pub servers: Arc<Servers>,
 }
 
 impl Database {
-    pub async fn new() -> Self {
-        Self {
-            url: server(false).await.create_database("store").await.unwrap(),
-        }
+    pub async fn new(way: Way) -> Self {
+        Self::on(server(false).await, way).await
+    }
+
+    /// On these servers.
+    pub async fn on(servers: Arc<Servers>, way: Way) -> Self {
+        let url = servers.postgres.create_database("store").await.unwrap();
+        Self { url, way, servers }
     }
 
     /// On a server, and with a schema, as Supabase has them.
-    pub async fn supabase() -> Self {
-        let database = Self {
-            url: server(true).await.create_database("store").await.unwrap(),
-        };
+    pub async fn supabase(way: Way) -> Self {
+        let database = Self::on(server(true).await, way).await;
         database.sql(SUPABASE).await;
         database
     }
@@ -53,16 +104,37 @@ impl Database {
 
     /// A role that may log in, with these rights; `ROLE` in them stands for its name. Returns how it connects.
     pub async fn role(&self, rights: &str) -> Config {
-        let (server, database) = self.place();
-        let role = format!("role_{database}");
+        let role = format!("role_{}", self.place().1);
         self.sql(&format!(
             "CREATE ROLE {role} LOGIN PASSWORD 'p'; {}",
             rights.replace("ROLE", &role)
         ))
         .await;
+        self.config_of(Some((&role, "p")))
+    }
+
+    /// Gives [`LEAST`] its rights, as the owner of the tables would.
+    pub fn grant_least(&self, schema: &str) {
+        psql(&self.url, "operator.sql", LEAST, schema);
+    }
+
+    /// How this role connects by this way; `None` is the superuser.
+    pub fn config_of(&self, login: Option<(&str, &str)>) -> Config {
+        let (direct, _) = self.place();
+        let mut as_role = Url::parse(&self.url).unwrap();
+        if let Some((user, password)) = login {
+            as_role.set_username(user).unwrap();
+            as_role.set_password(Some(password)).unwrap();
+        }
+        let place = match self.way {
+            Way::Direct | Way::Tls => direct,
+            Way::PgBouncer | Way::Least => self.servers.pgbouncer.place(),
+        };
         Config {
-            url: format!("postgres://{role}:p@{server}/{database}"),
-            ..self.config()
+            url: as_role.as_str().replace(direct, place),
+            ca_pem: matches!(self.way, Way::Tls | Way::Least).then(|| self.servers.authority.clone()),
+            schema: "public".into(),
+            migrate: self.way != Way::Least,
         }
     }
 
@@ -87,8 +159,8 @@ impl Database {
             .unwrap()
     }
 
-    /// How the superuser connects.
-    pub fn config(&self) -> Config {
+    /// How the superuser connects without a detour.
+    pub fn direct(&self) -> Config {
         Config {
             url: self.url.clone(),
             ca_pem: None,
@@ -97,17 +169,46 @@ impl Database {
         }
     }
 
+    /// How the store of this database connects.
+    pub fn config(&self) -> Config {
+        self.config_of((self.way == Way::Least).then_some((LEAST, LEAST_PASSWORD)))
+    }
+
     /// A store of this database whose schema is ready.
     pub async fn store(&self) -> Store {
+        if self.way == Way::Least {
+            Store::new(&self.direct()).unwrap().migrate().await.unwrap();
+            self.grant_least("public");
+        }
         let store = Store::new(&self.config()).unwrap();
         store.verify().await.unwrap();
         store
     }
 }
 
+/// Runs a file of `migrations/roles/` as its first lines say.
+pub fn psql(url: &str, file: &str, role: &str, schema: &str) {
+    let path = format!("{}/migrations/roles/{file}", env!("CARGO_MANIFEST_DIR"));
+    let done = Command::new("psql")
+        .args([
+            url,
+            "-X",
+            "-v",
+            &format!("role={role}"),
+            "-v",
+            &format!("schema={schema}"),
+            "-f",
+            &path,
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{file}: {said}");
+}
+
 /// A database with a store.
-pub async fn ready() -> (Database, Store) {
-    let database = Database::new().await;
+pub async fn ready(way: Way) -> (Database, Store) {
+    let database = Database::new(way).await;
     let store = database.store().await;
     (database, store)
 }

@@ -1,68 +1,100 @@
-//! TLS with `caKey`: the server must show a certificate of that authority, for the host in the URL.
+//! TLS with `caKey`: the server must show a certificate of that authority, for the host in the URL, that is valid now.
 
-use std::path::Path;
-use std::process::Command;
-
-use devenv::{Postgres, Settings};
-use tarana_operator::fault::Reason;
+use devenv::{PgBouncer, PoolerSettings};
+use tarana_operator::fault::{Fault, Reason};
 use tarana_operator::store::{Config, Store};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
-/// An authority and a certificate of it for 127.0.0.1, made by openssl.
-fn certificates(folder: &Path) {
-    let script = "
-        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.crt
-        openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=server -keyout server.key -out server.csr
-        printf 'subjectAltName=IP:127.0.0.1\\nbasicConstraints=CA:FALSE' > server.ext
-        openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext -out server.crt
-        chmod 0600 server.key && { [ \"$(id -u)\" != 0 ] || chown postgres . server.key server.crt; }";
-    let done = Command::new("sh")
-        .args(["-ec", script])
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+use crate::store_servers::Certificates;
+use crate::store_support::{Database, Way, way};
+
+/// Refused, by a fault that names the key and the remedy and holds no secret. Transient faults would be tried for ever.
+async fn refused(config: Config, remedy: &str) -> Fault {
+    let fault = Store::new(&config).unwrap().verify().await.unwrap_err();
+    assert_eq!(fault.reason, Reason::DatabaseTlsFailed, "{fault}");
+    assert!(fault.is_permanent());
+    assert!(fault.message.contains("spec.database.secretRef.caKey"), "{fault}");
+    assert!(fault.message.contains(remedy), "{fault}");
+    assert!(!fault.message.contains("hunter2"), "{fault}");
+    fault
+}
+
+// PostgreSQL itself, and PgBouncer before it.
+way!(tls, Tls, only_the_right_authority_host_and_time_will_do);
+way!(least, Least, only_the_right_authority_host_and_time_will_do);
+
+async fn only_the_right_authority_host_and_time_will_do(way: Way) {
+    let database = Database::new(way).await;
+    database.store().await;
+    let mut config = database.config();
+    // What the URL says about TLS does not weaken it.
+    config.url.push_str("?sslmode=disable");
+    Store::new(&config).unwrap().verify().await.unwrap();
+
+    let mut elsewhere = config.clone();
+    elsewhere.url = config.url.replace("127.0.0.1", "localhost");
+    refused(elsewhere, "spec.database.secretRef.urlKey").await;
+
+    let other = Certificates::new();
+    let unknown = Config {
+        ca_pem: Some(other.authority.clone()),
+        ..config
+    };
+    refused(unknown, "authority").await;
+
+    for (certificate, remedy) in [(&other.expired, "renew"), (&other.early, "clock")] {
+        let settings = PoolerSettings {
+            certificate: Some((certificate.clone(), other.key.clone())),
+            ..PoolerSettings::default()
+        };
+        let server = PgBouncer::start(&database.url, &settings).await.unwrap();
+        let at_another_time = Config {
+            url: format!(
+                "postgres://hunter2:hunter2@{}/{}",
+                server.place(),
+                database.place().1
+            ),
+            ca_pem: Some(other.authority.clone()),
+            ..database.config()
+        };
+        refused(at_another_time, remedy).await;
+    }
 }
 
 #[tokio::test]
-async fn only_the_right_authority_and_host_will_do() {
-    let folder = std::env::temp_dir().join(format!("tarana-tls-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    certificates(&folder);
-    let file = |name: &str| folder.join(name).display().to_string();
-    let extra = [
-        ("ssl", "on".to_owned()),
-        ("ssl_cert_file", file("server.crt")),
-        ("ssl_key_file", file("server.key")),
-    ];
-    let extra = extra.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    let server = Postgres::start_with(&Settings {
-        extra,
-        ..Settings::default()
-    })
-    .await
-    .unwrap();
-    let ca = std::fs::read(folder.join("ca.crt")).unwrap();
-    let other = std::fs::read(folder.join("server.crt")).unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
-
-    let url = server.create_database("tls").await.unwrap();
-    let verify = async |url: &str, ca: &[u8]| {
-        // What the URL says about TLS does not weaken it.
-        let url = format!("{url}?sslmode=disable");
-        let config = Config {
-            url,
-            ca_pem: Some(ca.to_vec()),
-            schema: "public".into(),
-            migrate: true,
-        };
-        Store::new(&config).unwrap().verify().await
+async fn a_server_without_tls_is_told_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = Config {
+        url: format!("postgres://hunter2:hunter2@{}/d", listener.local_addr().unwrap()),
+        ca_pem: Some(Certificates::new().authority),
+        schema: "public".into(),
+        migrate: true,
     };
-    verify(&url, &ca).await.unwrap();
-    let fault = verify(&url, &other).await.unwrap_err();
-    assert_eq!(fault.reason, Reason::DatabaseTlsFailed, "{fault}");
-    assert!(fault.message.contains("caKey"), "{fault}");
-    let fault = verify(&url.replace("127.0.0.1", "localhost"), &ca)
-        .await
-        .unwrap_err();
-    assert_eq!(fault.reason, Reason::DatabaseTlsFailed, "{fault}");
+    // Asked for TLS, it says no, as PostgreSQL does, and notes whatever else it hears.
+    let server = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut heard = [0; 8];
+        socket.read_exact(&mut heard).await.unwrap();
+        socket.write_all(b"N").await.unwrap();
+        let mut more = Vec::new();
+        socket.read_to_end(&mut more).await.unwrap();
+        (heard, more)
+    };
+    let ((heard, more), _) = tokio::join!(server, refused(config, "turn TLS on"));
+    assert_eq!(heard, [0, 0, 0, 8, 4, 210, 22, 47], "an SSLRequest");
+    assert!(more.is_empty(), "{more:?}");
+}
+
+#[tokio::test]
+async fn an_authority_that_is_none_is_named_by_its_key() {
+    let config = Config {
+        url: "postgres://hunter2:hunter2@127.0.0.1/d".into(),
+        ca_pem: Some(b"rubbish".to_vec()),
+        schema: "public".into(),
+        migrate: true,
+    };
+    let fault = Store::new(&config).unwrap_err();
+    assert_eq!(fault.reason, Reason::InvalidConfiguration, "{fault}");
+    assert!(fault.message.contains("spec.database.secretRef.caKey"), "{fault}");
 }

@@ -1,16 +1,13 @@
 //! Two operators at once, both the real program with leader election off. One is stopped (SIGSTOP) in the middle of a run,
 //! the other takes over; the late one (SIGCONT) is fenced: it changes nothing, and says so.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-
 use serde_json::json;
-use tarana_operator::api::sync::{Phase, Step, TaranaSync};
+use tarana_operator::api::sync::{Phase, Step};
 
+use super::program::Program;
 use super::servers;
 use super::truth::table_is_true;
-use super::world::{World, phase, until};
+use super::world::{World, phase, step, until};
 
 /// Holds the transaction of Apply at its last statement for as long as a row is in `hold`.
 const HOLD: &str = "
@@ -28,85 +25,6 @@ const HELD: &str = "select count(*) from pg_stat_activity
 const BEFORE_COMMIT: &str = "select count(*) from pg_stat_activity
     where datname = current_database() and query like '%tarana_sync_outbox%' and state = 'idle in transaction'";
 const FENCED: &str = "fenced: another process has taken this run over";
-
-/// A process of the operator. It goes with the thread that started it.
-struct Program {
-    process: Child,
-    log: PathBuf,
-}
-
-impl Program {
-    async fn start(w: &World, name: &str) -> Self {
-        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}.log", w.namespace));
-        let output = File::create(&log).unwrap();
-        let process = Command::new("setpriv")
-            .args([
-                "--pdeathsig",
-                "KILL",
-                "--",
-                env!("CARGO_BIN_EXE_tarana-operator"),
-                "run",
-            ])
-            .env("KUBECONFIG", servers::plane().await.kubeconfig())
-            .env("TARANA_LEADER_ELECT", "false")
-            .env("TARANA_WATCH_NAMESPACES", &w.namespace)
-            .env("TARANA_IDENTITY", name)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .spawn()
-            .unwrap();
-        Self { process, log }
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.process.id().to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
-        assert!(sent.success(), "kill {signal} {pid}");
-    }
-
-    /// SIGSTOP; returns when the process stands still.
-    async fn stop(&self) {
-        self.signal("-STOP");
-        let status = format!("/proc/{}/status", self.process.id());
-        until("the process stands still", || async {
-            std::fs::read_to_string(&status)
-                .unwrap()
-                .contains("State:\tT")
-                .then_some(())
-        })
-        .await;
-    }
-
-    fn go_on(&self) {
-        self.signal("-CONT");
-    }
-
-    fn said(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
-    }
-
-    async fn says(&self, what: &str) {
-        until(&format!("{} has {what:?}", self.log.display()), || async {
-            self.said().contains(what).then_some(())
-        })
-        .await;
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        if !std::thread::panicking() {
-            let _ = std::fs::remove_file(&self.log);
-        }
-    }
-}
-
-fn step(sync: &TaranaSync) -> Option<Step> {
-    sync.status.as_ref().and_then(|s| s.step)
-}
 
 /// A world whose one operator is ready.
 async fn with_one() -> (World, Program) {

@@ -9,9 +9,10 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool};
 use tarana_operator::api::connection::TaranaConnection;
-use tarana_operator::api::sync::TaranaSync;
+use tarana_operator::api::sync::{Phase, Step, TaranaSync};
+use tarana_operator::cluster::Cluster;
 use tarana_operator::operator::{self, Config};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -25,10 +26,13 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// One test's world.
 pub struct World {
     pub client: Client,
+    cluster: Cluster,
     pub namespace: String,
     pub database_url: String,
     pub db: PgPool,
     pub tcs: Simulator,
+    /// Whether its operators may migrate.
+    pub migrate: bool,
     operator: Option<Running>,
 }
 
@@ -54,15 +58,26 @@ impl World {
 
     /// No connection and no operator yet.
     pub async fn bare(config: simulator::Config) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = servers::client().await;
         let namespace = format!("t-{}", &Uuid::new_v4().simple().to_string()[..12]);
+        let database_url = servers::database(&namespace.replace('-', "_")).await;
+        Self::around(config, namespace, database_url).await
+    }
+
+    /// The same around a database that somebody else made.
+    pub async fn with_database(config: simulator::Config, database_url: &str) -> Self {
+        let namespace = format!("t-{}", &Uuid::new_v4().simple().to_string()[..12]);
+        Self::around(config, namespace, database_url.to_owned()).await
+    }
+
+    async fn around(config: simulator::Config, namespace: String, database_url: String) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let cluster = servers::cluster().await;
+        let client = cluster.calls.clone();
         let object = serde_json::from_value(json!({"metadata": {"name": namespace}})).unwrap();
         Api::<Namespace>::all(client.clone())
             .create(&PostParams::default(), &object)
             .await
             .unwrap();
-        let database_url = servers::database(&namespace.replace('-', "_")).await;
         let db = sqlx::postgres::PgPoolOptions::new()
             .max_connections(3)
             .connect_lazy(&database_url)
@@ -70,10 +85,12 @@ impl World {
         let tcs = Simulator::start(config).await.unwrap();
         Self {
             client,
+            cluster,
             namespace,
             database_url,
             db,
             tcs,
+            migrate: true,
             operator: None,
         }
     }
@@ -83,16 +100,26 @@ impl World {
     }
 
     pub fn start_operator_that_rechecks_every(&mut self, recheck_every: Duration) {
+        self.start_operator_as(recheck_every, None);
+    }
+
+    /// One that serves the admin API.
+    pub fn start_operator_with_admin(&mut self, admin: tarana_operator::admin::Config) {
+        self.start_operator_as(Duration::from_mins(10), Some(admin));
+    }
+
+    fn start_operator_as(&mut self, recheck_every: Duration, admin: Option<tarana_operator::admin::Config>) {
         let (stop, stopped) = watch::channel(false);
         let config = Config {
             namespaces: vec![self.namespace.clone()],
             identity: format!("test-{}", self.namespace),
             election: None,
-            migrate: true,
+            migrate: self.migrate,
             recheck_every,
+            admin,
         };
         let mut tasks = JoinSet::new();
-        tasks.spawn(operator::run_until(self.client.clone(), config, stopped));
+        tasks.spawn(operator::run_until(self.cluster.clone(), config, stopped));
         self.operator = Some(Running { stop, tasks });
     }
 
@@ -239,7 +266,7 @@ impl World {
 
     /// The log row of a run, as JSON.
     pub async fn log_row(&self, sync: &TaranaSync) -> Value {
-        let id: Uuid = sync.uid().unwrap().parse().unwrap();
+        let id = id_of(sync);
         self.json("select to_jsonb(l) from tarana_sync_logs l where id = $1", id)
             .await
     }
@@ -266,6 +293,16 @@ impl World {
         .fetch_one(&self.db)
         .await
         .unwrap()
+    }
+
+    /// Holds the table against every writer, until the connection is dropped.
+    pub async fn hold_table(&self) -> PgConnection {
+        let mut holder = PgConnection::connect(&self.database_url).await.unwrap();
+        sqlx::raw_sql("begin; lock table tarana_base_stations in share row exclusive mode")
+            .execute(&mut holder)
+            .await
+            .unwrap();
+        holder
     }
 
     async fn diagnose(&self) -> String {
@@ -345,8 +382,17 @@ where
     answer
 }
 
-pub fn phase(sync: &TaranaSync) -> tarana_operator::api::sync::Phase {
+/// The run's id, in SQL as in Kubernetes.
+pub fn id_of(sync: &TaranaSync) -> Uuid {
+    sync.uid().unwrap().parse().unwrap()
+}
+
+pub fn phase(sync: &TaranaSync) -> Phase {
     sync.status.as_ref().map(|s| s.phase).unwrap_or_default()
+}
+
+pub fn step(sync: &TaranaSync) -> Option<Step> {
+    sync.status.as_ref()?.step
 }
 
 /// Status, reason and message of a condition.

@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -22,7 +23,7 @@ impl Probe {
     /// For an address without TLS.
     pub(super) fn plain(url: String) -> Result<Self> {
         Ok(Self {
-            client: client(RootCertStore::empty())?,
+            client: patient(client(RootCertStore::empty())?)?,
             url,
             token: None,
         })
@@ -31,7 +32,7 @@ impl Probe {
     /// For an address behind these certificates, asked with this token.
     pub(super) fn trusting(ca_pem: &str, url: String, token: &str) -> Result<Self> {
         Ok(Self {
-            client: client(roots(ca_pem)?)?,
+            client: patient(client(roots(ca_pem)?)?)?,
             url,
             token: Some(token.to_owned()),
         })
@@ -70,18 +71,27 @@ pub(super) fn roots(pem: &str) -> Result<RootCertStore> {
 }
 
 /// The provider of cryptography is named here, so that nobody's choice for the process matters.
-fn client(roots: RootCertStore) -> Result<Client> {
+fn client(roots: RootCertStore) -> Result<ClientBuilder> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = builder
         .map_err(unreadable)?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let client = Client::builder()
-        .tls_backend_preconfigured(config)
-        .no_proxy()
-        .timeout(Duration::from_secs(5));
-    client.build().map_err(unreadable)
+    Ok(Client::builder().tls_backend_preconfigured(config).no_proxy())
+}
+
+fn patient(client: ClientBuilder) -> Result<Client> {
+    client.timeout(Duration::from_secs(5)).build().map_err(unreadable)
+}
+
+/// A client that trusts these certificates alone, waits for ever, and follows no redirect.
+pub(crate) fn client_trusting(ca_pem: Option<&str>) -> Result<Client> {
+    let roots = ca_pem.map_or_else(|| Ok(RootCertStore::empty()), roots)?;
+    client(roots)?
+        .redirect(Policy::none())
+        .build()
+        .map_err(unreadable)
 }
 
 fn unreadable(reason: impl Display) -> Error {

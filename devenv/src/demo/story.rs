@@ -30,6 +30,7 @@ pub(super) async fn tell(stage: &Stage) -> Result<Told> {
     let gone = what_if(stage, drift.removed).await?;
     cleanup(shell, gone).await?;
     refused(shell).await?;
+    by_the_clock(shell).await?;
     looking_back(shell).await?;
     Ok(Told { operator, gone })
 }
@@ -230,9 +231,41 @@ async fn refused(shell: &Shell) -> Result<()> {
         .await
 }
 
+async fn by_the_clock(shell: &Shell) -> Result<()> {
+    shell.chapter("8. By the clock: a schedule, what it will do, and what it did");
+    shell
+        .show("tarana-operator preview '0 0 * * *' --time-zone Africa/Johannesburg --count 2")
+        .await?;
+    shell
+        .show(
+            "kubectl apply -f - <<YAML\n\
+             apiVersion: tarana.dev/v1alpha1\n\
+             kind: TaranaSyncSchedule\n\
+             metadata: {name: every-minute}\n\
+             spec: {schedule: \"* * * * *\"}\n\
+             YAML",
+        )
+        .await?;
+    shell
+        .show(
+            "kubectl wait tss/every-minute --for=jsonpath='{.status.lastSync.phase}'=Completed --timeout=90s",
+        )
+        .await?;
+    shell.show("kubectl get tss").await?;
+    shell
+        .show("kubectl get tsync -l tarana.dev/schedule=every-minute -o wide")
+        .await?;
+    shell
+        .show("kubectl patch tss/every-minute --type merge -p '{\"spec\":{\"suspend\":true}}'")
+        .await?;
+    let runs =
+        "select count(*) > 0 from tarana_sync_logs where trigger_type = 'cron' and status = 'completed'";
+    same("a run by the clock has completed", &shell.query(runs).await?, "t")
+}
+
 async fn looking_back(shell: &Shell) -> Result<()> {
-    shell.chapter("8. Looking back");
-    shell.show("kubectl get tconn,tsync -A").await?;
+    shell.chapter("9. Looking back");
+    shell.show("kubectl get tconn,tss,tsync -A").await?;
     shell.show("kubectl events").await?;
     shell
         .show(&psql(
@@ -242,7 +275,7 @@ async fn looking_back(shell: &Shell) -> Result<()> {
         ))
         .await?;
     let rows = shell
-        .query("select string_agg(name || ' ' || status, ', ' order by created_at) from tarana_sync_logs")
+        .query("select string_agg(name || ' ' || status, ', ' order by created_at) from tarana_sync_logs where trigger_type = 'manual'")
         .await?;
     same(
         "the log",

@@ -12,7 +12,7 @@ mod fault;
 mod fleet;
 mod gate;
 mod listing;
-mod rng;
+pub(crate) mod rng;
 mod server;
 mod session;
 mod tls;

@@ -75,13 +75,21 @@ impl World {
     }
 
     fn action(&self) -> Action {
-        decide(Seen {
+        let action = decide(Seen {
             sync: &self.sync,
             gate: &Gate::Open,
             hand: self.hand,
             due: None,
             now: self.now,
-        })
+        });
+        let rests = action == Action::Rest(None);
+        assert_eq!(
+            is_settled(&self.sync, self.now),
+            rests,
+            "{action:?} of {:?}",
+            self.sync
+        );
+        action
     }
 
     fn end(&mut self, end: &End) {

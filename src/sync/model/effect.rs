@@ -338,7 +338,8 @@ impl Turn<'_> {
         let told = match said {
             Said::Ended(closed) => Told::Close(closed, end),
             Said::Superseded => return Some(self.overtaken(world)),
-            _ if real::insists(end, now) => {
+            // Not verified is not tried: the trial ends in any case.
+            _ if !operator.verified || real::insists(end, now) => {
                 world.task(self.who, self.run).hold.due = Some(end);
                 return Some(self.wait(world, object, Why::RowFirst));
             }

@@ -253,6 +253,8 @@ pub(super) fn decide(question: Question) -> Decided {
                 Action::Apply => Decided::Apply,
                 Action::End(end) => Decided::End(ENDS.know(end)),
                 Action::Announce => Decided::Announce,
+                // The same end, said of another generation: nothing that the model tells apart.
+                Action::Acknowledge => Decided::Rest { timer: false },
                 Action::Delete => unreachable!("no run of the model has a time to live"),
             }
         })

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::Options;
 use super::tests::{plan, skipped, unsaid};
-use crate::station::{Change, Counts, Fetched, Plan, Position, Proof, Row, Station};
+use crate::station::{Change, Counts, Fetched, Plan, Position, Proof, Row, Station, Text};
 
 /// A row as it is after the vendor said what it said.
 fn told(row: &Row, station: &Station) -> Row {
@@ -35,10 +35,10 @@ fn told(row: &Row, station: &Station) -> Row {
     }
 }
 
-type Table = BTreeMap<Box<str>, Row>;
+type Table = BTreeMap<Text, Row>;
 
 /// The rows that may be stale.
-fn stale(table: &Table, fetched: &Fetched) -> BTreeSet<Box<str>> {
+fn stale(table: &Table, fetched: &Fetched) -> BTreeSet<Text> {
     let listed = |serial: &str| fetched.stations.iter().any(|s| &*s.serial == serial);
     let absent = |row: &&Row| !listed(&row.serial) && !fetched.skipped_serials().contains(&*row.serial);
     let covered = |row: &&Row| row.region_id.is_some_and(|id| fetched.covered.contains(&id));
@@ -151,8 +151,8 @@ fn any_station(serial: u8) -> impl Strategy<Value = Station> {
                 lat_e6: n.into(),
                 lng_e6: 1,
             }),
-            height_cm: v[5].map(i64::from),
-            azimuth_cdeg: v[6].map(i64::from),
+            height_cm: number(5),
+            azimuth_cdeg: number(6),
             band: text(7).map(Into::into),
             connected: v[8].map(|n| n == 1),
             active_connections: number(9),

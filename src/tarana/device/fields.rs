@@ -1,20 +1,19 @@
 //! Pure: the fields of one base node: taken, dropped and noted, or fatal to the record.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::shape::{Ancestry, Install, Item, Named, Raw};
-use crate::station::{Position, Rejected, Station};
+use crate::station::{Position, Rejected, Station, Text};
 use crate::tarana::envelope::object;
 use crate::tarana::intern::Interner;
 use crate::tarana::regions::Region;
 use crate::tarana::scalar::{self, Flaw, Read};
 
 /// What `numeric(8,2)` and `numeric(5,2)` hold, in hundredths.
-const MAX_HEIGHT_CM: i64 = 99_999_999;
-const MAX_AZIMUTH_CDEG: i64 = 99_999;
+const MAX_HEIGHT_CM: i32 = 99_999_999;
+const MAX_AZIMUTH_CDEG: i32 = 99_999;
 
 /// Collects what had to be dropped while the fields of one record are read.
 pub(super) struct Fields<'s> {
@@ -90,11 +89,8 @@ impl Fields<'_> {
         Ok(())
     }
 
-    pub(super) fn text(&mut self, field: &str, raw: Raw<'_>) -> Result<Option<Box<str>>, Fatal> {
-        Ok(self
-            .take(field, raw, scalar::name)?
-            .map(Cow::into_owned)
-            .map(String::into_boxed_str))
+    pub(super) fn text(&mut self, field: &str, raw: Raw<'_>) -> Result<Option<Text>, Fatal> {
+        Ok(self.take(field, raw, scalar::name)?.map(Text::from))
     }
 
     fn id(&mut self, field: &str, of: &Named<'_>) -> Result<Option<i32>, Fatal> {
@@ -165,20 +161,21 @@ fn degrees(field: &str, raw: Raw<'_>, max_e6: i64) -> Result<Option<i64>, Fatal>
     }
 }
 
-pub(super) fn height(raw: &str) -> Read<i64> {
+pub(super) fn height(raw: &str) -> Read<i32> {
     hundredths(raw, MAX_HEIGHT_CM)
 }
 
 /// Modulo a full turn, after rounding: 359.999 is north.
-pub(super) fn azimuth(raw: &str) -> Read<i64> {
+pub(super) fn azimuth(raw: &str) -> Read<i32> {
     Ok(hundredths(raw, MAX_AZIMUTH_CDEG)?.map(|cdeg| cdeg.rem_euclid(36_000)))
 }
 
-fn hundredths(raw: &str, max: i64) -> Read<i64> {
+fn hundredths(raw: &str, max: i32) -> Read<i32> {
     let Some(value) = scalar::number(raw)? else {
         return Ok(None);
     };
-    scalar::fixed(value, 2, max)
+    scalar::fixed(value, 2, max.into())
+        .and_then(|value| i32::try_from(value).ok())
         .map(Some)
         .ok_or(Flaw::Useless("is out of range"))
 }

@@ -7,13 +7,14 @@ use crate::station::{Position, Station};
 
 /// Writes a station as the vendor would.
 fn render(s: &Station) -> Value {
-    let scaled = |n: Option<i64>, by: f64| n.map(|n| f64::from(i32::try_from(n).unwrap()) / by);
+    let scaled = |n: Option<i32>, by: f64| n.map(|n| f64::from(n) / by);
+    let e6 = |n: i64| i32::try_from(n).unwrap();
     let named = |id: Option<i32>, name: Option<&str>| json!({"id": id, "name": name});
     json!({
-        "serialNumber": s.serial, "type": "BN", "hostName": s.hostname, "connected": s.connected,
+        "serialNumber": s.serial.as_str(), "type": "BN", "hostName": s.hostname.as_deref(), "connected": s.connected,
         "band": s.band.as_deref(),
         "installParams": {
-            "latitude": scaled(s.position.map(|p| p.lat_e6), 1e6), "longitude": scaled(s.position.map(|p| p.lng_e6), 1e6),
+            "latitude": scaled(s.position.map(|p| e6(p.lat_e6)), 1e6), "longitude": scaled(s.position.map(|p| e6(p.lng_e6)), 1e6),
             "height": scaled(s.height_cm, 100.0), "antennaAzimuth": scaled(s.azimuth_cdeg, 100.0),
         },
         "ancestry": {
@@ -34,12 +35,12 @@ fn any_station() -> impl Strategy<Value = Station> {
     let ids = (any::<i32>(), prop::array::uniform4(any::<Option<i32>>()));
     let names = prop::array::uniform8(any_name());
     let numbers = (
-        prop::option::of(-99_999_999..=99_999_999_i64),
-        prop::option::of(0..36_000_i64),
+        prop::option::of(-99_999_999..=99_999_999_i32),
+        prop::option::of(0..36_000_i32),
     );
     (place, ids, names, numbers, any::<Option<bool>>()).prop_map(|(place, ids, names, numbers, connected)| {
         let [serial, hostname, site, market, region, band, cell, sector] = names;
-        let boxed = |name: Option<String>| name.map(String::into_boxed_str);
+        let boxed = |name: Option<String>| name.map(crate::station::Text::from);
         let shared = |name: Option<String>| name.map(std::sync::Arc::from);
         let [market_id, site_id, cell_id, sector_id] = ids.1;
         Station {

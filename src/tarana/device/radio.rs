@@ -141,7 +141,7 @@ impl Fields<'_> {
             .take("regionId", item.region_id, scalar::id)?
             .unwrap_or(asked.id);
         let own = |id: Option<i32>, of: fn(&Names) -> &super::super::hierarchy::Level| {
-            id.and_then(|id| of(names).get(&id)).map(|name| &**name)
+            id.and_then(|id| of(names).get(&id))
         };
         Ok(Station {
             position: position(&install)?,
@@ -155,9 +155,9 @@ impl Fields<'_> {
             region: asked.name.as_ref().map(Arc::clone),
             region_id: Some(region_id),
             market: own(market_id, |n| &n.markets).map(|name| interner.get(name)),
-            site_name: own(site_id, |n| &n.sites).map(Into::into),
-            cell_name: own(cell_id, |n| &n.cells).map(Into::into),
-            sector_name: own(sector_id, |n| &n.sectors).map(Into::into),
+            site_name: own(site_id, |n| &n.sites).cloned(),
+            cell_name: own(cell_id, |n| &n.cells).cloned(),
+            sector_name: own(sector_id, |n| &n.sectors).cloned(),
             market_id,
             site_id,
             cell_id,

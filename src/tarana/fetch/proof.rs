@@ -7,7 +7,7 @@ use futures::future::try_join;
 use super::Watch;
 use super::reading::{Cut, Reading};
 use crate::fault::{Fault, Reason};
-use crate::station::{Fetched, Listing, Proof, Rejected};
+use crate::station::{Fetched, Listing, Proof, Rejected, Text};
 use crate::tarana::choice;
 use crate::tarana::client::Client;
 use crate::tarana::gather::Gathering;
@@ -127,7 +127,7 @@ async fn every_region<'a>(
 async fn operator_list(client: &Client, progress: Watch<'_>) -> Result<Fetched, Stop> {
     let regions = regions::read(client).await.map_err(Stop::Else)?;
     let operator_id = client.operator_id().await.map_err(Stop::Else)?;
-    let mut before: Option<(Vec<Box<str>>, _)> = None;
+    let mut before: Option<(Vec<Text>, _)> = None;
     for cut in [Cut::AsUsual, Cut::Otherwise].into_iter().cycle().take(READINGS) {
         let reading = Reading::new(client, cut, 1, progress);
         if let Err(fault) = reading.operator(operator_id, &regions).await {
@@ -178,7 +178,7 @@ fn of_operator(mut gathering: Gathering, regions: &[Region]) -> Result<Fetched, 
 async fn radio_search(client: &Client, progress: Watch<'_>) -> Result<Fetched, Stop> {
     let regions = regions::read(client).await.map_err(Stop::Else)?;
     let (names, nameless) = hierarchy::read(client).await.map_err(Stop::Else)?;
-    let mut before: Option<Vec<Vec<Box<str>>>> = None;
+    let mut before: Option<Vec<Vec<Text>>> = None;
     for backwards in [false, true].into_iter().cycle().take(READINGS) {
         let reading = Reading::new(client, Cut::AsUsual, regions.len(), progress);
         let orders = match reading.radios(&regions, &names, backwards).await {
@@ -218,11 +218,11 @@ async fn radio_search(client: &Client, progress: Watch<'_>) -> Result<Fetched, S
     Err(Stop::Else(pages::incomplete("the listing of radios", hole)))
 }
 
-fn sorted(orders: &[Vec<Box<str>>]) -> Vec<Vec<&str>> {
+fn sorted(orders: &[Vec<Text>]) -> Vec<Vec<&str>> {
     orders.iter().map(|order| in_order(order)).collect()
 }
 
-fn in_order(serials: &[Box<str>]) -> Vec<&str> {
+fn in_order(serials: &[Text]) -> Vec<&str> {
     let mut serials: Vec<&str> = serials.iter().map(|serial| &**serial).collect();
     serials.sort_unstable();
     serials
@@ -255,7 +255,7 @@ fn of_these(gathering: Gathering, regions: &[Region]) -> Result<Gathering, Fault
     }
 }
 
-fn same(gathering: &Gathering, before: &[Box<str>]) -> bool {
+fn same(gathering: &Gathering, before: &[Text]) -> bool {
     gathering
         .serials()
         .into_iter()

@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Watch;
 use crate::fault::Fault;
-use crate::station::Listing;
+use crate::station::{Listing, Text};
 use crate::tarana::client::Client;
 use crate::tarana::device::Device;
 use crate::tarana::gather::Gathering;
@@ -157,7 +157,7 @@ impl<'a> Reading<'a> {
         regions: &[Region],
         names: &Names,
         backwards: bool,
-    ) -> Result<Vec<Vec<Box<str>>>, Fault> {
+    ) -> Result<Vec<Vec<Text>>, Fault> {
         // There are no remote nodes in it, so none is counted: a number that is not known stays as it is.
         *lock(&self.gathering) = Gathering::new(false);
         let lists: Vec<_> = regions
@@ -187,10 +187,10 @@ impl<'a> Reading<'a> {
         }
     }
 
-    async fn trail(&self, n: usize, trail: RadioSearch<'_>) -> Result<Vec<Box<str>>, Fault> {
-        let (mut order, mut known) = (Vec::<Box<str>>::new(), HashSet::<Box<str>>::new());
+    async fn trail(&self, n: usize, trail: RadioSearch<'_>) -> Result<Vec<Text>, Fault> {
+        let (mut order, mut known) = (Vec::<Text>::new(), HashSet::<Text>::new());
         let mut sink = |row: u64, device: Device| {
-            let serial: Box<str> = device.serial().unwrap_or_default().into();
+            let serial: Text = device.serial().unwrap_or_default().into();
             let news = serial.is_empty() || known.insert(serial.clone());
             order.push(serial);
             lock(&self.gathering).add(device, (n, row));

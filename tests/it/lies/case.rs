@@ -42,6 +42,8 @@ pub struct Case {
     pub in_flight: usize,
     /// `requestTimeoutSeconds`.
     pub timeout: usize,
+    /// `activeDeadlineSeconds`: what all attempts of the run may take together.
+    pub deadline: i64,
     /// The connection has read this fleet before, and remembers its shape.
     pub warm: bool,
     /// Sessions end before the run; `Some(true)`: refresh tokens as well.
@@ -68,6 +70,8 @@ impl Case {
             page_cap: 5000,
             in_flight: 2,
             timeout: 1,
+            // Room for each reason to show itself on a busy machine; the pairs at random have less.
+            deadline: 30,
             warm: true,
             expire: None,
             delete_stale: true,

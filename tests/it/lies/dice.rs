@@ -47,6 +47,8 @@ pub fn case(seed: u64) -> Case {
         page_cap: dice.of(&[5000, 5000, 4, 7]),
         in_flight: dice.of(&[1, 2, 4]),
         timeout: 1,
+        // Little, so that it is met.
+        deadline: 9,
         warm: dice.chance(60),
         expire: dice.of(&[None, None, Some(false), Some(true)]),
         delete_stale: dice.chance(70),

@@ -292,10 +292,11 @@ async fn odd_answers_take_bounded_memory_and_have_a_name() {
             let place = if on_regions { "the regions" } else { "the devices" };
             assert_eq!(found, want, "{what} in {place}");
             assert!(memory <= AT_MOST, "{what} in {place} took {memory} MiB");
-            // Nothing is read beyond the largest answer but what stands in the sockets.
+            // Nothing is read beyond the largest answer, of 64 MiB, but what stands in the sockets: the kernel lets those of a
+            // busy machine grow to 36.
             let sent = server.sent.load(Ordering::Relaxed);
             assert!(
-                sent <= 75 * MIB,
+                sent <= 104 * MIB,
                 "{what} in {place}: {} MiB were taken",
                 sent / MIB
             );

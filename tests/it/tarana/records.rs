@@ -76,11 +76,7 @@ async fn an_orphan_belongs_to_the_region_that_was_asked() {
     let row = sim.base_nodes()[4].clone();
     sim.edit(&row.serial, |device| device["ancestry"] = serde_json::Value::Null);
     let fetched = fetch(&Client::new(config(&sim)).unwrap()).await.unwrap();
-    let orphan = fetched
-        .stations
-        .iter()
-        .find(|s| s.serial == (*row.serial).into())
-        .unwrap();
+    let orphan = fetched.stations.iter().find(|s| s.serial == *row.serial).unwrap();
     assert_eq!(orphan.region_id.map(i64::from), Some(row.region));
     assert!(orphan.region.is_some() && orphan.market.is_none() && orphan.site_name.is_none());
 }
@@ -97,11 +93,7 @@ async fn unset_coordinates_are_none() {
     });
     let fetched = fetch(&Client::new(config(&sim)).unwrap()).await.unwrap();
     for row in &rows[..2] {
-        let station = fetched
-            .stations
-            .iter()
-            .find(|s| s.serial == (*row.serial).into())
-            .unwrap();
+        let station = fetched.stations.iter().find(|s| s.serial == *row.serial).unwrap();
         assert_eq!(station.position, None);
     }
 }

@@ -54,6 +54,19 @@ fn time_to_live_on_both_edges() {
 }
 
 #[test]
+fn a_change_after_the_end_is_acknowledged_once() {
+    let mut world = World::new(3);
+    world.record_end(Phase::Completed, Reason::Completed);
+    world.sync.metadata.finalizers = None;
+    world.sync.metadata.generation = Some(2);
+    assert_eq!(world.action(), Action::Acknowledge);
+    let status = Next::of(&world.sync, world.now).acknowledged();
+    assert!(status.conditions.iter().all(|c| c.observed_generation == Some(2)));
+    world.sync.status = Some(status);
+    assert_eq!(world.action(), Action::Rest(None));
+}
+
+#[test]
 fn an_unadopted_run_is_adopted_first() {
     let mut world = World::new(3);
     world.sync.metadata.finalizers = None;

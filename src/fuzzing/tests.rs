@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use super::{cookie, device, envelope, retry_after};
+use super::{cookie, cron, device, envelope, retry_after};
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 4] = [
+const TARGETS: [(&str, Target); 5] = [
     ("envelope", envelope),
     ("device", device),
     ("cookie", cookie),
     ("retry_after", retry_after),
+    ("cron", cron),
 ];
 
 #[test]

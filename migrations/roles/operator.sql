@@ -1,0 +1,77 @@
+-- The database role of an operator that only runs (`--migrate=false`), with what it needs and nothing else. Run by the
+-- owner of the tables or a superuser, after the migrations, and again after each upgrade:
+--
+--   psql "$URL" -v role=tarana_operator -v schema=public -f migrations/roles/operator.sql
+--
+-- The role gets no password here: `\password tarana_operator` in psql. Who may not make roles has somebody else make it
+-- first: CREATE ROLE tarana_operator LOGIN.
+\set ON_ERROR_STOP on
+\if :{?role}
+\else
+\set role tarana_operator
+\endif
+\if :{?schema}
+\else
+\set schema public
+\endif
+BEGIN;
+SET LOCAL client_min_messages TO warning;
+SELECT set_config('tarana.role', :'role', true), set_config('search_path', quote_ident(:'schema'), true) \gset
+DO $$
+DECLARE
+    role text := current_setting('tarana.role');
+    mine regclass;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+        EXECUTE format('CREATE ROLE %I LOGIN', role);
+    END IF;
+    -- PostgreSQL lets everybody connect, and many a database does not.
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), role);
+    -- What an earlier version needed may be too much by now. An owner keeps what is its own.
+    FOR mine IN
+        SELECT oid FROM pg_class
+        WHERE relnamespace = quote_ident(current_schema())::regnamespace AND NOT pg_has_role(role, relowner, 'USAGE')
+          AND relname IN ('tarana_migrations', 'tarana_base_stations', 'tarana_sync_logs', 'tarana_sync_changes',
+                          'tarana_sync_change_batches', 'tarana_sync_outbox')
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %I', mine, role);
+    END LOOP;
+END
+$$;
+GRANT USAGE ON SCHEMA :"schema" TO :"role";
+
+GRANT SELECT ON tarana_migrations TO :"role";
+-- What a sync never writes (id, created_at, location, network_profile_id, bandwidth_mhz) it may not write either, and
+-- a serial is never changed. The lock on the table that Apply takes comes with DELETE.
+GRANT SELECT, DELETE,
+    INSERT (serial_number, hostname, site_name, active_connections, market, lat, lng, region, height_m, azimuth_deg,
+            band, device_status, region_id, market_id, site_id, cell_id, sector_id, cell_name, sector_name,
+            last_updated),
+    UPDATE (hostname, site_name, active_connections, market, lat, lng, region, height_m, azimuth_deg,
+            band, device_status, region_id, market_id, site_id, cell_id, sector_id, cell_name, sector_name,
+            last_updated)
+    ON tarana_base_stations TO :"role";
+-- Whose run it is and who asked for it is written once.
+GRANT SELECT,
+    INSERT (id, status, trigger_type, triggered_by, namespace, name, connection, connection_uid, actor, dry_run,
+            delete_stale),
+    UPDATE (status, attempt, fence, started_at, heartbeat_at, completed_at, duration_ms, outcome, reason, message,
+            errors, stations_fetched, inserted, updated, unchanged, deleted, skipped, withheld, listing, proof)
+    ON tarana_sync_logs TO :"role";
+-- What a run changed is written once, and shown by the admin API.
+GRANT SELECT, INSERT ON tarana_sync_change_batches TO :"role";
+GRANT SELECT ON tarana_sync_changes TO :"role";
+GRANT SELECT, INSERT (run, type, payload), UPDATE (delivered_at) ON tarana_sync_outbox TO :"role";
+
+-- Where row-level security is on, a grant shows no row without a policy. Where it is off, these wait.
+DROP POLICY IF EXISTS :"role" ON tarana_migrations;
+CREATE POLICY :"role" ON tarana_migrations FOR SELECT TO :"role" USING (true);
+DROP POLICY IF EXISTS :"role" ON tarana_base_stations;
+CREATE POLICY :"role" ON tarana_base_stations TO :"role" USING (true) WITH CHECK (true);
+DROP POLICY IF EXISTS :"role" ON tarana_sync_logs;
+CREATE POLICY :"role" ON tarana_sync_logs TO :"role" USING (true) WITH CHECK (true);
+DROP POLICY IF EXISTS :"role" ON tarana_sync_change_batches;
+CREATE POLICY :"role" ON tarana_sync_change_batches TO :"role" USING (true) WITH CHECK (true);
+DROP POLICY IF EXISTS :"role" ON tarana_sync_outbox;
+CREATE POLICY :"role" ON tarana_sync_outbox TO :"role" USING (true) WITH CHECK (true);
+COMMIT;

@@ -1,0 +1,55 @@
+//! Pure: a connection as it is shown. Where its Secrets are is nobody's business here.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Condition, conditions, time};
+use crate::api::connection::TaranaConnection;
+
+/// A connection.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    namespace: String,
+    name: String,
+    /// Address of the vendor's API.
+    api_url: String,
+    /// Nothing new starts on it.
+    suspend: bool,
+    /// Base stations in the listing of the last successful sync.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    station_count: Option<i64>,
+    /// When the last successful sync committed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_successful_sync_at: Option<Timestamp>,
+    /// Name of the run that is at it, if it lasts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_sync: Option<String>,
+    /// The vendor's API asked for quiet until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    throttled_until: Option<Timestamp>,
+    /// The listing in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listing: Option<String>,
+    conditions: Vec<Condition>,
+}
+
+impl From<&TaranaConnection> for Connection {
+    fn from(connection: &TaranaConnection) -> Self {
+        let status = connection.status.clone().unwrap_or_default();
+        Self {
+            namespace: connection.namespace().unwrap_or_default(),
+            name: connection.name_any(),
+            api_url: connection.spec.api.url.clone(),
+            suspend: connection.spec.suspend,
+            station_count: status.station_count,
+            last_successful_sync_at: time(status.last_successful_sync_time.as_ref()),
+            active_sync: status.active_sync,
+            throttled_until: time(status.throttled_until.as_ref()),
+            listing: status.listing,
+            conditions: conditions(&status.conditions),
+        }
+    }
+}

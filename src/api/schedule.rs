@@ -1,0 +1,220 @@
+//! `TaranaSyncSchedule`: `CronJob`'s words, stamping out runs.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::sync::{Phase, TaranaSyncSpec};
+
+/// Set or changed, it asks for a run now: `kubectl annotate --overwrite tss/nightly tarana.dev/trigger-requested-at="$(date -Is)"`.
+pub const TRIGGER: &str = "tarana.dev/trigger-requested-at";
+/// On a run: the name of its schedule.
+pub const SCHEDULE_LABEL: &str = "tarana.dev/schedule";
+
+/// Creates a `TaranaSync` whenever its pattern is due.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "tarana.dev",
+    version = "v1alpha1",
+    kind = "TaranaSyncSchedule",
+    namespaced,
+    shortname = "tss",
+    category = "tarana",
+    status = "TaranaSyncScheduleStatus",
+    derive = "PartialEq",
+    doc = "Creates a TaranaSync whenever its cron pattern is due, like a CronJob: each slot at most once, and nothing because it was created, edited or resumed.",
+    printcolumn = r#"{"name":"Schedule","type":"string","jsonPath":".spec.schedule"}"#,
+    printcolumn = r#"{"name":"Time Zone","type":"string","jsonPath":".spec.timeZone"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name":"Next","type":"string","jsonPath":".status.nextScheduleTime"}"#,
+    printcolumn = r#"{"name":"Last","type":"date","jsonPath":".status.lastScheduleTime"}"#,
+    printcolumn = r#"{"name":"Last Success","type":"date","jsonPath":".status.lastSuccessfulTime"}"#,
+    printcolumn = r#"{"name":"Failures","type":"integer","jsonPath":".status.consecutiveFailures"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Suspended","type":"boolean","jsonPath":".spec.suspend","priority":1}"#,
+    printcolumn = r#"{"name":"Active","type":"string","jsonPath":".status.active","priority":1}"#,
+    printcolumn = r#"{"name":"Last Skipped","type":"date","jsonPath":".status.lastSkipped.time","priority":1}"#,
+    printcolumn = r#"{"name":"Message","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].message","priority":1}"#,
+    selectable = ".spec.suspend",
+    validation = Rule::new("size(self.metadata.name) <= 52")
+        .message("metadata.name must be at most 52 characters: the names of its runs have eleven more")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.jitterSeconds <= self.startingDeadlineSeconds")
+        .message("jitterSeconds must not exceed startingDeadlineSeconds: a run that is delayed longer would not be started")
+)]
+pub struct TaranaSyncScheduleSpec {
+    /// When: minute, hour, day of month, month and day of week (0 or 7 is Sunday), each a list of `*`, `*/step`, a value,
+    /// `low-high` or `low-high/step`, months and weekdays also as names of three letters; or @hourly, @daily, @midnight,
+    /// @weekly, @monthly, @yearly, @annually. If one of the two day fields begins with `*`, a day must be in both, else either
+    /// will do. `tarana-operator preview` tells the next times.
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(
+        validation = Rule::new(r"self.startsWith('@') ? self.matches('^@(hourly|daily|midnight|weekly|monthly|yearly|annually)$') : self.matches('^[ \\t]*[^ \\t]+([ \\t]+[^ \\t]+){4}[ \\t]*$')")
+            .message("must be the five fields minute, hour, day of month, month and day of week, or one of @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually: there are no seconds, no years and no @every, and the time zone is spec.timeZone"),
+        validation = Rule::new(r"self.matches('^(@.*|[ \\t]*[-0-9*,/]+[ \\t]+[-0-9*,/]+[ \\t]+[-0-9*,/]+[ \\t]+[-0-9*,/A-Za-z]+[ \\t]+[-0-9*,/A-Za-z]+[ \\t]*)$')")
+            .message("a field holds something other than numbers, `*`, `,`, `-`, `/` and (month and day of week) names: ? L W # and the like are not known here")
+    )]
+    pub schedule: String,
+    /// Whose wall clock `schedule` is about: a name of the IANA database. Default Etc/UTC.
+    #[serde(default = "time_zone")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: String,
+    /// No slot starts a run while this is true, and none that passed meanwhile is made up for. Default false.
+    #[serde(default)]
+    pub suspend: bool,
+    /// What if a run of this schedule is still active when the next slot comes. Default Forbid.
+    #[serde(default)]
+    pub concurrency_policy: ConcurrencyPolicy,
+    /// Seconds that a slot may be late, because nobody was there to start it, before it is given up, 60 to 31536000. Of several
+    /// that are late only the newest starts a run. Default 14400.
+    #[serde(default = "starting_deadline_seconds")]
+    #[schemars(range(min = 60, max = 31_536_000))]
+    pub starting_deadline_seconds: i32,
+    /// Most seconds by which the start is delayed, 0 to 3600, so that many schedules do not start at once. How much it is depends
+    /// on schedule and slot alone, and it ends before the next slot comes. Default 0.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 3600))]
+    pub jitter_seconds: i32,
+    /// So many completed runs are kept, 0 to 100; the newest one always is. Default 5.
+    #[serde(default = "history_limit")]
+    #[schemars(range(min = 0, max = 100))]
+    pub successful_syncs_history_limit: i32,
+    /// So many runs that failed or were cancelled are kept, 0 to 100. Default 5.
+    #[serde(default = "history_limit")]
+    #[schemars(range(min = 0, max = 100))]
+    pub failed_syncs_history_limit: i32,
+    /// What a run looks like.
+    #[serde(default)]
+    pub template: Template,
+}
+
+/// What a run of a schedule looks like.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[x_kube(
+    validation = Rule::new("!self.spec.cancel && self.spec.trigger.type == 'Manual' && !has(self.spec.trigger.actor) && !has(self.spec.trigger.adminUserId) && !has(self.spec.trigger.scheduledTime)")
+        .message("spec.template.spec.cancel and spec.template.spec.trigger belong to a run: leave them out"),
+    validation = Rule::new("!has(self.spec.ttlSecondsAfterFinished)")
+        .message("spec.template.spec.ttlSecondsAfterFinished has no place here: successfulSyncsHistoryLimit and failedSyncsHistoryLimit say how many runs are kept"),
+    validation = Rule::new("!has(self.spec.approvedDeletes)")
+        .message("spec.template.spec.approvedDeletes is a person's word on one run: raise the connection's deleteGuard instead")
+)]
+pub struct Template {
+    /// Labels and annotations of the run.
+    #[serde(default)]
+    pub metadata: TemplateMetadata,
+    /// Its spec, without `trigger`, `cancel`, `ttlSecondsAfterFinished` and `approvedDeletes`.
+    #[serde(default)]
+    pub spec: TaranaSyncSpec,
+}
+
+/// Labels and annotations of a run.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateMetadata {
+    /// Labels, beside `tarana.dev/schedule`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// What if a run is still active when the next slot comes.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConcurrencyPolicy {
+    /// The slot is skipped, and `lastSkipped` says so.
+    #[default]
+    Forbid,
+    /// The active run is cancelled; when it has ended, the slot's run is created.
+    Replace,
+}
+
+/// What became of a schedule so far.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaranaSyncScheduleStatus {
+    /// The generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The pattern and the time zone that `notBefore` is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_schedule: Option<String>,
+    /// No slot up to this time starts a run any more: when the schedule was created, its pattern was changed or it was
+    /// resumed, or the newest slot that was dealt with. It only moves forward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Time>,
+    /// The newest slot for which a run was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_schedule_time: Option<Time>,
+    /// The next slot; absent while suspended, and where the pattern has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_schedule_time: Option<Time>,
+    /// When a run of this schedule completed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_successful_time: Option<Time>,
+    /// The run that ended last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_sync: Option<LastSync>,
+    /// Names of the runs that have not ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub active: Vec<String>,
+    /// Runs that failed since the last one that completed. Cancelled ones count for nothing.
+    #[serde(default)]
+    pub consecutive_failures: i32,
+    /// The newest slot for which no run was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_skipped: Option<Skipped>,
+    /// The value of the annotation `tarana.dev/trigger-requested-at` that was dealt with last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_trigger: Option<String>,
+    /// Ready, Stalled and `LastSyncSucceeded`.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+}
+
+/// A run that has ended.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastSync {
+    /// Name of the `TaranaSync`.
+    pub name: String,
+    /// How it ended.
+    pub phase: Phase,
+    /// Why: one word.
+    pub reason: String,
+    /// When.
+    pub completion_time: Time,
+}
+
+impl LastSync {
+    /// Its place among the ends of runs, the same for everybody: Kubernetes' times are whole seconds.
+    pub fn place(&self) -> (k8s_openapi::jiff::Timestamp, &str) {
+        (self.completion_time.0, &self.name)
+    }
+}
+
+/// A slot that no run was created for.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The slot.
+    pub time: Time,
+    /// `SlotSkipped`, `SlotMissed`, `NameTaken` or `RunRefused`.
+    pub reason: String,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+fn time_zone() -> String {
+    "Etc/UTC".into()
+}
+fn starting_deadline_seconds() -> i32 {
+    14_400
+}
+fn history_limit() -> i32 {
+    5
+}

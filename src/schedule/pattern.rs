@@ -1,0 +1,291 @@
+//! Pure: the five fields of a cron pattern, read strictly.
+//!
+//! Grammar: `minute hour day-of-month month day-of-week`, each a list of `*`, `*/step`, `value`, `low-high` or
+//! `low-high/step`; months and weekdays also by their English names of three letters, 7 is Sunday as well as 0. Or one of
+//! `@hourly`, `@daily`, `@midnight`, `@weekly`, `@monthly`, `@yearly` and `@annually`. Whatever else there is in other
+//! crons (seconds, years, `TZ=`, `@every`, `?`, `L`, `W`, `#`) is refused with the field and the remedy named, for each
+//! of them means something else somewhere.
+
+/// Minutes of a day.
+pub(super) const DAY: i64 = 24 * 60;
+
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+/// Days of each month, in its longest year.
+const LONGEST: [usize; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+const MACROS: [(&str, &str); 7] = [
+    ("@hourly", "0 * * * *"),
+    ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
+    ("@weekly", "0 0 * * 0"),
+    ("@monthly", "0 0 1 * *"),
+    ("@yearly", "0 0 1 1 *"),
+    ("@annually", "0 0 1 1 *"),
+];
+const FIELDS: [Field; 5] = [
+    Field::new("minute", 0, 59, &[]),
+    Field::new("hour", 0, 23, &[]),
+    Field::new("day of month", 1, 31, &[]),
+    Field::new("month", 1, 12, &MONTHS),
+    Field::new("day of week", 0, 7, &WEEKDAYS),
+];
+
+/// Why a pattern was refused: which field, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub(super) String);
+
+/// Which civil minutes a pattern means, each field as a set of bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pattern {
+    minutes: u64,
+    hours: u64,
+    days: u64,
+    months: u64,
+    /// Bit 0 is Sunday.
+    weekdays: u64,
+    /// One of the two day fields begins with `*`: a day must be in both, else either will do.
+    both_days: bool,
+    /// Neither minute nor hour begins with `*`.
+    pub fixed: bool,
+}
+
+/// One of the five fields.
+struct Field {
+    name: &'static str,
+    low: u8,
+    high: u8,
+    /// Names of the values from `low` on.
+    names: &'static [&'static str],
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let text = match text.strip_prefix('@') {
+            Some(_) => of_macro(text)?,
+            None => text,
+        };
+        let words: Vec<&str> = text.split([' ', '\t']).filter(|w| !w.is_empty()).collect();
+        let Ok(words) = <[&str; 5]>::try_from(words) else {
+            return Err(miscounted(text));
+        };
+        let mut sets = [0; 5];
+        for ((set, field), word) in sets.iter_mut().zip(&FIELDS).zip(words) {
+            *set = field.parse(word)?;
+        }
+        let [minutes, hours, days, months, weekdays] = sets;
+        let [starred_minute, starred_hour, starred_day, _, starred_weekday] =
+            words.map(|w| w.starts_with('*'));
+        Ok(Self {
+            minutes,
+            hours,
+            days,
+            months,
+            weekdays: (weekdays | weekdays >> 7) & 0x7f,
+            both_days: starred_day || starred_weekday,
+            fixed: !(starred_minute || starred_hour),
+        })
+    }
+
+    /// Whether there is any day that it has: 30 February is none.
+    pub fn has_days(&self) -> bool {
+        // Where either day field will do, each month has each weekday.
+        let has = |set: u64, n: usize| set >> n & 1 == 1;
+        let mut months = (1..).zip(LONGEST).filter(|(month, _)| has(self.months, *month));
+        !self.both_days || months.any(|(_, longest)| (1..=longest).any(|day| has(self.days, day)))
+    }
+
+    /// Whether the pattern has minutes on that day.
+    pub fn is_on(&self, date: jiff::civil::Date) -> bool {
+        let has = |set: u64, n: i8| set >> n & 1 == 1;
+        let day = has(self.days, date.day());
+        let weekday = has(self.weekdays, date.weekday().to_sunday_zero_offset());
+        let right_day = if self.both_days {
+            day && weekday
+        } else {
+            day || weekday
+        };
+        has(self.months, date.month()) && right_day
+    }
+
+    /// The first minute of a day that it has, from this one on.
+    pub fn first_from(&self, minute: i64) -> Option<i64> {
+        let (hour, least) = (minute / 60, minute % 60);
+        let hour = next_bit(self.hours, hour).map(|h| (h, if h == hour { least } else { 0 }));
+        let (hour, least) = hour?;
+        match next_bit(self.minutes, least) {
+            Some(minute) => Some(hour * 60 + minute),
+            None => self.first_from((hour + 1) * 60),
+        }
+    }
+
+    /// The last minute of a day that it has, up to this one.
+    pub fn last_to(&self, minute: i64) -> Option<i64> {
+        let (hour, most) = (minute.div_euclid(60), minute.rem_euclid(60));
+        let hour = previous_bit(self.hours, hour).map(|h| (h, if h == hour { most } else { 59 }));
+        let (hour, most) = hour?;
+        match previous_bit(self.minutes, most) {
+            Some(minute) => Some(hour * 60 + minute),
+            None => self.last_to(hour * 60 - 1),
+        }
+    }
+}
+
+/// The lowest number of the set that is not below `from`.
+fn next_bit(set: u64, from: i64) -> Option<i64> {
+    let left = u32::try_from(from)
+        .ok()
+        .and_then(|n| u64::MAX.checked_shl(n))
+        .unwrap_or(0)
+        & set;
+    (left != 0).then(|| i64::from(left.trailing_zeros()))
+}
+
+/// The highest number of the set that is not above `to`.
+fn previous_bit(set: u64, to: i64) -> Option<i64> {
+    let left = u32::try_from(63 - to)
+        .ok()
+        .and_then(|n| u64::MAX.checked_shr(n))
+        .unwrap_or(0)
+        & set;
+    (to >= 0 && left != 0).then(|| 63 - i64::from(left.leading_zeros()))
+}
+
+fn of_macro(text: &str) -> Result<&'static str, Invalid> {
+    let word = text.trim_end_matches([' ', '\t']);
+    if let Some((_, pattern)) = MACROS.iter().find(|(name, _)| *name == word) {
+        return Ok(pattern);
+    }
+    let known: Vec<&str> = MACROS.iter().map(|(name, _)| *name).collect();
+    let instead = if word.starts_with("@every") {
+        "; for an interval write */5 and the like"
+    } else {
+        ""
+    };
+    Err(Invalid(format!(
+        "`{}` is not known: use {}{instead}",
+        shown(word),
+        known.join(", ")
+    )))
+}
+
+fn miscounted(text: &str) -> Invalid {
+    let count = text.split([' ', '\t']).filter(|w| !w.is_empty()).count();
+    let hint = match text.trim_start() {
+        zoned if zoned.starts_with("TZ=") || zoned.starts_with("CRON_TZ=") => {
+            "the time zone is a field of its own, timeZone"
+        }
+        _ if count > 5 => "there are no seconds, no years and nothing after the day of week",
+        _ => "`*` is for any",
+    };
+    Invalid(format!(
+        "`{}` has {count} fields, not the five minute, hour, day of month, month and day of week: {hint}",
+        shown(text)
+    ))
+}
+
+impl Field {
+    const fn new(name: &'static str, low: u8, high: u8, names: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            low,
+            high,
+            names,
+        }
+    }
+
+    /// The set that a list means.
+    fn parse(&self, list: &str) -> Result<u64, Invalid> {
+        list.split(',')
+            .try_fold(0, |set, item| Ok(set | self.item(item)?))
+    }
+
+    fn item(&self, item: &str) -> Result<u64, Invalid> {
+        let (range, step) = match item.split_once('/') {
+            Some((range, step)) => (range, Some(self.step(step)?)),
+            None => (item, None),
+        };
+        let (low, high) = match range.split_once('-') {
+            Some((low, high)) => (self.value(low)?, self.value(high)?),
+            None if range == "*" => (self.low, self.high),
+            None => {
+                let value = self.value(range)?;
+                if step.is_some() {
+                    let instead = format!("{range}-{}{}", self.high, &item[range.len()..]);
+                    return Err(self.refuse(item, &format!("a step needs a range: write {instead}")));
+                }
+                (value, value)
+            }
+        };
+        if low > high {
+            return Err(self.refuse(
+                item,
+                "the range runs down: write the lower end first, or two ranges",
+            ));
+        }
+        let values = (low..=high).step_by(usize::from(step.unwrap_or(1)));
+        Ok(values.fold(0, |set, value| set | 1 << value))
+    }
+
+    fn step(&self, step: &str) -> Result<u8, Invalid> {
+        number(step)
+            .filter(|step| *step > 0)
+            .ok_or_else(|| self.refuse(step, "a step is a number from 1 to 99"))
+    }
+
+    fn value(&self, word: &str) -> Result<u8, Invalid> {
+        let named = self.names.iter().position(|name| name.eq_ignore_ascii_case(word));
+        let value = match named {
+            Some(at) => u8::try_from(at).ok().map(|at| at + self.low),
+            None => number(word),
+        };
+        value
+            .filter(|value| (self.low..=self.high).contains(value))
+            .ok_or_else(|| self.refuse(word, &self.hint(word)))
+    }
+
+    fn hint(&self, word: &str) -> String {
+        if word == "?" {
+            return "for any write `*`".into();
+        }
+        let names = match self.names {
+            [first, .., last] => format!(", or a name from {first} to {last}"),
+            _ => String::new(),
+        };
+        let not_here = if word.contains(['L', 'W', '#', '?']) && word.len() < 4 {
+            "; L, W, # and ? of other crons are not known here"
+        } else {
+            ""
+        };
+        format!(
+            "write a number from {} to {}{names}{not_here}",
+            self.low, self.high
+        )
+    }
+
+    fn refuse(&self, what: &str, remedy: &str) -> Invalid {
+        Invalid(format!("`{}` in the field {}: {remedy}", shown(what), self.name))
+    }
+}
+
+/// One or two digits.
+fn number(word: &str) -> Option<u8> {
+    let digits = (1..=2).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_digit());
+    word.parse().ok().filter(|_| digits)
+}
+
+/// Short enough for a message, and on one line.
+pub(super) fn shown(text: &str) -> String {
+    let mut escaped = text.chars().flat_map(char::escape_debug);
+    let mut shown: String = escaped.by_ref().take(60).collect();
+    if escaped.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests;
