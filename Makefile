@@ -1,4 +1,4 @@
-# Each target says what it does after `##`; `make` alone lists them.
+# The text after `##` describes a target; `make` alone lists them.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -7,17 +7,17 @@ SHELL := /bin/bash
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The programs are always built together: one of a workspace alone is built with other features, and so twice.
+# Always build the whole workspace: building one package alone selects other features and compiles dependencies twice.
 BUILT = $(shell cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug
 
-# Says in one line what is missing. PostgreSQL, PostGIS and PgBouncer are installed by those who need them.
+# Reports missing programs in one line. devenv installs PostgreSQL, PostGIS and PgBouncer when it needs them.
 .PHONY: needs
 needs:
 	@for program in cargo go setpriv; do command -v $$program > /dev/null || { \
 	  echo "make: $$program is missing: install Rust (rustup), Go 1.26 and util-linux"; exit 1; }; done
 
 .PHONY: up
-up: needs ## Start control plane, PostgreSQL and TCS simulator, print the exports, stay up until Ctrl-C
+up: needs ## Start control plane, PostgreSQL and TCS simulator, print the environment, stay up until Ctrl-C
 	@cargo build --workspace --locked --quiet
 	@$(BUILT)/devenv up
 
@@ -27,45 +27,50 @@ tools: needs ## Build the control plane and Helm (once per machine, about 6 minu
 	@$(BUILT)/devenv tools
 
 .PHONY: demo
-demo: needs ## The whole story from an empty cluster to a refused login; stays up until Ctrl-C (ONCE=1: ends by itself)
+demo: needs ## Show every feature, from an empty cluster to a rejected login; stays up until Ctrl-C (ONCE=1: exits)
 	@cargo build --workspace --locked
 	@$(BUILT)/devenv demo $(if $(ONCE),--once)
 
 .PHONY: lint
-lint: needs ## Format and clippy, warnings denied
+lint: needs ## Check format and clippy, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: docs
-docs: needs ## The documentation of the code, warnings denied
+docs: needs ## Build the code documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
 .PHONY: test
-test: lint docs ## Everything that a change must pass; the real servers are started, and built or installed where missing
+test: lint docs ## Run every check that a change must pass; builds or installs missing servers and starts them
 	cargo build --workspace --locked
 	$(BUILT)/devenv tools
-	@log=$$(mktemp); trap 'rm -f $$log' EXIT; \
-	status=0; cargo test --workspace --locked --no-fail-fast 2>&1 | tee $$log || status=$$?; \
-	awk '/^test result:/ { passed += $$4; failed += $$6; skipped += $$8 } \
-	  / panicked at / { why = 5 } why > 0 { why--; said = said substr($$0, 1, 400) "\n" } \
-	  END { printf "\n%s%d passed, %d failed, %d skipped\n", failed ? said : "", passed, failed, skipped; exit passed == 0 }' $$log; \
+	@log=$$(mktemp); trap 'rm -f $$log' EXIT; status=0; \
+	{ $(REPORT_TIMES) cargo test --workspace --locked --no-fail-fast --lib --bins --tests -- -Z unstable-options --report-time || status=$$?; \
+	  cargo test --workspace --locked --doc || status=$$?; (exit $$status); } 2>&1 | tee $$log || status=$$?; \
+	awk -f tests/summary.awk $$log || status=$$?; \
 	exit $$status
 
+# The duration of a test is an unstable option of the test runner. It is unlocked for the test programs alone, so that nothing is rebuilt.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
+REPORT_TIMES = CARGO_TARGET_$(HOST)_RUNNER="env RUSTC_BOOTSTRAP=1"
+# Most integration tests wait for a server, so that more of them run than there are cores.
+export RUST_TEST_THREADS ?= 4
+
 .PHONY: test-long
-test-long: needs ## What takes longer than a change may wait: thousands of runs against a vendor that lies
+test-long: needs ## Run the long tests: thousands of runs against a faulty vendor API, long stalls and outages
 	cargo build --workspace --locked
 	$(BUILT)/devenv tools
-	cargo test --workspace --locked --test it -- --ignored --nocapture lies::
+	cargo test --workspace --locked --test it -- --ignored --nocapture --skip leftovers::start_
 
 .PHONY: bench
-bench: needs ## The speeds, as ratios of one run, each beside its limit
+bench: needs ## Measure the speeds, as ratios within one run, against their limits
 	cargo build --workspace --locked
 	$(BUILT)/devenv tools
 	-@$(MAKE) --no-print-directory others
 	cargo build --release --locked --package tarana-operator --bin tarana-operator
 	cargo bench --locked --package tarana-operator --bench speed
 
-# The Python of what the operator is compared with. Without it the bench says what is missing, and fails.
+# The Python environment of the tools that the operator is compared with. Without it the bench reports what is missing and fails.
 OTHERS = $(dir $(BUILT))others
 .PHONY: others
 others:
@@ -76,27 +81,27 @@ others:
 	  cp benches/others/requirements.txt $(OTHERS)/; }
 
 .PHONY: soak
-soak: needs ## An hour of drift, faults and kills with 100,000 devices (MINUTES, DEVICES, SEED), then a report
+soak: needs ## Run an hour of changes, faults and kills with 100,000 devices (MINUTES, DEVICES, SEED), then report
 	cargo build --release --workspace --locked
 	@$(BUILT)/../release/devenv soak --minutes $(or $(MINUTES),60) --devices $(or $(DEVICES),100000) $(if $(SEED),--seed $(SEED))
 
 .PHONY: fuzz
-fuzz: needs ## Fuzz what decodes bytes of the vendor and patterns of users, each target for SECONDS (600); see fuzz/README.md
+fuzz: needs ## Fuzz the decoders of vendor data and cron patterns, each target for SECONDS (600); see fuzz/README.md
 	@for target in envelope device cookie retry_after cron; do \
 	  mkdir -p fuzz/corpus/$$target; \
 	  cargo +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
 	    -dict=fuzz/dict -max_total_time=$(or $(SECONDS),600) -timeout=10 -max_len=65536 -print_final_stats=1; done
 
 .PHONY: crds
-crds: needs ## Write crds/ anew from src/api
+crds: needs ## Regenerate crds/ from src/api
 	cargo build --workspace --locked --quiet
 	$(BUILT)/tarana-operator crds --dir crds
 
 .PHONY: openapi
-openapi: needs ## Write src/admin/openapi.json anew from the routes
+openapi: needs ## Regenerate src/admin/openapi.json from the routes
 	cargo build --workspace --locked --quiet
 	$(BUILT)/tarana-operator openapi > src/admin/openapi.json
 
 .PHONY: fmt
-fmt: ## Format
+fmt: ## Format the code
 	cargo fmt --all

@@ -1,8 +1,8 @@
--- tarana_base_stations: made where it is missing, completed where it is older. What is there keeps its rows,
--- indexes, policies and owner.
+-- tarana_base_stations: created if it is missing, completed if it is older. An existing table keeps its rows, indexes,
+-- policies and owner.
 --
--- Each step asks the catalogue first. `ADD COLUMN IF NOT EXISTS` would not do: it demands ownership of the table
--- even where nothing is missing, and a complete table may well belong to somebody else.
+-- Each step checks the catalog first. `ADD COLUMN IF NOT EXISTS` requires ownership of the table even if no column is
+-- missing, and a complete table may have another owner.
 DO $$
 DECLARE
     postgis text := (SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
@@ -24,19 +24,19 @@ BEGIN
         last_updated       timestamptz DEFAULT now(),
         created_at         timestamptz DEFAULT now()
     );
-    -- Extensions are the owner's choice: the point is added where PostGIS is there, wherever it lives.
+    -- The owner decides about extensions: the point is added if PostGIS is installed, in any schema.
     IF postgis IS NOT NULL THEN
         EXECUTE format(
             'ALTER TABLE tarana_base_stations ADD COLUMN location %1$I.geography(Point, 4326) GENERATED ALWAYS AS
              (%1$I.st_setsrid(%1$I.st_makepoint(lng::float8, lat::float8), 4326)::%1$I.geography) STORED', postgis);
     END IF;
-    -- Read by everybody, written by the owner alone, who is not subject to policies.
+    -- Everybody may read; only the owner, who is not subject to policies, may write.
     ALTER TABLE tarana_base_stations ENABLE ROW LEVEL SECURITY;
     CREATE POLICY "Base stations are public" ON tarana_base_stations FOR SELECT USING (true);
 END
 $$;
 
--- The columns that an older deployment lacks; also the rest of a new table.
+-- The columns that an older deployment lacks, and the remaining columns of a new table.
 DO $$
 DECLARE
     wanted record;

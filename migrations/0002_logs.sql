@@ -1,5 +1,5 @@
--- tarana_sync_logs: one row for each run; `id` is the uid of its TaranaSync. Made where it is missing with the
--- columns, checks, indexes and policies that other programs know, and then given the operator's own columns.
+-- tarana_sync_logs: one row per run; `id` is the uid of its TaranaSync. If it is missing, it is created with the columns,
+-- checks, indexes and policies that other programs expect; then the operator's own columns are added.
 DO $$
 BEGIN
     IF to_regclass('tarana_sync_logs') IS NOT NULL THEN
@@ -25,7 +25,7 @@ BEGIN
     CREATE INDEX idx_tarana_sync_logs_created ON tarana_sync_logs (created_at DESC);
     CREATE INDEX idx_tarana_sync_logs_status ON tarana_sync_logs (status) WHERE status IN ('pending', 'running');
 
-    -- The people of the surrounding application: theirs to make, ours to point at.
+    -- The users of the surrounding application, which creates this table.
     IF to_regclass('admin_users') IS NOT NULL THEN
         ALTER TABLE tarana_sync_logs ADD FOREIGN KEY (triggered_by) REFERENCES admin_users (id) ON DELETE SET NULL;
     END IF;
@@ -48,18 +48,17 @@ ALTER TABLE tarana_sync_logs
     ADD COLUMN IF NOT EXISTS name           text,
     ADD COLUMN IF NOT EXISTS connection     text,
     ADD COLUMN IF NOT EXISTS connection_uid uuid,
-    ADD COLUMN IF NOT EXISTS actor          text,             -- who asked, for a person to read
+    ADD COLUMN IF NOT EXISTS actor          text,             -- who requested it, as free text
     ADD COLUMN IF NOT EXISTS dry_run        boolean,
     ADD COLUMN IF NOT EXISTS delete_stale   boolean,
     ADD COLUMN IF NOT EXISTS outcome        text CHECK (outcome IN ('completed', 'failed', 'cancelled')),
-    ADD COLUMN IF NOT EXISTS reason         text,             -- the word of the object's condition
+    ADD COLUMN IF NOT EXISTS reason         text,             -- reason of the object's condition
     ADD COLUMN IF NOT EXISTS message        text,             -- why it failed, or why deletes were withheld
     ADD COLUMN IF NOT EXISTS unchanged      int,
     ADD COLUMN IF NOT EXISTS skipped        int,
     ADD COLUMN IF NOT EXISTS withheld       int,
-    ADD COLUMN IF NOT EXISTS fence          bigint,           -- goes up whenever a process takes the run; the highest may write
+    ADD COLUMN IF NOT EXISTS fence          bigint,           -- increases whenever a process takes the run; only the newest may write
     ADD COLUMN IF NOT EXISTS heartbeat_at   timestamptz;
 
--- One running run on a connection, whatever the processes believe. Rows of other programs have no connection
--- and do not take part.
+-- At most one running run per connection. Rows of other programs have no connection and are exempt.
 CREATE UNIQUE INDEX tarana_sync_logs_one_running ON tarana_sync_logs (connection_uid) WHERE status = 'running';

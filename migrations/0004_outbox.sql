@@ -1,5 +1,5 @@
--- What the world is told about the end of a run (CloudEvents). Written in the transaction that ends the run, so that
--- an event exists if and only if the end does; delivered afterwards.
+-- Events about the end of runs (CloudEvents). Written in the transaction that ends the run, so that an event exists if and
+-- only if the run has ended; delivered afterwards.
 CREATE TABLE tarana_sync_outbox (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     run          uuid NOT NULL REFERENCES tarana_sync_logs (id) ON DELETE CASCADE,
@@ -7,5 +7,5 @@ CREATE TABLE tarana_sync_outbox (
     payload      jsonb NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now(),
     delivered_at timestamptz,
-    UNIQUE (run, type)                -- a run ends once, and says so once
+    UNIQUE (run, type)                -- a run ends once, with one event
 );

@@ -1,6 +1,6 @@
--- Supabase publishes every table of this schema over HTTP to the roles `anon` and `authenticated`. The operator's own
--- tables are nobody's business there: row-level security with no policy for those roles shuts them out. The owner of
--- a table is not subject to it. On a plain PostgreSQL there is nothing to shut, and only grants count.
+-- Supabase exposes every table of this schema over HTTP to the roles `anon` and `authenticated`. The operator's own tables
+-- are hidden from them by row-level security without a policy for these roles. The owner of a table is not subject to it.
+-- On a plain PostgreSQL these roles do not exist, and only grants count.
 DO $$
 DECLARE
     own text;
@@ -15,7 +15,7 @@ BEGIN
             EXECUTE format('CREATE POLICY "Service role" ON %I TO service_role USING (true) WITH CHECK (true)', own);
         END IF;
     END LOOP;
-    -- The view as well: before PostgreSQL 15 it would show its owner's rows to whoever may select from it.
+    -- The view as well: before PostgreSQL 15 it shows the owner's rows to everybody who may select from it.
     FOR outsider IN SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated') LOOP
         EXECUTE format('REVOKE ALL ON tarana_sync_changes FROM %I', outsider);
     END LOOP;

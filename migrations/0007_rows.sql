@@ -1,7 +1,7 @@
--- A batch of inserts or deletes keeps its rows column by column, an array for each: they are stored as they came to the
--- table, in the same statement, where JSON with its names for each row took as long again as the stations themselves
--- (see src/store/README.md, "Speed"). The columns are those of src/store/columns.rs. Updates, and what older operators
--- wrote, are JSON in `changes`; the view shows all of them alike.
+-- A batch of inserts or deletes stores its rows as one array per column, written by the same statement as the stations.
+-- JSON, which repeats the column names in each row, took as long as the stations themselves (see src/store/README.md,
+-- "Speed"). The columns are those of src/store/columns.rs. Updates, and batches of older operators, are JSON in `changes`;
+-- the view shows both forms alike.
 ALTER TABLE tarana_sync_change_batches
     ALTER COLUMN changes DROP NOT NULL,
     ADD COLUMN serial_number      text[],
@@ -51,7 +51,7 @@ DO $$
 DECLARE
     wanted name;
 BEGIN
-    -- As in 0003: lz4 where the server was built with it, and a view that asks with the rights of whoever asks.
+    -- As in 0003: lz4 if the server was built with it, and a view with the privileges of its user.
     FOR wanted IN SELECT attname FROM pg_attribute WHERE attrelid = 'tarana_sync_change_batches'::regclass
                   AND atttypid IN ('text[]'::regtype, 'int[]'::regtype, 'numeric[]'::regtype) AND NOT attisdropped LOOP
         BEGIN

@@ -1,4 +1,4 @@
-//! The command line. Every flag has an environment variable and a default, and nothing else reads the environment.
+//! The command line. Every flag has an environment variable. Nothing else reads the environment.
 
 use std::path::PathBuf;
 
@@ -6,40 +6,40 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::telemetry::Format;
 
-/// Keeps a PostgreSQL table of base stations true to the Tarana Cloud Suite.
+/// Keeps a PostgreSQL table of base stations in sync with the Tarana Cloud Suite.
 #[derive(Clone, Debug, Parser)]
 #[command(version, about)]
 pub struct Cli {
-    /// What is logged: a level, or levels by module such as `info,tarana_operator=debug`.
+    /// Log filter: a level, or levels by module such as `info,tarana_operator=debug`.
     #[arg(long, env = "TARANA_LOG", default_value = "info", global = true)]
     pub log: String,
-    /// How a log line looks.
+    /// Format of a log line.
     #[arg(long, env = "TARANA_LOG_FORMAT", value_enum, default_value_t = Format::Text, global = true)]
     pub log_format: Format,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What the binary does.
+/// The commands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Run the operator, until SIGTERM or Ctrl-C.
+    /// Run the operator until SIGTERM or Ctrl-C.
     Run(Run),
-    /// Print the custom resource definitions, as YAML.
+    /// Print the custom resource definitions as YAML.
     Crds(Crds),
-    /// Print the `OpenAPI` document of the admin API, as JSON.
+    /// Print the `OpenAPI` document of the admin API as JSON.
     Openapi,
-    /// Print when a schedule is due next, one time a line (RFC 3339, UTC).
+    /// Print the next slots of a schedule, one per line (RFC 3339, UTC).
     Preview(Preview),
-    /// Make or change the tables of one database, then end.
+    /// Create or migrate the tables of one database, then exit.
     Migrate(Migrate),
 }
 
 /// Flags of `run`.
 #[derive(Clone, Debug, Args)]
 pub struct Run {
-    /// Watch this namespace only; may be given more than once. Default: all namespaces.
+    /// Watch only this namespace. Can be repeated. Default: all namespaces.
     #[arg(
         long = "watch-namespace",
         env = "TARANA_WATCH_NAMESPACES",
@@ -47,10 +47,10 @@ pub struct Run {
         value_name = "NAMESPACE"
     )]
     pub watch_namespaces: Vec<String>,
-    /// Work only while holding a Lease, so that several replicas may run.
+    /// Run the controllers only while holding a Lease, so that several replicas can run.
     #[arg(long, env = "TARANA_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
     pub leader_elect: bool,
-    /// Namespace of the Lease. Default: the one of the kube config, in a pod its own.
+    /// Namespace of the Lease. Default: the namespace of the pod, or of the current kubeconfig context.
     #[arg(long, env = "TARANA_LEASE_NAMESPACE", value_name = "NAMESPACE")]
     pub lease_namespace: Option<String>,
     /// Name of the Lease.
@@ -61,27 +61,27 @@ pub struct Run {
         value_name = "NAME"
     )]
     pub lease_name: String,
-    /// Name of this process in Events and in the Lease, for example the pod's. Default: a random one.
+    /// Name of this process in Events and in the Lease, for example the name of the pod. Default: a random name.
     #[arg(long, env = "TARANA_IDENTITY", value_name = "NAME")]
     pub identity: Option<String>,
-    /// Make and change tables when a connection is verified. With false, `migrate` does it beforehand.
+    /// Create and migrate tables when a connection is verified. With false, run `migrate` beforehand.
     #[arg(long, env = "TARANA_MIGRATE", default_value_t = true, action = ArgAction::Set)]
     pub migrate: bool,
     /// Seconds after which a connection is verified again.
     #[arg(long, env = "TARANA_RESYNC_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     pub resync_seconds: u64,
-    /// Seconds of silence after which a call to the Kubernetes API is given up, and tried again later.
+    /// Seconds without a response after which a request to the Kubernetes API fails and is retried later.
     #[arg(long, env = "TARANA_KUBERNETES_TIMEOUT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub kubernetes_timeout_seconds: u64,
-    /// The admin API.
+    /// Flags of the admin API.
     #[command(flatten)]
     pub admin: Admin,
 }
 
-/// Flags of `run` that are about the admin API.
+/// Flags of `run` for the admin API.
 #[derive(Clone, Debug, Args)]
 pub struct Admin {
-    /// Where the admin API is served, on every replica. Empty: nowhere.
+    /// Listen address of the admin API, on every replica. Empty: the admin API is not served.
     #[arg(
         long = "admin-listen",
         env = "TARANA_ADMIN_LISTEN",
@@ -89,7 +89,7 @@ pub struct Admin {
         value_name = "ADDRESS:PORT"
     )]
     pub listen: String,
-    /// A file with the certificate chain (PEM) of the admin API; it is read anew when it changes. Default: plain HTTP.
+    /// File with the certificate chain (PEM) of the admin API. It is reloaded when it changes. Default: plain HTTP.
     #[arg(
         long = "admin-tls-certificate",
         env = "TARANA_ADMIN_TLS_CERTIFICATE",
@@ -97,7 +97,7 @@ pub struct Admin {
         value_name = "FILE"
     )]
     pub tls_certificate: Option<PathBuf>,
-    /// A file with the key of that certificate (PEM).
+    /// File with the private key (PEM) of that certificate.
     #[arg(
         id = "tls_key",
         long = "admin-tls-key",
@@ -106,15 +106,14 @@ pub struct Admin {
         value_name = "FILE"
     )]
     pub tls_key: Option<PathBuf>,
-    /// The namespace that a request of the admin API means if it does not say. Default: the one of the kube config, in a pod its
-    /// own.
+    /// Namespace of admin API requests that name none. Default: the namespace of the pod, or of the current kubeconfig context.
     #[arg(
         long = "admin-namespace",
         env = "TARANA_ADMIN_NAMESPACE",
         value_name = "NAMESPACE"
     )]
     pub namespace: Option<String>,
-    /// The connection that a request of the admin API means if it does not say.
+    /// Connection of admin API requests that name none.
     #[arg(
         long = "admin-connection",
         env = "TARANA_ADMIN_CONNECTION",
@@ -127,7 +126,7 @@ pub struct Admin {
 /// Flags of `crds`.
 #[derive(Clone, Debug, Args)]
 pub struct Crds {
-    /// Write one file for each kind into this folder instead of printing them.
+    /// Write one file per kind to this folder instead of printing them.
     #[arg(long, env = "TARANA_CRDS_DIR", value_name = "FOLDER")]
     pub dir: Option<PathBuf>,
 }
@@ -135,10 +134,10 @@ pub struct Crds {
 /// Flags of `preview`.
 #[derive(Clone, Debug, Args)]
 pub struct Preview {
-    /// Minute, hour, day of month, month, day of week, as in `spec.schedule` of a `TaranaSyncSchedule`.
+    /// Cron pattern as in `spec.schedule` of a `TaranaSyncSchedule`: minute, hour, day of month, month, day of week.
     #[arg(value_name = "CRON", allow_hyphen_values = true)]
     pub schedule: String,
-    /// Whose wall clock it is about: a name of the IANA database.
+    /// Time zone of the pattern: a name of the IANA database.
     #[arg(
         long,
         env = "TARANA_PREVIEW_TIME_ZONE",
@@ -146,13 +145,13 @@ pub struct Preview {
         value_name = "ZONE"
     )]
     pub time_zone: String,
-    /// Times after this one, for example 2026-03-01T00:00:00Z. Default: now.
+    /// Print slots after this time, for example 2026-03-01T00:00:00Z. Default: now.
     #[arg(long, env = "TARANA_PREVIEW_AFTER", value_name = "TIME")]
     pub after: Option<jiff::Timestamp>,
-    /// At most so many.
+    /// Maximum number of slots.
     #[arg(long, env = "TARANA_PREVIEW_COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub count: u32,
-    /// None later than this.
+    /// Print no slots after this time.
     #[arg(long, env = "TARANA_PREVIEW_UNTIL", value_name = "TIME")]
     pub until: Option<jiff::Timestamp>,
 }
@@ -163,17 +162,17 @@ pub struct Migrate {
     /// URL of the database: `postgres://user:password@host:5432/database`
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
-    /// A file with the certificate authority (PEM): TLS is required and checked against it.
+    /// File with the certificate authority (PEM). With it, TLS is required and the certificate is verified.
     #[arg(long, env = "TARANA_DATABASE_CA", value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
-    /// Schema of the tables; it must exist.
+    /// Schema of the tables. It must exist.
     #[arg(long, env = "TARANA_DATABASE_SCHEMA", default_value = "public")]
     pub schema: String,
 }
 
 impl std::fmt::Debug for Migrate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The URL holds a password.
+        // The URL contains a password.
         f.debug_struct("Migrate")
             .field("schema", &self.schema)
             .finish_non_exhaustive()
@@ -186,7 +185,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn flags_are_sound_and_each_has_a_variable() {
+    fn every_flag_has_an_environment_variable() {
         Cli::command().debug_assert();
         for command in Cli::command().get_subcommands().chain([&Cli::command()]) {
             for flag in command

@@ -1,36 +1,36 @@
-//! Pure: what can go wrong, classified once.
+//! Pure: faults, and whether a retry can help.
 //!
-//! Every failure of a run or a check is a [`Fault`]: a [`Reason`], a message that names the remedy, and (for some)
-//! the time after which to try again. Whether it is worth trying again is not the caller's choice: [`Fault::class`]
-//! is a function of the reason, told in one table. Contract: `../shared/design.md`, "Faults are classified once".
+//! Every failure of a run or a probe is a [`Fault`]: a [`Reason`], a message that names the remedy, and for some the time
+//! after which to retry. Callers do not choose whether to retry: [`Fault::class`] is a function of the reason, in one table.
 
 use std::time::Duration;
 
 pub use crate::api::reason::Reason;
+pub use crate::api::text::truncate;
 
-/// Whether trying again can help.
+/// Whether a retry can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// May pass by itself: try again, within the limits.
+    /// A retry may succeed, within the limits.
     Transient,
-    /// Will not pass by itself: stop at once and say what to do.
+    /// No retry succeeds: stop at once and say what to do.
     Permanent,
 }
 
-/// A failure, as a value. Its message never holds a secret, a cookie, a token or the text of an answer.
+/// A failure as a value. Its message never contains a secret, a cookie, a token or the text of a response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}: {message}")]
 pub struct Fault {
-    /// What happened.
+    /// The kind of failure.
     pub reason: Reason,
-    /// For a person: what happened where, and what to do.
+    /// What happened, to what, and what to do.
     pub message: String,
-    /// No sooner than this, where the other side said so.
+    /// The minimum delay before a retry, if the server requested one.
     pub retry_after: Option<Duration>,
 }
 
 impl Fault {
-    /// A fault; `message` is one line for a person.
+    /// A fault. `message` is one line for users.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,
@@ -39,25 +39,25 @@ impl Fault {
         }
     }
 
-    /// The same fault, not to be tried again before `after`.
+    /// The same fault with a minimum delay before a retry.
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
     }
 
-    /// Whether trying again can help.
+    /// Whether a retry can help.
     pub fn class(&self) -> Class {
         class(self.reason)
     }
 
-    /// Shorthand for `class() == Permanent`.
+    /// Whether the class is `Permanent`.
     pub fn is_permanent(&self) -> bool {
         self.class() == Class::Permanent
     }
 }
 
-/// The one table. What is not named here passes by itself.
+/// The class of every reason. Reasons that are not listed are transient.
 fn class(reason: Reason) -> Class {
     use Reason::{
         AccessDenied, ApiChanged, ApiRejected, ApiTlsFailed, AuthenticationChallenge, AuthenticationFailed,
@@ -67,18 +67,18 @@ fn class(reason: Reason) -> Class {
         SecretNotFound,
     };
     match reason {
-        // A person must change the connection, a Secret or the account.
+        // A user must change the connection, a Secret or the account.
         SecretNotFound | SecretKeyMissing | InvalidConfiguration | AuthenticationFailed
         | AuthenticationChallenge | AccessDenied | ApiTlsFailed | OperatorIdUnknown | RegionNotFound
         | NoRegions
-        // A person must change the schedule.
+        // A user must change the schedule.
         | InvalidSchedule | NeverDue | RunRefused
-        // This version and the vendor no longer understand each other.
+        // This version is incompatible with the vendor's API.
         | ApiRejected | ApiChanged | ResponseTooLarge
-        // A person must change the database or the operator.
+        // A user must change the database or the operator.
         | DatabaseTlsFailed | DatabaseRefused | DatabaseRightsMissing | SchemaInvalid | SchemaOutdated
         | SchemaTooNew | DatabaseError
-        // There is no time left to try in.
+        // No time is left for a retry.
         | DeadlineExceeded => Class::Permanent,
         _ => Class::Transient,
     }
@@ -89,7 +89,7 @@ mod tests {
     use super::{Class, Fault, Reason};
 
     #[test]
-    fn classes_follow_the_contract() {
+    fn each_reason_has_its_class() {
         for (reason, class) in [
             (Reason::AuthenticationFailed, Class::Permanent),
             (Reason::ApiChanged, Class::Permanent),

@@ -1,7 +1,7 @@
-//! The doorway for `fuzz/`: what decodes bytes of the vendor or text of a user, told to hold whatever they are.
+//! Entry points for `fuzz/`: the decoders of foreign bytes and user input, with assertions on their results.
 //!
-//! Each function takes any bytes and asserts what the rest of the operator relies on; that none of them panics, or goes on
-//! for ever, is the other half. Built for tests and with the feature `fuzzing` only: no release has it.
+//! Each function accepts any bytes. It asserts what the rest of the operator relies on, and must not panic or hang. Built only
+//! for tests and with the feature `fuzzing`, never for a release.
 
 pub use crate::schedule::fuzzing::cron;
 pub use crate::tarana::fuzzing::{cookie, device, envelope, retry_after};

@@ -1,8 +1,8 @@
-//! One of several replicas works: a Lease decides which.
+//! Leader election by a Lease: one of several replicas works.
 //!
-//! A leader that cannot reach the API server cannot know that its Lease is over, and goes on with what it has begun until
-//! it is told. Two may so be at work for a while: the fence of the log row lets one of them commit, the `resourceVersion` of
-//! the object lets one of them say so (`tests/it/two_operators.rs`).
+//! A leader that cannot reach the API server does not notice that its Lease has expired, so two replicas may work for a
+//! while. The fence of the log row lets only one of them commit, and the `resourceVersion` of the object lets only one of
+//! them write the status (`tests/it/two_operators.rs`).
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,26 +12,26 @@ use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// Seconds that a Lease is good for, and seconds before its end at which it is renewed.
-const DURATION: u64 = 15;
-const GRACE: u64 = 5;
-/// How long a process that stops waits until its Lease is free for the next.
-const RELEASE: Duration = Duration::from_secs(2);
+/// Lease duration in seconds, and how many seconds before its end it is renewed.
+const LEASE_SECONDS: u64 = 15;
+const RENEW_BEFORE_SECONDS: u64 = 5;
+/// Timeout for releasing the Lease when the process stops.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Which Lease, and who asks.
+/// The Lease and the candidate.
 #[derive(Clone, Debug)]
 pub struct Election {
     /// Namespace of the Lease.
     pub namespace: String,
     /// Name of the Lease.
     pub lease: String,
-    /// Name of this process, unique among the replicas.
+    /// Identity of this process, unique among the replicas.
     pub identity: String,
 }
 
-/// Runs `work` while this process leads. Work is dropped the moment that leadership is lost, and starts anew when it
-/// is won again. Ends when `work` does, and frees the Lease. The death of the election ends it with an error: a process
-/// that cannot tell whether it leads must not go on.
+/// Runs `work` while this process leads. `work` is dropped as soon as leadership is lost, and restarted when it is acquired
+/// again. Returns when `work` returns, and releases the Lease. Fails if the election task ends, because a process that does
+/// not know whether it leads must not work.
 pub async fn lead<F, Fut, T>(client: Client, election: Election, work: F) -> Result<T, LeaseManagerError>
 where
     F: Fn() -> Fut,
@@ -42,44 +42,44 @@ where
         lease,
         identity,
     } = election;
-    tracing::info!(%namespace, %lease, %identity, "waiting to lead");
+    tracing::info!(%namespace, %lease, %identity, "waiting for leadership");
     let manager = LeaseManagerBuilder::new(client, lease)
         .with_namespace(namespace)
         .with_identity(identity)
-        .with_duration(DURATION)
-        .with_grace(GRACE)
+        .with_duration(LEASE_SECONDS)
+        .with_grace(RENEW_BEFORE_SECONDS)
         .build()
         .await?;
     let (mut leads, mut election) = manager.watch().await;
     loop {
         tokio::select! {
-            told = becomes(&mut leads, true) => if !told { return died(election.await) },
-            end = &mut election => return died(end),
+            changed = wait_for(&mut leads, true) => if !changed { return election_ended(election.await) },
+            end = &mut election => return election_ended(end),
         }
-        tracing::info!("leads");
+        tracing::info!("leading");
         let outcome = tokio::select! {
             outcome = work() => outcome,
-            told = becomes(&mut leads, false) => {
-                if !told {
-                    return died(election.await);
+            changed = wait_for(&mut leads, false) => {
+                if !changed {
+                    return election_ended(election.await);
                 }
-                tracing::warn!("no longer leads: all work was dropped");
+                tracing::warn!("leadership lost: all work was stopped");
                 continue;
             }
-            end = &mut election => return died(end),
+            end = &mut election => return election_ended(end),
         };
         drop(leads);
-        let _ = timeout(RELEASE, election).await;
+        let _ = timeout(RELEASE_TIMEOUT, election).await;
         return Ok(outcome);
     }
 }
 
-/// Waits until leadership is won or lost. False when nobody will ever tell.
-async fn becomes(leads: &mut watch::Receiver<bool>, wanted: bool) -> bool {
+/// Waits until leadership is acquired or lost. False if the election task has ended.
+async fn wait_for(leads: &mut watch::Receiver<bool>, wanted: bool) -> bool {
     leads.wait_for(|leads| *leads == wanted).await.is_ok()
 }
 
-fn died<T, M>(
+fn election_ended<T, M>(
     end: Result<Result<M, LeaseManagerError>, tokio::task::JoinError>,
 ) -> Result<T, LeaseManagerError> {
     match end {

@@ -1,41 +1,51 @@
-//! tarana-operator keeps a PostgreSQL table of wireless base stations true to the vendor's cloud.
+//! tarana-operator keeps a PostgreSQL table of wireless base stations in sync with the vendor's cloud.
 //!
 //! # Code tour
 //!
-//! One run, from `main` to commit, in eight files:
+//! One run, from `main` to COMMIT, in eight files:
 //!
-//! 1. `src/main.rs`: reads the command line and hands over.
-//! 2. `src/operator.rs`: builds the watches, the three controllers and the sweeper of each scope, and runs them.
-//! 3. `src/sync/controller.rs`: gives a run its turns: observe, decide, act once, record.
-//! 4. `src/sync/machine.rs`: decides, as a function of the object and the time; judges faults.
-//! 5. `src/sync/run.rs`: what a turn sees of connection and queue, and what each decision does to the world.
-//! 6. `src/sync/steps.rs`: Fetch and Apply, the long steps, droppable at any point.
-//! 7. `src/tarana/fetch.rs`: reads the whole listing and proves it complete.
-//! 8. `src/store/apply.rs`: fence, difference, log row and outbox in one transaction; COMMIT.
+//! 1. `src/main.rs`: parses the command line and runs the command.
+//! 2. `src/operator.rs`: creates the watch caches, the three controllers and the sweeper of each scope, and runs them.
+//! 3. `src/sync/controller.rs`: reconciles a run: observe, decide, act once, record.
+//! 4. `src/sync/machine.rs`: decides, as a function of the object and the time, and whether a fault is retried.
+//! 5. `src/sync/run.rs`: what a reconcile observes of connection and queue, and the effect of each action.
+//! 6. `src/sync/steps.rs`: Fetch and Apply, the long steps, which can be aborted at any point.
+//! 7. `src/tarana/listing/fetch.rs`: reads the whole listing and proves it complete.
+//! 8. `src/store/apply.rs`: checks the fence and writes the difference, the log row and the outbox in one transaction; COMMIT.
 //!
-//! Beside the way: `src/connection/controller.rs` tries a connection and opens the gate for its runs, and `src/sync/plan.rs` is the
-//! difference that Apply writes. `src/schedule/turn.rs` decides when a run is created by the clock.
+//! Not on this path: `src/connection/controller.rs` probes a connection and opens the gate for its runs, `src/sync/plan.rs` computes
+//! the difference that Apply writes, and `src/schedule/decide.rs` decides when a schedule creates a run.
 //!
-//! A module names only what stands below it here; `tests/architecture/main.rs` holds that.
-//!
-//! | module | is |
+//! | module | responsibility |
 //! |---|---|
-//! | `fuzzing` | for tests and `fuzz/` alone: what decodes foreign bytes, with what it must hold |
+//! | `fuzzing` | entry points for `fuzz/`: decoders of foreign bytes, with assertions; only for tests |
+//! | `operator` | composition root |
 //! | `cli` | flags, environment variables, defaults |
-//! | `operator` | puts the parts together |
-//! | `admin` | the same runs over HTTP |
-//! | `sync` | one run, from spec to effect |
-//! | `schedule` | when runs are created by the clock |
-//! | `connection` | checks, gate, shared session and limits |
-//! | `tarana` | the vendor's API: session, listings, decoding, completeness |
+//! | `admin` | the admin API over HTTP |
+//! | `sync` | executes one run, from spec to effect |
+//! | `schedule` | creates runs on a cron schedule |
+//! | `connection` | probes, gate, shared session and limits |
+//! | `tarana` | the vendor's API: session, listings, decoding, proof of completeness |
 //! | `store` | PostgreSQL: migrations, log rows, the Apply transaction |
 //! | `notify` | Kubernetes Events |
-//! | `leader` | one of several replicas works |
-//! | `cluster` | clients of the Kubernetes API whose calls end, and how controllers write |
-//! | `telemetry` | logs |
-//! | `fault` | what can go wrong, and whether trying again helps |
-//! | `api` | what users write and read: kinds, conditions, reasons |
-//! | `station` | what a base station is, to the vendor, to the table and to a plan |
+//! | `leader` | leader election |
+//! | `telemetry` | logging |
+//! | `cluster` | Kubernetes clients with timeouts, watch caches, and how controllers write |
+//! | `fault` | faults, and whether a retry can help |
+//! | `api` | the kinds, their conditions and reasons |
+//! | `station` | base stations as the vendor lists them, as the table stores them and as a plan changes them |
+//!
+//! A module names only modules on lower rungs of this ladder, which `tests/architecture/main.rs` checks:
+//!
+//! ```text
+//! operator  fuzzing
+//! cli
+//! sync  schedule  admin
+//! connection
+//! tarana  store  notify  leader  telemetry  cluster
+//! fault
+//! api  station
+//! ```
 
 pub mod admin;
 pub mod api;

@@ -1,4 +1,4 @@
-//! The binary: reads the command line and hands over.
+//! The binary: parses the command line and runs the command.
 
 use std::error::Error;
 use std::io::{IsTerminal, Write};
@@ -15,9 +15,9 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     match execute(cli).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<schedule::Invalid>() => {
+        Err(error) if error.is::<schedule::InvalidCron>() => {
             eprintln!("tarana-operator: {error}");
-            // As for any other argument that is none.
+            // The exit code of clap for an invalid argument.
             ExitCode::from(2)
         }
         Err(error) => {
@@ -29,7 +29,7 @@ async fn main() -> ExitCode {
 
 async fn execute(cli: Cli) -> Result<(), Box<dyn Error>> {
     telemetry::start(&cli.log, cli.log_format)?;
-    // One TLS provider for all three wires; a second call could only fail because it is there already.
+    // One TLS provider for all clients. It fails only if a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli.command {
         Command::Run(flags) => run(&flags).await,
@@ -43,12 +43,12 @@ async fn execute(cli: Cli) -> Result<(), Box<dyn Error>> {
 async fn run(flags: &Run) -> Result<(), Box<dyn Error>> {
     let mut config = kube::Config::infer()
         .await
-        .map_err(|e| format!("no Kubernetes API to talk to: {e}; set KUBECONFIG or run in a pod"))?;
-    // So that an audit log tells who it was.
-    let agent = concat!("tarana-operator/", env!("CARGO_PKG_VERSION"));
-    config.headers.push(("user-agent".parse()?, agent.parse()?));
+        .map_err(|e| format!("no Kubernetes configuration found: {e}; set KUBECONFIG or run in a pod"))?;
+    // Identifies the operator in the audit log of the API server.
+    let user_agent = concat!("tarana-operator/", env!("CARGO_PKG_VERSION"));
+    config.headers.push(("user-agent".parse()?, user_agent.parse()?));
     let cluster = Cluster::new(config, Duration::from_secs(flags.kubernetes_timeout_seconds))?;
-    let config = operator::Config::of(flags, cluster.calls.default_namespace())?;
+    let config = operator::Config::from_flags(flags, cluster.controllers.default_namespace())?;
     Ok(operator::run(cluster, config).await?)
 }
 
@@ -63,12 +63,12 @@ fn crds(flags: &Crds) -> Result<(), Box<dyn Error>> {
 }
 
 fn openapi() -> Result<(), Box<dyn Error>> {
-    // Sorted, so that the committed one changes where the routes do and nowhere else.
+    // `Value` sorts the keys, so that the committed document changes only where the routes change.
     println!("{:#}", serde_json::to_value(admin::openapi())?);
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the default of --after")]
+#[expect(clippy::disallowed_methods, reason = "the default of --after is now")]
 fn preview(flags: &Preview) -> Result<(), Box<dyn Error>> {
     let preview = schedule::Preview {
         cron: schedule::Cron::parse(&flags.schedule, &flags.time_zone)?,
@@ -79,7 +79,7 @@ fn preview(flags: &Preview) -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     for line in preview.lines(out.is_terminal()) {
         match writeln!(out, "{line}") {
-            // Whoever reads has enough.
+            // The reader closed the pipe, as `head` does.
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => break,
             written => written?,
         }
@@ -100,7 +100,7 @@ async fn migrate(flags: Migrate) -> Result<(), Box<dyn Error>> {
     };
     let applied = store::Store::new(&config)?.migrate().await?;
     if applied.is_empty() {
-        println!("the tables are current");
+        println!("the tables are up to date");
     }
     for migration in applied {
         println!("applied: {migration}");

@@ -1,28 +1,27 @@
-//! Tells the world: Kubernetes Events (`events.k8s.io/v1`). An Event that cannot be published is logged and never
-//! changes what it is about.
+//! Publishes Kubernetes Events (`events.k8s.io/v1`). An Event that cannot be published is logged and has no other effect.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
-use crate::fault::Reason;
+use crate::fault::{Reason, truncate};
 
-/// The API server refuses a note of more than 1 kB.
-const MAX_NOTE: usize = 1000;
+/// The API server rejects a note of more than 1 kB.
+const MAX_NOTE_BYTES: usize = 1000;
 
-/// A piece of news about one object.
+/// The content of an Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News {
-    /// Why it is news.
+pub struct EventSpec {
+    /// Reason of the Event.
     pub reason: Reason,
-    /// Something a person may have to look at.
+    /// Whether its type is `Warning` instead of `Normal`.
     pub warning: bool,
-    /// For a person.
+    /// Message.
     pub note: String,
 }
 
-impl News {
-    /// As it should be.
+impl EventSpec {
+    /// An Event of type `Normal`.
     pub fn normal(reason: Reason, note: impl Into<String>) -> Self {
         Self {
             reason,
@@ -31,7 +30,7 @@ impl News {
         }
     }
 
-    /// Not as it should be.
+    /// An Event of type `Warning`.
     pub fn warning(reason: Reason, note: impl Into<String>) -> Self {
         Self {
             reason,
@@ -41,7 +40,7 @@ impl News {
     }
 }
 
-/// Publishes news.
+/// Publishes Events.
 #[derive(Clone)]
 pub struct Notifier {
     recorder: Recorder,
@@ -54,7 +53,7 @@ impl std::fmt::Debug for Notifier {
 }
 
 impl Notifier {
-    /// `instance` tells which process it was, for example the pod's name.
+    /// `instance` identifies this process, for example by the name of its pod.
     pub fn new(client: Client, instance: String) -> Self {
         let reporter = Reporter {
             controller: "tarana.dev/operator".to_owned(),
@@ -65,30 +64,26 @@ impl Notifier {
         }
     }
 
-    /// Publishes one piece of news about `object`.
-    pub async fn publish(&self, object: &ObjectReference, news: &News) {
-        let mut note = news.note.clone();
-        if note.len() > MAX_NOTE {
-            note.truncate(note.floor_char_boundary(MAX_NOTE - '…'.len_utf8()));
-            note.push('…');
-        }
+    /// Publishes an Event about `object`.
+    pub async fn publish(&self, object: &ObjectReference, spec: &EventSpec) {
+        let note = truncate(&spec.note, MAX_NOTE_BYTES).into_owned();
         let event = Event {
-            type_: if news.warning {
+            type_: if spec.warning {
                 EventType::Warning
             } else {
                 EventType::Normal
             },
-            reason: news.reason.to_string(),
+            reason: spec.reason.to_string(),
             note: Some(note),
             action: "Sync".to_owned(),
             secondary: None,
         };
-        // A wire that broke is whole again the next moment; whatever lasts longer is logged, and nobody waits for it.
+        // One retry covers a broken connection. A longer outage is logged, and the Event is lost.
         for last in [false, true] {
             let Err(error) = self.recorder.publish(&event, object).await else {
                 return;
             };
-            tracing::warn!(reason = %news.reason, %error, last, "an Event could not be published");
+            tracing::warn!(reason = %spec.reason, %error, last, "an Event could not be published");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Puts the parts together and runs them until the process is told to stop.
+//! The composition root: creates the watch caches, the controllers and the admin API, and runs them until shutdown.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -16,34 +16,34 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::cli::{self, Run};
-use crate::cluster::{Cluster, Scope, watching};
+use crate::cluster::{Cluster, Scope, watch_config};
 use crate::leader::{self, Election};
 use crate::notify::Notifier;
 use crate::{admin, connection, schedule, sync};
 
-/// How the operator runs.
+/// Configuration of the operator.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Namespaces that are watched; empty means all.
+    /// Watched namespaces; empty for all.
     pub namespaces: Vec<String>,
     /// Name of this process in Events and in the Lease.
     pub identity: String,
-    /// The Lease to win before working; `None` works at once.
+    /// Leader election; `None` runs the controllers at once.
     pub election: Option<Election>,
-    /// Whether the tables may be made and changed.
+    /// Whether the operator may create and migrate tables.
     pub migrate: bool,
-    /// How long a verified connection is trusted.
-    pub recheck_every: Duration,
-    /// Where the admin API is served; `None`: nowhere.
+    /// How often a verified connection is probed again.
+    pub probe_interval: Duration,
+    /// The admin API; `None` does not serve it.
     pub admin: Option<admin::Config>,
 }
 
 impl Config {
-    /// What the command line says. `namespace` is where the Lease lives, and what the admin API means, unless another is named.
+    /// The configuration according to the flags. `namespace` is the default namespace of the Lease and the admin API.
     ///
     /// # Errors
-    /// An address that is none.
-    pub fn of(flags: &Run, namespace: &str) -> Result<Self, Error> {
+    /// If `--admin-listen` is no address.
+    pub fn from_flags(flags: &Run, namespace: &str) -> Result<Self, Error> {
         let identity = flags
             .identity
             .clone()
@@ -57,7 +57,7 @@ impl Config {
             identity: identity.clone(),
         });
         Ok(Self {
-            // An empty variable is no namespace.
+            // An empty environment variable yields an empty name.
             namespaces: flags
                 .watch_namespaces
                 .iter()
@@ -67,14 +67,13 @@ impl Config {
             identity,
             election,
             migrate: flags.migrate,
-            recheck_every: Duration::from_secs(flags.resync_seconds),
-            admin: served(&flags.admin, namespace)?,
+            probe_interval: Duration::from_secs(flags.resync_seconds),
+            admin: admin_config(&flags.admin, namespace)?,
         })
     }
 }
 
-/// Where the admin API is served.
-fn served(flags: &cli::Admin, namespace: &str) -> Result<Option<admin::Config>, Error> {
+fn admin_config(flags: &cli::Admin, namespace: &str) -> Result<Option<admin::Config>, Error> {
     let address = flags.listen.trim();
     if address.is_empty() {
         return Ok(None);
@@ -91,25 +90,25 @@ fn served(flags: &cli::Admin, namespace: &str) -> Result<Option<admin::Config>, 
     }))
 }
 
-/// Why the operator ended by itself, or could not begin.
+/// Why the operator stopped or could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The process could not be told apart from others.
-    #[error("leader election ended: {0}")]
+    /// Leader election failed.
+    #[error("leader election failed: {0}")]
     Election(#[from] kube_lease_manager::LeaseManagerError),
-    /// The system refused to tell of signals.
-    #[error("signals cannot be awaited: {0}")]
+    /// Signal handlers could not be installed.
+    #[error("signal handlers could not be installed: {0}")]
     Signals(#[from] std::io::Error),
-    /// `--admin-listen` is no address.
+    /// `--admin-listen` is not an address.
     #[error(
-        "--admin-listen {0:?} is no address: write [::]:8080, 127.0.0.1:8080 and the like, or nothing to serve no API"
+        "--admin-listen {0:?} is not an address: write for example [::]:8080 or 127.0.0.1:8080, or leave it empty to serve no API"
     )]
     Address(String),
-    /// The admin API could not be served.
+    /// The admin API failed.
     #[error(transparent)]
     Admin(#[from] admin::Error),
-    /// A part that should run for ever has ended.
-    #[error("a controller ended by itself")]
+    /// A controller or watch cache ended, although it must run until shutdown.
+    #[error("a controller or watch cache ended unexpectedly")]
     Ended,
 }
 
@@ -117,63 +116,67 @@ pub enum Error {
 pub async fn run(cluster: Cluster, config: Config) -> Result<(), Error> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, stopped) = watch::channel(false);
-    let work = run_until(cluster, config, stopped);
-    tokio::pin!(work);
+    let operator = run_until(cluster, config, stopped);
+    tokio::pin!(operator);
     tokio::select! {
-        end = &mut work => return end,
-        _ = terminate.recv() => tracing::info!("told to stop (SIGTERM)"),
-        _ = interrupt.recv() => tracing::info!("told to stop (Ctrl-C)"),
+        result = &mut operator => return result,
+        _ = terminate.recv() => tracing::info!("shutting down (SIGTERM)"),
+        _ = interrupt.recv() => tracing::info!("shutting down (Ctrl-C)"),
     }
     let _ = stop.send(true);
-    work.await
+    operator.await
 }
 
-/// Runs until `stop` says true, or its sender is gone.
+/// Runs until `stop` is true or its sender is dropped.
 pub async fn run_until(cluster: Cluster, config: Config, stop: watch::Receiver<bool>) -> Result<(), Error> {
-    let (scopes, keep) = Scope::all(&cluster, &config.namespaces);
+    let (scopes, cache_updates) = Scope::create(&cluster, &config.namespaces);
     let scopes = Arc::new(scopes);
-    let mut stopping = stop.clone();
+    let mut admin_stop = stop.clone();
     let admin = config.admin.clone();
     let admin = async {
         match admin {
             Some(admin) => {
-                let told = async move { stopped(&mut stopping).await };
-                admin::serve(admin, cluster.requests.clone(), scopes.clone(), told).await
+                let shutdown = async move { stopped(&mut admin_stop).await };
+                admin::serve(admin, cluster.admin.clone(), scopes.clone(), shutdown).await
             }
             None => pending().await,
         }
     };
     tokio::select! {
-        () = keep => Err(Error::Ended),
-        Err(broken) = admin => Err(broken.into()),
-        end = work_until(cluster.clone(), config, scopes.clone(), stop) => end,
+        () = cache_updates => Err(Error::Ended),
+        Err(error) = admin => Err(error.into()),
+        result = run_controllers_until(cluster.clone(), config, scopes.clone(), stop) => result,
     }
 }
 
-/// Works, where there is an election only while it leads.
-async fn work_until(
+/// Runs the controllers, with leader election only while this process leads.
+async fn run_controllers_until(
     cluster: Cluster,
     config: Config,
     scopes: Arc<Vec<Scope>>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Error> {
-    let stopping = stop.clone();
-    let work = || {
-        let (cluster, config, scopes, mut stop) =
-            (cluster.clone(), config.clone(), scopes.clone(), stopping.clone());
+    let controllers_stop = stop.clone();
+    let controllers = || {
+        let (cluster, config, scopes, mut stop) = (
+            cluster.clone(),
+            config.clone(),
+            scopes.clone(),
+            controllers_stop.clone(),
+        );
         async move {
             tokio::select! {
-                () = work(&cluster, &config, &scopes) => Err(Error::Ended),
+                () = run_controllers(&cluster, &config, &scopes) => Err(Error::Ended),
                 () = stopped(&mut stop) => Ok(()),
             }
         }
     };
     match &config.election {
-        None => work().await,
+        None => controllers().await,
         Some(election) => tokio::select! {
             biased;
-            outcome = leader::lead(cluster.lease.clone(), election.clone(), work) => outcome?,
-            () = stopped_for_good(&mut stop) => Ok(()),
+            result = leader::lead(cluster.lease.clone(), election.clone(), controllers) => result?,
+            () = stopped_after_grace(&mut stop) => Ok(()),
         },
     }
 }
@@ -182,78 +185,78 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// The leader frees its Lease when it stops; one that does not lead has nothing to free, and only waits a moment.
-async fn stopped_for_good(stop: &mut watch::Receiver<bool>) {
+/// Leaves the leader time to release its Lease.
+async fn stopped_after_grace(stop: &mut watch::Receiver<bool>) {
     stopped(stop).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
 }
 
-/// All controllers of all scopes. Ends when one of them does, which none should.
-async fn work(cluster: &Cluster, config: &Config, scopes: &[Scope]) {
+/// Runs the controllers of all scopes. Ends when one of them ends, which is an error.
+async fn run_controllers(cluster: &Cluster, config: &Config, scopes: &[Scope]) {
     select_all(
         scopes
             .iter()
-            .map(|scope| in_scope(cluster, config, scope).boxed()),
+            .map(|scope| run_scope(cluster, config, scope).boxed()),
     )
     .await;
 }
 
-/// The controllers of one scope.
-async fn in_scope(cluster: &Cluster, config: &Config, scope: &Scope) {
+/// Runs the controllers of one scope.
+async fn run_scope(cluster: &Cluster, config: &Config, scope: &Scope) {
     if config.election.is_some() {
-        // What was cached while another one led may be behind what it did.
+        // The cache may be behind the writes of the previous leader.
         scope.refresh().await;
     }
-    // Before, a connection or a run that was not heard of yet could not be told from one that is missing.
-    scope.known().await;
-    let client = cluster.calls.clone();
-    // A schedule looks again when one of its runs changes.
-    let (touch, touched) = mpsc::unbounded();
-    let children = Arc::new(schedule::Children::default());
-    let noted = children.clone();
+    // Until then, an object may look missing because its cache is not synced.
+    scope.wait_until_synced().await;
+    let client = cluster.controllers.clone();
+    // A change of a run requeues the schedule that owns it.
+    let (requeue, owners_to_requeue) = mpsc::unbounded();
+    let owned_runs = Arc::new(schedule::OwnedRuns::default());
+    let index = owned_runs.clone();
     let syncs = scope.syncs.objects().inspect(move |sync| {
-        if let Some(owner) = noted.note(sync) {
-            // An error means that nobody listens any more.
-            let _ = touch.unbounded_send(owner);
+        if let Some(owner) = index.record(sync) {
+            // Fails only if the controller has ended.
+            let _ = requeue.unbounded_send(owner);
         }
     });
-    // Of Secrets only the names and versions are kept; a Secret is read when a connection is tried.
+    // Only the metadata of Secrets is watched. Their content is read when a connection is probed.
     let secrets = watcher(
-        scoped::<PartialObjectMeta<Secret>>(cluster, scope.namespace.as_deref()),
-        watching(),
+        watch_api::<PartialObjectMeta<Secret>>(cluster, scope.namespace.as_deref()),
+        watch_config(),
     )
     .default_backoff()
     .touched_objects();
     let connections = Arc::new(connection::Connections::new(scope.connections.reader()));
-    let for_connections = Arc::new(connection::controller::Context {
+    let connection_context = Arc::new(connection::controller::ConnectionContext {
         client: client.clone(),
         connections: connections.clone(),
         migrate: config.migrate,
-        recheck_every: config.recheck_every,
+        probe_interval: config.probe_interval,
     });
     let notifier = Notifier::new(client.clone(), config.identity.clone());
-    let for_schedules = Arc::new(schedule::Context::new(
+    let schedule_context = Arc::new(schedule::ScheduleContext::new(
         client.clone(),
         scope.schedules.reader(),
-        (scope.syncs.reader(), children),
+        (scope.syncs.reader(), owned_runs),
         connections.clone(),
         notifier.clone(),
     ));
-    let for_syncs = Arc::new(sync::Context::new(
+    let sync_context = Arc::new(sync::SyncContext::new(
         client,
         connections,
         scope.syncs.reader(),
         notifier,
     ));
     tokio::select! {
-        () = connection::controller::run(for_connections, scope.connections.reader(), scope.connections.objects(), secrets.boxed()) => {}
-        () = sync::controller::run(for_syncs.clone(), syncs) => {}
-        () = sync::sweep::run(for_syncs) => {}
-        () = schedule::controller::run(for_schedules, scope.schedules.objects(), touched) => {}
+        () = connection::controller::run(connection_context, scope.connections.reader(), scope.connections.objects(), secrets.boxed()) => {}
+        () = sync::controller::run(sync_context.clone(), syncs) => {}
+        () = sync::sweep::run(sync_context) => {}
+        () = schedule::controller::run(schedule_context, scope.schedules.objects(), owners_to_requeue) => {}
     }
 }
 
-fn scoped<K>(cluster: &Cluster, namespace: Option<&str>) -> Api<K>
+fn watch_api<K>(cluster: &Cluster, namespace: Option<&str>) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
 {
@@ -282,13 +285,13 @@ mod tests {
         let Command::Run(flags) = Cli::parse_from(args).command else {
             panic!()
         };
-        let config = Config::of(&flags, "home").unwrap();
+        let config = Config::from_flags(&flags, "home").unwrap();
         assert_eq!(config.namespaces, ["a", "b"]);
         let election = config.election.unwrap();
         assert_eq!(
             (election.namespace.as_str(), election.identity.as_str()),
             ("home", "me")
         );
-        assert!(config.migrate && config.recheck_every == Duration::from_mins(10));
+        assert!(config.migrate && config.probe_interval == Duration::from_mins(10));
     }
 }

@@ -1,15 +1,20 @@
-//! Pure: what a base station is, to the vendor ([`Station`]), to the table ([`Row`]) and to a plan ([`Change`]).
+//! Pure: base stations as the vendor lists them ([`Station`]), as the table stores them ([`Row`]) and as a plan changes them
+//! ([`Change`]).
 //!
-//! Coordinates, heights and azimuths are kept as the whole numbers that their columns can hold, so that "the same"
-//! means the same here and in PostgreSQL, and a seventh decimal is no change.
+//! Coordinates, heights and azimuths are integers in the precision of their columns, so that equality here is equality in
+//! PostgreSQL, and a seventh decimal is no change.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-/// A serial or a name. Up to 23 bytes lie in the value itself, so that those of a fleet cost no allocation each.
+mod interner;
+
+pub use self::interner::Interner;
+
+/// A serial or a name. Up to 23 bytes are stored inline, without an allocation.
 pub type Text = smol_str::SmolStr;
 
-/// A point on the ground, in millionths of a degree: what `numeric(10,6)` keeps.
+/// Coordinates in millionths of a degree, the precision of `numeric(10,6)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Latitude × 1e6, south negative.
@@ -18,7 +23,7 @@ pub struct Position {
     pub lng_e6: i64,
 }
 
-/// One base node as a listing tells it. `None` means that the vendor did not say: it never erases a known value.
+/// One base node of a listing. `None` means that the field is absent; it never erases a stored value.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Station {
     /// Serial number, trimmed, not empty; otherwise opaque.
@@ -29,9 +34,9 @@ pub struct Station {
     pub site_name: Option<Text>,
     /// `ancestry.market.name`.
     pub market: Option<Arc<str>>,
-    /// `ancestry.region.name`, else the name of the one region that was asked for.
+    /// `ancestry.region.name`, or else the name of the requested region.
     pub region: Option<Arc<str>>,
-    /// `installParams.latitude` and `.longitude`; `None` where absent or 0/0, which means "not set".
+    /// `installParams.latitude` and `.longitude`; `None` if absent or 0/0, which means "not set".
     pub position: Option<Position>,
     /// `installParams.height` × 100: centimetres above mean sea level, within `numeric(8,2)`.
     pub height_cm: Option<i32>,
@@ -59,12 +64,12 @@ pub struct Station {
     pub sector_name: Option<Text>,
 }
 
-/// A record, or a part of one, that could not be used, and why. Never holds more of the record than its serial.
+/// A record, or a part of one, that was rejected. It contains nothing of the record but its serial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
-    /// The record's serial, where it could be read.
+    /// Serial of the record, if it could be read.
     pub serial: Option<Text>,
-    /// What was wrong, for a person: names the field.
+    /// What was wrong with which field, for users.
     pub why: String,
 }
 
@@ -74,17 +79,17 @@ pub enum Listing {
     /// Region by region, with names and totals.
     #[default]
     RegionSearch,
-    /// All of an operator's devices in one list.
+    /// All devices of an operator in one list.
     OperatorList,
     /// Region by region, without names, totals and remote nodes.
     RadioSearch,
 }
 
 impl Listing {
-    /// All of them, best first.
+    /// All listings, best first.
     pub const ALL: [Self; 3] = [Self::RegionSearch, Self::OperatorList, Self::RadioSearch];
 
-    /// The word in a spec, a status and a log row.
+    /// The name in a spec, a status and a log row.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RegionSearch => "RegionSearch",
@@ -93,9 +98,9 @@ impl Listing {
         }
     }
 
-    /// The listing of that word; `None` for a word that is not ours.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|listing| listing.as_str() == word)
+    /// The listing of that name; `None` for an unknown name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|listing| listing.as_str() == name)
     }
 }
 
@@ -105,14 +110,14 @@ impl std::fmt::Display for Listing {
     }
 }
 
-/// How a reading was proven complete. Only what was proven may call a station absent.
+/// How a reading was proven complete. Only a proven reading makes stations stale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// Every row up to the list's own total came exactly once.
+    /// The listing returned exactly as many rows as its total, each once.
     Total,
-    /// Two readings, one after the other, held the same serials.
+    /// Two consecutive readings had the same serials.
     TwoReadings,
-    /// It was not; says why, for a person.
+    /// There is no proof. The text says why, for users.
     None(Box<str>),
 }
 
@@ -123,7 +128,7 @@ impl Default for Proof {
 }
 
 impl Proof {
-    /// The word in a status and a log row.
+    /// The name in a status and a log row.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Total => "Total",
@@ -138,18 +143,18 @@ impl Proof {
 pub struct Fetched {
     /// Which listing it was.
     pub listing: Listing,
-    /// How it was proven that nothing is missing.
+    /// How the reading was proven complete.
     pub proof: Proof,
-    /// Why a better listing was not read, for a person; `None` where it was the best or the only one asked for, or
-    /// where that was told before.
-    pub instead: Option<String>,
+    /// Why a better listing was not read, for users; `None` if this is the best or the configured one, or if the reason was
+    /// already reported.
+    pub fallback_reason: Option<String>,
     /// The usable records, one per serial.
     pub stations: Vec<Station>,
-    /// The records that were skipped. Those with a serial are present all the same, and so never stale.
+    /// The skipped records. One with a serial is present, so its row is not stale.
     pub skipped: Vec<Rejected>,
-    /// Optional fields that were dropped, repeated serials that were decided: the record itself stays.
+    /// Optional fields that were dropped and repeated serials that were resolved. Their records are kept.
     pub notes: Vec<Rejected>,
-    /// Ids of the regions that this reading covered.
+    /// Ids of the regions that were read.
     pub covered: BTreeSet<i32>,
 }
 
@@ -159,23 +164,23 @@ impl Fetched {
         self.stations.len() + self.skipped.len()
     }
 
-    /// Whether the listing held no base node at all.
+    /// Whether the listing contained no base node.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Serials of the records that were skipped: present, though not usable.
+    /// Serials of the skipped records, which are present although unusable.
     pub fn skipped_serials(&self) -> HashSet<&str> {
         self.skipped.iter().filter_map(|r| r.serial.as_deref()).collect()
     }
 
-    /// Records whose serial could not be read. While there are any, no station can be called absent.
+    /// Number of records without a readable serial. If there are any, no row is stale.
     pub fn unidentified(&self) -> usize {
         self.skipped.iter().filter(|r| r.serial.is_none()).count()
     }
 }
 
-/// One row of `tarana_base_stations`: the columns that a sync reads and writes, as they are stored.
+/// One row of `tarana_base_stations`: the columns that a sync reads and writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// `serial_number text`, unique.
@@ -216,58 +221,58 @@ pub struct Row {
     pub sector_name: Option<Text>,
 }
 
-/// What a plan does to one row. `withheld` and dry-run changes are recorded too, as not applied.
+/// A planned change of one row. Withheld and dry-run changes are recorded too, as not applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A station that the table does not have.
+    /// A new station.
     Insert(Row),
-    /// A station of which something differs.
+    /// A station that differs.
     Update {
-        /// The row as it is.
+        /// The row before the update.
         before: Box<Row>,
-        /// The row as it will be; the serial is the same.
+        /// The row after the update, with the same serial.
         after: Box<Row>,
     },
-    /// A station that the vendor no longer has, deleted.
+    /// A stale station, deleted.
     Delete(Row),
-    /// A station that the vendor no longer has, kept because the delete guard withheld it.
+    /// A stale station, kept by the delete guard.
     Withhold(Row),
 }
 
-/// What a run did, or would do. Honest: `updated` are rows that changed.
+/// What a run changed or would change. `updated` counts only rows that differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct RunCounts {
     /// Base nodes in the listing, usable or not.
     pub fetched: i64,
-    /// New rows.
+    /// Rows inserted.
     pub inserted: i64,
-    /// Rows of which something changed.
+    /// Rows updated.
     pub updated: i64,
-    /// Rows that were the same.
+    /// Rows that did not differ.
     pub unchanged: i64,
     /// Rows deleted.
     pub deleted: i64,
-    /// Records that could not be used.
+    /// Records that were skipped as unusable.
     pub skipped: i64,
-    /// Stale rows that were kept because the delete guard withheld them.
+    /// Stale rows that the delete guard kept.
     pub withheld: i64,
 }
 
-/// The difference between a reading and the table, ready to be written.
+/// The difference between a reading and the table.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// Which listing was read.
     pub listing: Listing,
-    /// How it was proven complete.
+    /// How the reading was proven complete.
     pub proof: Proof,
-    /// Every row that differs, in the order inserts, updates, deletes or withheld.
+    /// All changes, ordered as inserts, updates, deletes and withheld deletes.
     pub changes: Vec<Change>,
-    /// The counts that belong to it.
-    pub counts: Counts,
-    /// Records skipped, by the reading or because a new row lacks what its columns require.
+    /// The counts.
+    pub counts: RunCounts,
+    /// Records that were skipped, while reading or because a new row lacks a required column.
     pub skipped: Vec<Rejected>,
     /// Parts of records that were dropped.
     pub notes: Vec<Rejected>,
-    /// Why stale rows were withheld, for a person; `None` where none were.
+    /// Why deletes were withheld, for users; `None` if none were.
     pub withheld_because: Option<String>,
 }

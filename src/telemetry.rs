@@ -1,4 +1,4 @@
-//! Logs: one line an event on standard error, as text or JSON, filtered by `--log`.
+//! Logging: one line per event on standard error, as text or JSON, filtered by `--log`.
 
 use std::io::IsTerminal;
 
@@ -8,58 +8,63 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Logs the whole text of an answer that it cannot read, as a warning; the answer may be a Secret. The error itself
-/// comes back to the caller, which logs it without the text.
-const TELLS_ALL: &str = "kube_client::client";
-/// Those that have bytes of requests and answers in hand, headers and rows among them, and tell of them at `trace`.
-const WIRES: [&str; 6] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "sqlx"];
+/// This target logs the text of a response that it cannot parse, at level `warn`; the response may be a Secret. The caller
+/// gets the error too and logs it without the text.
+const LEAKY_TARGET: &str = "kube_client::client";
+/// These crates log bytes of requests and responses, headers and rows included, at level `trace`.
+const WIRE_CRATES: [&str; 6] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "sqlx"];
 
-/// How a log line looks.
+/// Format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Human-readable text.
     Text,
-    /// For machines: one JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Starts logging. `filter` is a `tracing` filter such as `info` or `info,tarana_operator=debug`; one that cannot be
-/// read is an error that says where. Whatever it asks for, places that could show a secret stay silent.
+/// Starts logging. `filter` is a `tracing` filter such as `info` or `info,tarana_operator=debug`. Whatever it selects, events
+/// that could contain a secret are dropped.
 pub fn start(filter: &str, format: Format) -> Result<(), String> {
     let filter =
         EnvFilter::try_new(filter).map_err(|e| format!("--log {filter:?} is not a log filter: {e}"))?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
-    let discreet = filter_fn(|of: &Metadata<'_>| is_discreet(of.target(), *of.level()));
+    let without_secrets = filter_fn(|event: &Metadata<'_>| is_safe_to_log(event.target(), *event.level()));
     let started = match format {
         Format::Text => {
             let ansi = std::io::stderr().is_terminal();
-            logs.with_ansi(ansi).finish().with(discreet).try_init()
+            logs.with_ansi(ansi).finish().with(without_secrets).try_init()
         }
-        Format::Json => logs.json().flatten_event(true).finish().with(discreet).try_init(),
+        Format::Json => logs
+            .json()
+            .flatten_event(true)
+            .finish()
+            .with(without_secrets)
+            .try_init(),
     };
     started.map_err(|e| format!("logging could not be started: {e}"))
 }
 
-/// Whether what a place logs at a level can hold no secret.
-fn is_discreet(target: &str, level: Level) -> bool {
-    let of = |part: &str| {
+/// Whether events of a target at a level never contain a secret.
+fn is_safe_to_log(target: &str, level: Level) -> bool {
+    let is_in = |crate_name: &str| {
         target
-            .strip_prefix(part)
+            .strip_prefix(crate_name)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     };
-    let wire = WIRES.iter().any(|part| of(part)) || target.starts_with("sqlx_");
-    target != TELLS_ALL && !(wire && level == Level::TRACE)
+    let is_wire = WIRE_CRATES.iter().any(|name| is_in(name)) || target.starts_with("sqlx_");
+    target != LEAKY_TARGET && !(is_wire && level == Level::TRACE)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Level, is_discreet};
+    use super::{Level, is_safe_to_log};
 
     #[test]
-    fn what_could_show_a_secret_is_silent() {
-        for (target, level, discreet) in [
+    fn events_that_could_contain_a_secret_are_dropped() {
+        for (target, level, safe) in [
             ("kube_client::client", Level::WARN, false),
             ("kube_client::client", Level::ERROR, false),
             ("kube_client::client::builder", Level::DEBUG, true),
@@ -74,7 +79,7 @@ mod tests {
             ("tarana_operator::sync", Level::TRACE, true),
             ("h2o", Level::TRACE, true),
         ] {
-            assert_eq!(is_discreet(target, level), discreet, "{target} at {level}");
+            assert_eq!(is_safe_to_log(target, level), safe, "{target} at {level}");
         }
     }
 }

@@ -1,7 +1,7 @@
-"""What the three programs share: arguments, login, the row of a device, and the report.
+"""Shared by the three programs: arguments, login, the row of a device, and the report.
 
 The report is one line of JSON on stdout: `outcome` (completed or failed), `seconds` (from after the imports to the end),
-`peak_bytes` (the most memory of the process, as the kernel tells it), `fetched`, `written`, `deleted`, and `error`.
+`peak_bytes` (peak memory of the process, from the kernel), `fetched`, `written`, `deleted`, and `error`.
 """
 
 import argparse
@@ -33,11 +33,11 @@ def arguments():
 
 
 def login(session, options):
-    """A `requests` session that is logged in; the cookies of the answer are the session."""
+    """Logs in a `requests` session with the tokens of the response as cookies."""
     answer = session.post(f"{options.tcs}/api/tcs/v1/user-auth/login", auth=options.account)
     answer.raise_for_status()
     tokens = answer.json()["data"]
-    # Marked as secure, they would not be sent over plain HTTP by themselves.
+    # The response marks its cookies as secure, so that `requests` would not send them over plain HTTP.
     session.cookies.clear()
     session.headers["Cookie"] = f"idToken={tokens['idToken']}; accessToken={tokens['accessToken']}"
     return session
@@ -48,7 +48,7 @@ def regions_of(answer):
 
 
 def row(device):
-    """The columns of a device, or None where it has no place on Earth. None in a column: the vendor did not say."""
+    """The columns of a device, or None without a position. A column is None if the vendor did not send it."""
     install = device.get("installParams") or {}
     lat, lng = install.get("latitude"), install.get("longitude")
     if lat is None or lng is None or (lat == 0 and lng == 0):
@@ -79,21 +79,21 @@ def row(device):
 
 
 def peak():
-    """The most memory that this program ever held. (What getrusage tells may be that of whoever started it.)"""
+    """The peak memory of this process. (getrusage may return that of its parent.)"""
     with open("/proc/self/status") as status:
         line = next(line for line in status if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024
 
 
 def report(work, options):
-    """Runs `work(options)`, which gives (fetched, written, deleted), and tells how it went."""
+    """Runs `work(options)`, which returns (fetched, written, deleted), and prints the report."""
     begin = time.perf_counter()
-    told = {"outcome": "completed", "error": None}
+    result = {"outcome": "completed", "error": None}
     try:
-        told["fetched"], told["written"], told["deleted"] = work(options)
+        result["fetched"], result["written"], result["deleted"] = work(options)
     except Exception as error:
-        told.update(outcome="failed", error=f"{type(error).__name__}: {error}"[:300])
-    told["seconds"] = time.perf_counter() - begin
-    told["peak_bytes"] = peak()
-    json.dump(told, sys.stdout)
+        result.update(outcome="failed", error=f"{type(error).__name__}: {error}"[:300])
+    result["seconds"] = time.perf_counter() - begin
+    result["peak_bytes"] = peak()
+    json.dump(result, sys.stdout)
     print()

@@ -1,4 +1,4 @@
-"""A good script: pages side by side, one COPY into a temporary table, one MERGE that leaves equal rows alone."""
+"""A good script: concurrent pages, one COPY into a temporary table, one MERGE that skips equal rows."""
 
 import asyncio
 

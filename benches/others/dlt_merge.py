@@ -1,4 +1,4 @@
-"""dlt: a resource that yields pages as Arrow tables, merged by the serial number into a table of its own."""
+"""dlt: a resource of pages as Arrow tables, merged by serial number into a table of its own."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 os.environ.update(
     RUNTIME__DLTHUB_TELEMETRY="false",
     RUNTIME__LOG_LEVEL="ERROR",
-    # Files of CSV, loaded by COPY, rather than INSERTs.
+    # CSV files loaded by COPY instead of INSERTs.
     NORMALIZE__LOADER_FILE_FORMAT="csv",
-    # Arrow tables are not given this column by themselves; what is gone is found by it.
+    # Adds the column `_dlt_load_id` to Arrow tables, which identifies stale rows.
     NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID="true",
 )
 
@@ -70,7 +70,7 @@ def work(options):
     written = pipeline.last_trace.last_normalize_info.row_counts.get(TABLE, 0)
     deleted = 0
     if options.delete_stale:
-        # What merging leaves out: rows that this load did not touch.
+        # Stale rows: those that this load did not write.
         with psycopg2.connect(options.database) as connection, connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM {SCHEMA}.{TABLE} WHERE _dlt_load_id <> %s", (done.loads_ids[-1],))
             deleted = cursor.rowcount

@@ -1,4 +1,4 @@
-"""The plain loop: page after page, then row after row in one transaction, as a cron function does it."""
+"""The plain loop of a cron function: page after page, then row after row in one transaction."""
 
 import psycopg2
 import requests

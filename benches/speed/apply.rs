@@ -1,24 +1,24 @@
-//! Apply, from opening to commit, against a raw binary COPY of the same rows into a table of the same columns and indexes (X).
+//! Apply, from open to COMMIT, relative to a raw binary COPY of the same rows into a table with the same columns and indexes (X).
 //!
-//! Each round measures X and the rest one after the other; what counts is the median of the rounds' ratios.
+//! Each round measures X and all cases. The result is the median of the ratios.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 use devenv::Postgres;
 use sqlx::{Connection as _, PgConnection};
-use tarana_operator::station::{Change, Counts, Plan, Position, Row};
-use tarana_operator::store::{Apply, Begun, Config, Opened, Run, Store, Trigger};
+use tarana_operator::station::{Change, Plan, Position, Row, RunCounts};
+use tarana_operator::store::{Apply, BeginApply, Config, OpenResult, RunInfo, Store, Trigger};
 use uuid::Uuid;
 
-use crate::Outcome;
-use crate::raw::{Raw, script};
+use crate::Result;
+use crate::raw_copy::{RawCopy, script};
 use crate::report::{self, Report, median};
 
 const ROWS: u32 = 100_000;
 /// Odd, for the median.
 const ROUNDS: usize = 5;
-/// What is measured, and how many X it may take.
+/// The cases and their limits in X.
 const CASES: [(&str, Option<f64>); 4] = [
     ("all new", Some(1.5)),
     ("unchanged", Some(0.4)),
@@ -26,8 +26,8 @@ const CASES: [(&str, Option<f64>); 4] = [
     ("all changed", None),
 ];
 
-/// On a database of its own.
-pub async fn measure(postgres: &Postgres, report: &mut Report) -> Outcome<()> {
+/// Uses a database of its own.
+pub async fn measure(postgres: &Postgres, report: &mut Report) -> Result<()> {
     let url = postgres.create_database("apply").await?;
     let mut admin = PgConnection::connect(&url).await?;
     let store = Store::new(&Config {
@@ -38,10 +38,10 @@ pub async fn measure(postgres: &Postgres, report: &mut Report) -> Outcome<()> {
     })?;
     store.verify().await?;
     let mut fleet: Vec<Row> = (0..ROWS).map(row).collect();
-    // In the order of the serials, as the operator's plans have them.
+    // By serial number, like the operator's plans.
     fleet.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
     sync(&store, fleet.clone()).await?;
-    let mut raw = Raw::of(&url, "public").await?;
+    let mut raw = RawCopy::of(&url, "public").await?;
     let (mut xs, mut times): (Vec<f64>, [Vec<f64>; CASES.len()]) = Default::default();
     for _ in 0..ROUNDS {
         xs.push(raw.seconds().await?);
@@ -50,27 +50,27 @@ pub async fn measure(postgres: &Postgres, report: &mut Report) -> Outcome<()> {
         }
     }
     report::section(&format!("apply, {ROWS} rows, median of {ROUNDS}"));
-    report::told("raw COPY (X)", format!("{:.0} ms", median(xs.clone()) * 1e3));
+    report::figure("raw COPY (X)", format!("{:.0} ms", median(xs.clone()) * 1e3));
     for ((name, limit), case) in CASES.into_iter().zip(&times) {
         let ratio = median(case.iter().zip(&xs).map(|(time, x)| time / x).collect());
         match limit {
-            Some(limit) => report.held(name, (ratio, limit), 2, " X"),
-            None => report::told(name, format!("{ratio:.2} X")),
+            Some(limit) => report.limit(name, (ratio, limit), 2, " X"),
+            None => report::figure(name, format!("{ratio:.2} X")),
         }
     }
     Ok(())
 }
 
-/// Seconds of each case.
-async fn round(admin: &mut PgConnection, store: &Store, fleet: &[Row]) -> Outcome<[f64; CASES.len()]> {
+/// The seconds of each case.
+async fn round(admin: &mut PgConnection, store: &Store, fleet: &[Row]) -> Result<[f64; CASES.len()]> {
     let clear = "TRUNCATE tarana_base_stations, tarana_sync_logs CASCADE";
     script(admin, clear).await?;
     script(admin, "CHECKPOINT").await?;
     let new = timed(sync(store, fleet.to_vec())).await?;
-    let before = written(admin).await?;
+    let before = newest_version(admin).await?;
     let unchanged = timed(sync(store, fleet.to_vec())).await?;
-    if written(admin).await? != before {
-        return Err("a row was written though nothing changed".into());
+    if newest_version(admin).await? != before {
+        return Err("a row was written although nothing changed".into());
     }
     let (some, all) = (drifted(fleet, 100), drifted(fleet, 1));
     let some = timed(sync(store, some)).await?;
@@ -78,27 +78,27 @@ async fn round(admin: &mut PgConnection, store: &Store, fleet: &[Row]) -> Outcom
     Ok([new, unchanged, some, all])
 }
 
-async fn timed(work: impl Future<Output = Outcome<()>>) -> Outcome<f64> {
+async fn timed(work: impl Future<Output = Result<()>>) -> Result<f64> {
     let begin = Instant::now();
     work.await?;
     Ok(begin.elapsed().as_secs_f64())
 }
 
-/// One run from opening to commit, with the simplest comparison that is right.
-async fn sync(store: &Store, fleet: Vec<Row>) -> Outcome<()> {
+/// One run from open to COMMIT, with a simple comparison.
+async fn sync(store: &Store, fleet: Vec<Row>) -> Result<()> {
     let run = run();
-    let Opened::Fence(fence) = store.open(&run, 1).await? else {
+    let OpenResult::Opened(fence) = store.open(&run, 1).await? else {
         return Err("not opened".into());
     };
-    let Begun::Apply(mut apply) = store.begin_apply(run.id, fence).await? else {
-        return Err("ended".into());
+    let BeginApply::Started(mut apply) = store.begin_apply(run.id, fence).await? else {
+        return Err("already closed".into());
     };
     let plan = plan(&mut apply, fleet).await?;
     apply.finish(&plan, false).await?;
     Ok(())
 }
 
-async fn plan(apply: &mut Apply, fleet: Vec<Row>) -> Outcome<Plan> {
+async fn plan(apply: &mut Apply, fleet: Vec<Row>) -> Result<Plan> {
     let places: HashMap<_, _> = fleet
         .iter()
         .enumerate()
@@ -107,7 +107,7 @@ async fn plan(apply: &mut Apply, fleet: Vec<Row>) -> Outcome<Plan> {
     let mut left: Vec<_> = fleet.into_iter().map(Some).collect();
     let mut changes = Vec::new();
     apply
-        .rows(|before| {
+        .read_rows(|before| {
             let after = places.get(&before.serial).and_then(|n| left[*n].take());
             if let Some(after) = after.filter(|after| *after != before) {
                 changes.push(Change::Update {
@@ -122,17 +122,17 @@ async fn plan(apply: &mut Apply, fleet: Vec<Row>) -> Outcome<Plan> {
     let inserted = i64::try_from(changes.len())? - updated;
     Ok(Plan {
         changes,
-        counts: Counts {
+        counts: RunCounts {
             inserted,
             updated,
-            ..Counts::default()
+            ..RunCounts::default()
         },
         ..Plan::default()
     })
 }
 
-/// Anything that any statement ever wrote to the table, as the rows themselves tell.
-async fn written(admin: &mut PgConnection) -> Outcome<String> {
+/// The newest transaction that wrote a row.
+async fn newest_version(admin: &mut PgConnection) -> Result<String> {
     let sql = "SELECT max(xmin::text::bigint)::text FROM tarana_base_stations";
     Ok(sqlx::query_scalar(sql).fetch_one(admin).await?)
 }
@@ -146,8 +146,8 @@ fn drifted(fleet: &[Row], every: usize) -> Vec<Row> {
     fleet
 }
 
-fn run() -> Run {
-    Run {
+fn run() -> RunInfo {
+    RunInfo {
         id: Uuid::new_v4(),
         namespace: "bench".into(),
         name: "bench".into(),
@@ -161,7 +161,7 @@ fn run() -> Run {
     }
 }
 
-/// The shape of a real fleet; serials in no order, as listings have them.
+/// A row like those of a real fleet. Serial numbers are unordered, as in listings.
 fn row(i: u32) -> Row {
     let scattered = i.wrapping_mul(2_654_435_761);
     let place = i64::from(scattered % 10_000_000);

@@ -1,4 +1,4 @@
-//! Fetch against what pages, latency and requests in flight allow.
+//! Fetch, relative to pages × latency / requests in flight.
 
 use std::time::{Duration, Instant};
 
@@ -6,24 +6,24 @@ use devenv::simulator::{self, Endpoint, Simulator};
 use tarana_operator::station::Listing;
 use tarana_operator::tarana::{Client, Config};
 
-use crate::Outcome;
+use crate::Result;
 use crate::report::{self, Report};
 
-/// Small enough that it hardly matters how many places stand empty in the last round.
+/// Small, so that an incomplete last round of requests hardly matters.
 const PAGE: u32 = 5;
-/// Of each page, so many at once: what a slow portal gives.
+/// Latency of each page, like a slow portal.
 const LATENCY: Duration = Duration::from_millis(50);
 const IN_FLIGHT: u32 = 4;
 const DEVICES: usize = 718;
 const ROUNDS: usize = 5;
-const MOST: f64 = 1.05;
+const MAX_RATIO: f64 = 1.05;
 
-/// The best of some readings.
-pub async fn measure(report: &mut Report) -> Outcome<()> {
+/// Measures the best of several readings.
+pub async fn measure(report: &mut Report) -> Result<()> {
     report::section("fetch");
     let tcs = Simulator::start(simulator::Config {
         latency: LATENCY,
-        ..simulator::Config::of(DEVICES)
+        ..simulator::Config::with_base_nodes(DEVICES)
     })
     .await?;
     let client = client(&tcs, PAGE, IN_FLIGHT, Some(Listing::RegionSearch))?;
@@ -31,22 +31,22 @@ pub async fn measure(report: &mut Report) -> Outcome<()> {
     read(&client).await?;
     let mut best = f64::MAX;
     for _ in 0..ROUNDS {
-        let before = tcs.counters().of(Endpoint::Search);
+        let before = tcs.counters().requests_to(Endpoint::Search);
         let took = read(&client).await?;
-        let pages = u32::try_from(tcs.counters().of(Endpoint::Search) - before)?;
+        let pages = u32::try_from(tcs.counters().requests_to(Endpoint::Search) - before)?;
         best = best.min(took.as_secs_f64() / (LATENCY * pages / IN_FLIGHT).as_secs_f64());
     }
-    report.held("718 devices / (pages × 50 ms / 4)", (best, MOST), 3, "");
+    report.limit("718 devices / (pages × 50 ms / 4)", (best, MAX_RATIO), 3, "");
     Ok(())
 }
 
-/// A client that asks for pages of this size.
+/// A client with this page size.
 pub fn client(
     tcs: &Simulator,
     page_size: u32,
     max_in_flight: u32,
     listing: Option<Listing>,
-) -> Outcome<Client> {
+) -> Result<Client> {
     Ok(Client::new(Config {
         base_url: tcs.url().to_owned(),
         username: tcs.config().username.clone(),
@@ -64,8 +64,8 @@ pub fn client(
     })?)
 }
 
-/// One reading of the whole fleet, timed.
-pub async fn read(client: &Client) -> Outcome<Duration> {
+/// Reads the whole fleet and returns the time.
+pub async fn read(client: &Client) -> Result<Duration> {
     let begin = Instant::now();
     let fetched = client.fetch(&|_, _| {}).await?;
     let took = begin.elapsed();

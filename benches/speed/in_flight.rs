@@ -1,47 +1,47 @@
-//! The limit that finds itself against the best that somebody could have set, on a server that takes eight at once. Each
-//! round reads the whole fleet once with every client, so that a busy machine is unkind to all of them.
+//! The adaptive concurrency limit, relative to the best fixed one, on a server that accepts eight concurrent requests. Each
+//! round reads the whole fleet once with every client, so that load on the machine affects all of them.
 
 use std::time::Duration;
 
 use devenv::simulator::{self, Endpoint, Fault, Rule, Simulator};
 
-use crate::Outcome;
+use crate::Result;
 use crate::fetch::{client, read};
 use crate::report::{self, Report};
 
 const LATENCY: Duration = Duration::from_millis(50);
-/// What the server takes at once.
-const TAKES: usize = 8;
-/// Limits that somebody might set; the server refuses none of them.
+/// Concurrent requests that the server accepts.
+const CAPACITY: usize = 8;
+/// Fixed limits, none of which the server rejects.
 const FIXED: [u32; 5] = [2, 4, 6, 7, 8];
 const PAGE: u32 = 10;
 const CEILING: u32 = 64;
 const ROUNDS: usize = 9;
-/// Adaptive / best fixed, and refusals of a whole reading.
-const MOST: f64 = 1.10;
-const MOST_REFUSALS: u32 = 5;
+/// The ratio of adaptive to best fixed, and the rejected requests of a reading.
+const MAX_RATIO: f64 = 1.10;
+const MAX_REJECTIONS: u32 = 5;
 
-/// The best of some rounds.
-pub async fn measure(report: &mut Report) -> Outcome<()> {
+/// Measures the best of several rounds.
+pub async fn measure(report: &mut Report) -> Result<()> {
     let tcs = Simulator::start(simulator::Config {
         latency: LATENCY,
-        ..simulator::Config::of(718)
+        ..simulator::Config::with_base_nodes(718)
     })
     .await?;
     let overload = Fault::Overload {
-        limit: TAKES,
+        limit: CAPACITY,
         status: 429,
         retry_after: None,
     };
-    tcs.script(vec![Rule::on(Endpoint::Any, overload)]);
+    tcs.set_rules(vec![Rule::on(Endpoint::Any, overload)]);
 
     let adaptive = client(&tcs, PAGE, CEILING, None)?;
     let first = read(&adaptive).await?;
-    let refusals = tcs.counters().overloaded;
+    let rejections = tcs.counters().overloaded;
     let mut fixed = Vec::new();
     for ceiling in FIXED {
         let client = client(&tcs, PAGE, ceiling, None)?;
-        // Warm, like the other: session, shapes, and the limit at its ceiling.
+        // Warm up like the adaptive client: session, listing, and limit.
         read(&client).await?;
         read(&client).await?;
         fixed.push((ceiling, client, Duration::MAX));
@@ -53,23 +53,23 @@ pub async fn measure(report: &mut Report) -> Outcome<()> {
             *least = read(client).await?.min(*least);
         }
     }
-    let later = tcs.counters().overloaded - refusals;
+    let later = tcs.counters().overloaded - rejections;
 
-    report::section("in flight, on a server that takes 8 at once");
+    report::section("concurrency limit, on a server that accepts 8 requests");
     let ms = |time: Duration| format!("{} ms", time.as_millis());
     for (ceiling, _, least) in &fixed {
-        report::told(&format!("{ceiling} in flight, fixed"), ms(*least));
+        report::figure(&format!("{ceiling} in flight, fixed"), ms(*least));
     }
-    report::told("by itself, the first reading, login and all", ms(first));
-    report::told("by itself, later", ms(best));
+    report::figure("adaptive, first reading with login", ms(first));
+    report::figure("adaptive, later readings", ms(best));
     let least = fixed.iter().map(|(_, _, least)| *least).min();
     let ratio = best.as_secs_f64() / least.unwrap_or(Duration::MAX).as_secs_f64();
-    report.held("by itself / the best fixed", (ratio, MOST), 3, "");
-    for (what, refused) in [("the first reading", refusals), ("the 9 later readings", later)] {
-        let refused = f64::from(u32::try_from(refused)?);
-        report.held(
-            &format!("refusals of {what}"),
-            (refused, f64::from(MOST_REFUSALS)),
+    report.limit("adaptive / best fixed", (ratio, MAX_RATIO), 3, "");
+    for (what, rejected) in [("the first reading", rejections), ("the 9 later readings", later)] {
+        let rejected = f64::from(u32::try_from(rejected)?);
+        report.limit(
+            &format!("rejected requests of {what}"),
+            (rejected, f64::from(MAX_REJECTIONS)),
             0,
             "",
         );

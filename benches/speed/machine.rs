@@ -1,14 +1,14 @@
-//! Where and with what this is measured.
+//! The machine and the versions of a measurement.
 
 use std::process::Command;
 
 use devenv::Postgres;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::Outcome;
+use crate::Result;
 
-/// Prints processor, memory, PostgreSQL and compiler, and the command that repeats all of it.
-pub async fn tell(postgres: &Postgres) -> Outcome<()> {
+/// Prints processor, memory, PostgreSQL, compiler, and the command to repeat the measurement.
+pub async fn print(postgres: &Postgres) -> Result<()> {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");
     let model = cpus

@@ -1,63 +1,73 @@
-//! Every speed that this project promises, as ratios of one run, each beside its limit; ends with 1 if one is missed.
+//! Measures every speed that this project promises and compares it with its limit. Exits with 1 if one exceeds its limit.
 //!
-//! `make bench`, or `cargo bench --bench speed -- [SECTION]…` with `apply`, `fetch`, `schedules`, `whole`, `small` and `lies` (see the README of
-//! `benches/`). Control plane and PostgreSQL are real and write to disk as in production, TCS is the simulator, the operator
-//! is a release build under a service account with the chart's rights.
+//! `make bench`, or `cargo bench --bench speed -- [SECTION]…` (see the README of `benches/`). Control plane and PostgreSQL
+//! are real and write to disk as in production, TCS is the simulator, and the operator is a release build with a service
+//! account that has the chart's RBAC.
 
+mod alternatives;
 mod apply;
 mod fetch;
 mod in_flight;
-mod lies;
 mod machine;
-mod others;
-mod raw;
+mod raw_copy;
 mod report;
 mod schedules;
+mod servers;
 mod small;
-mod stage;
+mod vendor_faults;
 mod whole;
 
-use devenv::{Postgres, Settings};
+use devenv::{Postgres, PostgresSettings};
 
 use report::Report;
-use stage::Stage;
+use servers::Servers;
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// The sections, in the order in which they run.
+const SECTIONS: [&str; 6] = ["apply", "fetch", "schedules", "small", "whole", "faults"];
 
 #[tokio::main]
-async fn main() -> Outcome<()> {
+async fn main() -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let wanted = |section: &str| asked.is_empty() || asked.iter().any(|a| a == section);
-    let postgres = Postgres::start_with(&Settings {
+    let sections: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    if let Some(unknown) = sections.iter().find(|s| !SECTIONS.contains(&s.as_str())) {
+        return Err(format!(
+            "unknown section {unknown:?}; the sections are {}",
+            SECTIONS.join(", ")
+        )
+        .into());
+    }
+    let is_selected = |section: &str| sections.is_empty() || sections.iter().any(|s| s == section);
+    let postgres = Postgres::start_with(&PostgresSettings {
         durable: true,
         extra: Vec::new(),
     })
     .await?;
-    machine::tell(&postgres).await?;
+    machine::print(&postgres).await?;
     let mut report = Report::default();
-    if wanted("apply") {
+    if is_selected("apply") {
         apply::measure(&postgres, &mut report).await?;
     }
-    if wanted("fetch") {
+    if is_selected("fetch") {
         fetch::measure(&mut report).await?;
         in_flight::measure(&mut report).await?;
     }
-    if wanted("schedules") {
+    if is_selected("schedules") {
         schedules::measure(&postgres, &mut report).await?;
     }
-    if ["whole", "small", "lies"].into_iter().any(&wanted) {
-        let others = others::Others::find(&mut report);
-        let stage = Stage::set(&postgres).await?;
-        if wanted("small") {
-            small::measure(&stage, &others, &mut report).await?;
+    if ["whole", "small", "faults"].into_iter().any(&is_selected) {
+        let alternatives = alternatives::Alternatives::find(&mut report);
+        let servers = Servers::start(&postgres).await?;
+        if is_selected("small") {
+            small::measure(&servers, &alternatives, &mut report).await?;
         }
-        if wanted("whole") {
-            whole::measure(&stage, &others, &mut report).await?;
+        if is_selected("whole") {
+            whole::measure(&servers, &alternatives, &mut report).await?;
         }
-        if wanted("lies") {
-            lies::measure(&stage, &others, &mut report).await?;
+        if is_selected("faults") {
+            vendor_faults::measure(&servers, &alternatives, &mut report).await?;
         }
     }
-    report.end()
+    report.finish()
 }

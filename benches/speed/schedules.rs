@@ -1,4 +1,4 @@
-//! Many schedules: how soon all of one minute have their runs, and what an operator costs that has nothing to do.
+//! Many schedules: the time until all that are due in one minute have created their runs, and the cost of an idle operator.
 
 use std::time::{Duration, Instant};
 
@@ -12,55 +12,49 @@ use tarana_operator::api::schedule::TaranaSyncSchedule;
 use tarana_operator::api::sync::TaranaSync;
 use tokio::time::sleep;
 
-use crate::Outcome;
+use crate::Result;
 use crate::report::{self, Report};
-use crate::stage::Stage;
-use crate::whole::mega;
+use crate::servers::Servers;
+use crate::whole::megabytes;
 
 const SCHEDULES: usize = 1000;
-const FINISHED: usize = 10_000;
-/// Requests of ours at once.
-const AT_ONCE: usize = 16;
+const FINISHED_RUNS: usize = 10_000;
+/// Concurrent requests of the bench.
+const CONCURRENCY: usize = 16;
 const IDLE: Duration = Duration::from_secs(90);
-const MOST_SECONDS: f64 = 30.0;
-const MOST_MEMORY: f64 = 60.0;
-/// Between two looks at how many runs there are.
-const LOOK: Duration = Duration::from_millis(200);
-/// A minute has to begin first.
-const PATIENCE: Duration = Duration::from_mins(3);
+const MAX_SECONDS: f64 = 30.0;
+const MAX_MEMORY: f64 = 60.0;
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Includes the wait for the next minute.
+const TIMEOUT: Duration = Duration::from_mins(3);
 
-/// An operator that starts among them, on a cluster of its own.
-pub async fn measure(postgres: &Postgres, report: &mut Report) -> Outcome<()> {
-    let stage = Stage::set_after(postgres, async |client| {
+/// Starts an operator with these schedules, on a cluster of its own.
+pub async fn measure(postgres: &Postgres, report: &mut Report) -> Result<()> {
+    let servers = Servers::start_after(postgres, async |client| {
         create(&client, "idle", "0 0 29 2 *").await?;
-        finished(&client).await
+        create_finished_runs(&client).await
     })
     .await?;
-    report::section(&format!("{SCHEDULES} schedules, {FINISHED} finished runs"));
-    let client = stage.client().await?;
-    until_told(&client).await?;
-    let before = stage.writes()?;
+    report::section(&format!("{SCHEDULES} schedules, {FINISHED_RUNS} finished runs"));
+    let client = servers.client().await?;
+    wait_until_reconciled(&client).await?;
+    let before = servers.writes()?;
     sleep(IDLE).await;
-    let idle = f64::from(u32::try_from(stage.writes()? - before)?);
-    report.held("writes of the idle operator in 90 s", (idle, 0.0), 0, "");
-    let peak = mega(stage.operator.peak_memory()?);
-    report.held(
-        "its memory at its highest, start included",
-        (peak, MOST_MEMORY),
-        0,
-        " MB",
-    );
-    let last = all_of_a_minute(&client).await?;
-    report.held(
-        "all due in one minute, the last of their runs after",
-        (last, MOST_SECONDS),
+    let idle = f64::from(u32::try_from(servers.writes()? - before)?);
+    report.limit("writes of the idle operator in 90 s", (idle, 0.0), 0, "");
+    let peak = megabytes(servers.operator.peak_memory()?);
+    report.limit("peak memory, including start", (peak, MAX_MEMORY), 0, " MB");
+    let last = time_until_last_run(&client).await?;
+    report.limit(
+        "all due in one minute, until the last run",
+        (last, MAX_SECONDS),
         1,
         " s",
     );
     Ok(())
 }
 
-async fn create(client: &Client, name: &str, pattern: &str) -> Outcome<()> {
+async fn create(client: &Client, name: &str, pattern: &str) -> Result<()> {
     let api: Api<TaranaSyncSchedule> = Api::namespaced(client.clone(), "default");
     let objects = (0..SCHEDULES).map(|n| {
         json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSyncSchedule",
@@ -70,14 +64,14 @@ async fn create(client: &Client, name: &str, pattern: &str) -> Outcome<()> {
         let object = serde_json::from_value(object)?;
         Ok::<_, Box<dyn std::error::Error>>(api.create(&PostParams::default(), &object).await.map(drop)?)
     });
-    created.buffer_unordered(AT_ONCE).try_collect().await
+    created.buffer_unordered(CONCURRENCY).try_collect().await
 }
 
-/// Runs as a year of them would lie there.
-async fn finished(client: &Client) -> Outcome<()> {
+/// Creates finished runs.
+async fn create_finished_runs(client: &Client) -> Result<()> {
     let api: Api<TaranaSync> = Api::namespaced(client.clone(), "default");
     let status = status();
-    let created = stream::iter(0..FINISHED).map(async |n| {
+    let created = stream::iter(0..FINISHED_RUNS).map(async |n| {
         let name = format!("finished-{n}");
         let object = json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync", "metadata": {"name": name}, "spec": {}});
         api.create(&PostParams::default(), &serde_json::from_value(object)?)
@@ -86,7 +80,7 @@ async fn finished(client: &Client) -> Outcome<()> {
         let patched = api.patch_status(&name, &PatchParams::default(), &patch).await;
         Ok::<_, Box<dyn std::error::Error>>(patched.map(drop)?)
     });
-    created.buffer_unordered(AT_ONCE).try_collect().await
+    created.buffer_unordered(CONCURRENCY).try_collect().await
 }
 
 fn status() -> Value {
@@ -105,54 +99,54 @@ fn status() -> Value {
     }})
 }
 
-/// Every schedule has its first status.
-async fn until_told(client: &Client) -> Outcome<()> {
+/// Waits until every schedule has a status.
+async fn wait_until_reconciled(client: &Client) -> Result<()> {
     let api: Api<TaranaSyncSchedule> = Api::namespaced(client.clone(), "default");
     let begin = Instant::now();
     loop {
         let all = api.list(&ListParams::default()).await?.items;
         if all.iter().filter(|s| s.status.is_some()).count() >= SCHEDULES {
-            // What follows the last status: its Event.
+            // The Event follows the status.
             sleep(Duration::from_secs(2)).await;
             return Ok(());
         }
-        if begin.elapsed() > PATIENCE {
-            return Err("the schedules were not looked at".into());
+        if begin.elapsed() > TIMEOUT {
+            return Err("the schedules were not reconciled in time".into());
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Seconds from the beginning of a minute to the creation of the last of its runs.
-async fn all_of_a_minute(client: &Client) -> Outcome<f64> {
+/// The seconds from the start of a minute to the creation of the last of its runs.
+async fn time_until_last_run(client: &Client) -> Result<f64> {
     create(client, "due", "* * * * *").await?;
     let api: Api<TaranaSync> = Api::namespaced(client.clone(), "default");
     let scheduled = ListParams::default().fields("spec.trigger.type=Schedule");
     let begin = Instant::now();
-    while begin.elapsed() < PATIENCE {
+    while begin.elapsed() < TIMEOUT {
         let runs = api.list_metadata(&scheduled).await?.items;
-        // Those of a minute in which some schedules were not there yet are not all.
+        // The first minute may be incomplete, because some schedules did not exist yet.
         let slot = runs
             .iter()
             .filter_map(|run| slot_of(run.metadata.name.as_deref()?))
             .max();
-        let of_it = runs
+        let of_slot = runs
             .iter()
             .filter(|run| run.metadata.name.as_deref().and_then(slot_of) == slot);
-        if let Some(slot) = slot.filter(|_| of_it.count() >= SCHEDULES) {
+        if let Some(slot) = slot.filter(|_| of_slot.count() >= SCHEDULES) {
             return Ok(since(slot));
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
-    Err("a minute's runs never were complete".into())
+    Err("no minute had the runs of all schedules".into())
 }
 
-/// `due-17-29927460`: the minute.
+/// The minute in the name of a run, such as `due-17-29927460`.
 fn slot_of(name: &str) -> Option<i64> {
     name.rsplit('-').next()?.parse().ok()
 }
 
-#[expect(clippy::disallowed_methods, reason = "how late it is")]
+#[expect(clippy::disallowed_methods, reason = "measures the delay of the runs")]
 fn since(slot: i64) -> f64 {
     let begin = Timestamp::from_second(slot * 60).unwrap_or_default();
     Timestamp::now().duration_since(begin).as_secs_f64()

@@ -1,4 +1,4 @@
-//! The fleet of a real operator, 718 devices: how soon a run ends, and what it costs the API server.
+//! The fleet of a real operator, 718 devices: the duration of a run, and its writes to the API server.
 
 use std::time::Duration;
 
@@ -6,88 +6,88 @@ use devenv::simulator::{self, Simulator};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::Outcome;
-use crate::others::Others;
+use crate::Result;
+use crate::alternatives::Alternatives;
 use crate::report::{self, Report, median};
-use crate::stage::Stage;
-use crate::whole::mega;
+use crate::servers::Servers;
+use crate::whole::megabytes;
 
 const LATENCY: Duration = Duration::from_millis(50);
 const PAGE: u32 = 1000;
 /// Odd, for the median.
 const RUNS: usize = 9;
-const MOST_SECONDS: f64 = 0.5;
-const MOST_WRITES: f64 = 8.0;
-/// So long the operator has nothing to do but to look at its connections again.
+const MAX_SECONDS: f64 = 0.5;
+const MAX_WRITES: f64 = 8.0;
+/// How long the idle operator is observed.
 const IDLE: Duration = Duration::from_secs(25);
-/// After the end of a run there is still its Event to tell.
+/// The Event follows the end of a run.
 const SETTLE: Duration = Duration::from_millis(700);
 
-/// Without latency and with it.
-pub async fn measure(stage: &Stage<'_>, others: &Others, report: &mut Report) -> Outcome<()> {
+/// Measures without and with latency.
+pub async fn measure(servers: &Servers<'_>, alternatives: &Alternatives, report: &mut Report) -> Result<()> {
     report::section("a whole sync, 718 devices");
     let tcs = Simulator::start(simulator::Config::default()).await?;
-    stage.connect("small", &tcs, PAGE).await?;
+    servers.connect("small", &tcs, PAGE).await?;
     sleep(SETTLE).await;
     let (mut times, mut most) = (Vec::new(), 0);
     for n in 0..RUNS {
-        let before = stage.writes()?;
-        let ended = stage.run("small", &format!("small-{n}"), json!({})).await?;
+        let before = servers.writes()?;
+        let ended = servers.run("small", &format!("small-{n}"), json!({})).await?;
         times.push(ended.seconds()?);
         sleep(SETTLE).await;
-        most = most.max(stage.writes()? - before);
+        most = most.max(servers.writes()? - before);
         tcs.drift(0.02);
     }
-    report.held(
+    report.limit(
         "operator, median of 9 that change 2 %",
-        (median(times), MOST_SECONDS),
+        (median(times), MAX_SECONDS),
         3,
         " s",
     );
     let most = f64::from(u32::try_from(most)?);
-    report.held(
-        "writes to the API server, the dearest of these runs",
-        (most, MOST_WRITES),
+    report.limit(
+        "writes to the API server, maximum of these runs",
+        (most, MAX_WRITES),
         0,
         "",
     );
-    let before = stage.writes()?;
+    let before = servers.writes()?;
     sleep(IDLE).await;
-    let idle = f64::from(u32::try_from(stage.writes()? - before)?);
-    report.held(
+    let idle = f64::from(u32::try_from(servers.writes()? - before)?);
+    report.limit(
         "writes of the idle operator in 25 s, without leader election",
         (idle, 0.0),
         0,
         "",
     );
-    far(stage, others).await
+    measure_with_latency(servers, alternatives).await
 }
 
-/// At 50 ms.
-async fn far(stage: &Stage<'_>, others: &Others) -> Outcome<()> {
+/// Measures at 50 ms latency, with the alternatives.
+async fn measure_with_latency(servers: &Servers<'_>, alternatives: &Alternatives) -> Result<()> {
     let tcs = Simulator::start(simulator::Config {
         latency: LATENCY,
         ..simulator::Config::default()
     })
     .await?;
     report::section("a whole sync, 718 devices at 50 ms: all new, unchanged, memory");
-    let database = stage.connect("far", &tcs, PAGE).await?;
-    let new = stage.run("far", "far-new", json!({})).await?.seconds()?;
-    let same = stage.run("far", "far-same", json!({})).await?.seconds()?;
-    let peak = mega(stage.operator.peak_memory()?);
-    report::told("operator", format!("{new:.2} s  {same:.2} s  {peak:.0} MB"));
-    for program in others.all() {
+    let database = servers.connect("far", &tcs, PAGE).await?;
+    let new = servers.run("far", "far-new", json!({})).await?.seconds()?;
+    let same = servers.run("far", "far-same", json!({})).await?.seconds()?;
+    let peak = megabytes(servers.operator.peak_memory()?);
+    report::figure("operator", format!("{new:.2} s  {same:.2} s  {peak:.0} MB"));
+    for program in alternatives.all() {
         let database = if program.schema == "public" {
-            stage.postgres.create_database("copy").await?
+            servers.postgres.create_database("copy").await?
         } else {
             database.clone()
         };
-        crate::lies::tables(&database).await?;
-        let new = others.run(*program, &tcs, &database, &[]).await?;
-        let same = others.run(*program, &tcs, &database, &[]).await?;
-        let peak = mega(new.peak_bytes.max(same.peak_bytes));
-        let told = format!("{:.2} s  {:.2} s  {peak:.0} MB", new.good()?, same.good()?);
-        report::told(program.name, told);
+        crate::vendor_faults::create_tables(&database).await?;
+        let new = alternatives.run(*program, &tcs, &database, &[]).await?;
+        let same = alternatives.run(*program, &tcs, &database, &[]).await?;
+        let peak = megabytes(new.peak_bytes.max(same.peak_bytes));
+        let values = format!("{:.2} s  {:.2} s  {peak:.0} MB", new.seconds()?, same.seconds()?);
+        report::figure(program.name, values);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The API server's audit log: who did what, one line per finished request, without bodies.
+//! Reads the API server's audit log: one line per completed request, without bodies.
 
 use std::fs;
 use std::path::Path;
@@ -7,23 +7,23 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
-/// One finished request. Texts are empty where the request had no such part.
+/// One completed request. A field is empty when the request had no such part.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Entry {
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     pub verb: String,
-    /// What the client called itself, such as `kubectl/v1.36.3 (linux/amd64) kubernetes/...`.
+    /// The client's `User-Agent`, such as `kubectl/v1.36.3 (linux/amd64) kubernetes/...`.
     pub user_agent: String,
-    /// Who it was.
+    /// The authenticated user.
     pub user: User,
-    /// What it was about; empty for requests such as `/readyz`.
-    pub object_ref: Object,
-    /// What was answered.
-    pub response_status: Answer,
+    /// The requested object; empty for requests such as `/readyz`.
+    pub object_ref: ObjectRef,
+    /// The response.
+    pub response_status: ResponseStatus,
 }
 
-/// Who made a request.
+/// The user of a request.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct User {
@@ -31,10 +31,10 @@ pub struct User {
     pub username: String,
 }
 
-/// What a request was about.
+/// The object of a request.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Object {
+pub struct ObjectRef {
     /// The plural, such as `taranasyncs`.
     pub resource: String,
     /// Such as `status`.
@@ -47,16 +47,16 @@ pub struct Object {
     pub api_group: String,
 }
 
-/// What a request was answered with.
+/// The response to a request.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Answer {
-    /// The HTTP status; 0 where none was sent.
+pub struct ResponseStatus {
+    /// The HTTP status; 0 when none was sent.
     pub code: u16,
 }
 
 impl Entry {
-    /// Whether the request asked for a change.
+    /// Whether the request is a write.
     pub fn is_write(&self) -> bool {
         matches!(
             self.verb.as_str(),
@@ -65,7 +65,7 @@ impl Entry {
     }
 }
 
-/// Reads all entries so far, oldest first. A line that is still being written is left out.
+/// Reads all entries, oldest first. Skips a line that is still being written.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read.
@@ -82,8 +82,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_half_written_line_is_left_out() {
-        let folder = std::env::temp_dir().join(format!("audit-{}", crate::household::random()));
+    fn a_half_written_line_is_skipped() {
+        let folder = std::env::temp_dir().join(format!("audit-{}", crate::process_group::random_hex()));
         let line = r#"{"verb":"patch","userAgent":"x/1","objectRef":{"resource":"pods","apiGroup":""},"responseStatus":{"code":200}}"#;
         fs::write(&folder, format!("{line}\n{{\"verb\":\"cre")).unwrap();
         let entries = read(&folder).unwrap();

@@ -1,10 +1,10 @@
-//! `devenv demo`: the operator's whole story, from an empty cluster to a refused login, told with a person's commands.
+//! `devenv demo`: shows the operator from an empty cluster to a refused login, with the commands that a user types.
 //!
-//! Everything shown was run just now, and what came out is checked: a story that goes otherwise ends with an error.
+//! Every command is run as shown and its result is checked: the demo fails when a result is unexpected.
 
 mod check;
 mod shell;
-mod story;
+mod steps;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 use devenv::simulator::{self, Simulator};
 use devenv::{ControlPlane, Error, Operator, Postgres, Result, tools};
 
-use crate::up::asked_to_stop;
-use shell::{Shell, say};
+use crate::up::wait_for_shutdown_signal;
+use shell::{Shell, print_paragraph};
 
-/// How often it is seen that all still runs.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the servers and the operator are checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// All that the story needs.
-struct Stage {
+/// The servers and programs of the demo.
+struct Environment {
     plane: ControlPlane,
     postgres: Postgres,
     database: String,
@@ -29,49 +29,53 @@ struct Stage {
     log: PathBuf,
 }
 
-/// Tells the story, and then stays up until Ctrl-C, or not.
+/// Runs all steps, then waits for Ctrl-C unless `once` is set.
 pub(crate) async fn demo(once: bool) -> Result<()> {
     let began = Instant::now();
-    let told = tokio::select! {
-        told = tell(began) => told?,
-        asked = asked_to_stop() => return asked,
+    let finished = tokio::select! {
+        finished = run_steps(began) => finished?,
+        signalled = wait_for_shutdown_signal() => return signalled,
     };
-    let (stage, told) = told;
-    let ended = if once {
+    let (environment, summary) = finished;
+    let result = if once {
         Ok(())
     } else {
-        story::what_next(&stage, &told);
+        steps::print_next_steps(&environment, &summary);
         tokio::select! {
-            asked = asked_to_stop() => asked,
-            failed = first_failure(&stage, &told.operator) => failed,
+            signalled = wait_for_shutdown_signal() => signalled,
+            failure = wait_for_failure(&environment, &summary.operator) => failure,
         }
     };
-    drop(told);
-    // A database in a server that somebody lent us is ours to remove; the rest goes by being dropped.
-    stage.postgres.drop_database(&stage.database).await.and(ended)
+    drop(summary);
+    // The server may be an external one, so drop the database. Everything else is removed on drop.
+    environment
+        .postgres
+        .drop_database(&environment.database)
+        .await
+        .and(result)
 }
 
-async fn tell(began: Instant) -> Result<(Stage, story::Told)> {
-    let stage = set().await?;
+async fn run_steps(began: Instant) -> Result<(Environment, steps::Summary)> {
+    let environment = start_environment().await?;
     println!(
         "Ready after {:.1} s. Every command below is run as it is printed.",
         began.elapsed().as_secs_f64()
     );
-    let told = story::tell(&stage).await?;
-    told.operator.check()?;
-    check::rights(&stage.plane)?;
-    say(&format!(
-        "All of this came out as it should, {:.0} s after the start.",
+    let summary = steps::run(&environment).await?;
+    summary.operator.check_running()?;
+    check::no_request_forbidden(&environment.plane)?;
+    print_paragraph(&format!(
+        "All results are as expected, {:.0} s after the start.",
         began.elapsed().as_secs_f64()
     ));
-    Ok((stage, told))
+    Ok((environment, summary))
 }
 
-/// Starts the servers.
-async fn set() -> Result<Stage> {
+/// Starts the servers and prepares the shell.
+async fn start_environment() -> Result<Environment> {
     let program = operator_program()?;
     let log = log_file(&program)?;
-    println!("Starting a Kubernetes control plane, PostgreSQL and a simulation of TCS ...");
+    println!("Starting a Kubernetes control plane, PostgreSQL and a simulator of TCS ...");
     let (plane, postgres, helm) = tokio::try_join!(ControlPlane::start(), Postgres::start(), tools::helm())?;
     let database = postgres.create_database("tarana").await?;
     let tcs = Simulator::start(simulator::Config::default())
@@ -83,7 +87,7 @@ async fn set() -> Result<Stage> {
     let folder = |program: &Path| program.parent().unwrap_or(Path::new(".")).display().to_string();
     let exports = vec![
         ("KUBECONFIG", plane.kubeconfig().display().to_string()),
-        // kubectl's cache goes by address, and addresses come back with other clusters behind them.
+        // kubectl's cache is keyed by address, and another cluster may later get the same port.
         (
             "KUBECACHEDIR",
             plane
@@ -99,7 +103,7 @@ async fn set() -> Result<Stage> {
     let path = [&plane.tools().kubectl, &helm, &program]
         .map(|program| folder(program))
         .join(":");
-    Ok(Stage {
+    Ok(Environment {
         shell: Shell::new(exports, path),
         plane,
         postgres,
@@ -110,7 +114,7 @@ async fn set() -> Result<Stage> {
     })
 }
 
-/// The operator that cargo built beside this program.
+/// The path of the operator that cargo built next to this program.
 pub(crate) fn operator_program() -> Result<PathBuf> {
     let own = std::env::current_exe().map_err(|source| Error::Io {
         what: "find this program".to_owned(),
@@ -121,27 +125,27 @@ pub(crate) fn operator_program() -> Result<PathBuf> {
         return Ok(program);
     }
     Err(Error::Missing(format!(
-        "there is no {}: `make demo` and `make soak` build it, and so does `cargo build --bin tarana-operator`",
+        "{} does not exist: run `make demo`, `make soak` or `cargo build --bin tarana-operator` to build it",
         program.display()
     )))
 }
 
-/// In cargo's target folder, where it outlives the demo.
+/// The operator's log in cargo's target folder, where it outlives the demo.
 fn log_file(program: &Path) -> Result<PathBuf> {
     let target = program.ancestors().nth(2).unwrap_or(Path::new("."));
     let folder = target.join("demo");
     std::fs::create_dir_all(&folder).map_err(|source| Error::Io {
-        what: format!("make {}", folder.display()),
+        what: format!("create {}", folder.display()),
         source,
     })?;
     Ok(folder.join("operator.log"))
 }
 
-async fn first_failure(stage: &Stage, operator: &Operator) -> Result<()> {
+async fn wait_for_failure(environment: &Environment, operator: &Operator) -> Result<()> {
     loop {
-        tokio::time::sleep(LOOK).await;
-        stage.plane.check()?;
-        stage.postgres.check()?;
-        operator.check()?;
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        environment.plane.check_running()?;
+        environment.postgres.check_running()?;
+        operator.check_running()?;
     }
 }

@@ -1,9 +1,9 @@
-//! The one place of this crate that reads environment variables.
+//! Reads environment variables. No other module of this crate does.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The variable's value, or nothing where it is absent, empty or not Unicode.
+/// The variable's value; `None` when it is absent, empty or not Unicode.
 #[expect(
     clippy::disallowed_methods,
     reason = "this crate is started by tests, which have no command line"
@@ -12,15 +12,15 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Where the program of that name is, looked for in `$PATH`.
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
+/// The path of a program in `$PATH`.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = variable("PATH")?;
     env::split_paths(&path)
         .map(|folder| folder.join(name))
         .find(|file| is_program(file))
 }
 
-/// Whether this is a file that can be there to be run.
+/// Whether the path is a file.
 pub(crate) fn is_program(file: &Path) -> bool {
     file.is_file()
 }

@@ -1,41 +1,41 @@
-//! What can go wrong while a laptop is made a cluster, each with what a person can do about it.
+//! The error type of this crate. Each message names a remedy where there is one.
 
 use std::io;
 
-/// Short for a result of this crate.
+/// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an environment, or a part of it, is not there.
+/// Why an environment, or a part of it, could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The machine refused something: a file, a port, a process.
+    /// A system call failed: on a file, a port or a process.
     #[error("{what}: {source}")]
     Io {
-        /// What was being done.
+        /// The failed operation.
         what: String,
-        /// What the machine said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A program or package is not on this machine and cannot be put there; the text says what to do.
+    /// A program or package is missing and cannot be installed; the text names the remedy.
     #[error("{0}")]
     Missing(String),
-    /// A program ended with a failure.
+    /// A program exited with a failure.
     #[error("`{program}` failed ({status}): {output}")]
     Command {
         /// The program with its arguments.
         program: String,
-        /// How it ended, as the system tells it.
+        /// Its exit status.
         status: String,
-        /// The end of what it said.
+        /// The end of its output.
         output: String,
     },
-    /// A server ended by itself.
+    /// A server exited unexpectedly.
     #[error("{name} ended ({status}); the end of its log:\n{tail}")]
     Ended {
         /// The server's name.
         name: &'static str,
-        /// How it ended, as the system tells it.
+        /// Its exit status.
         status: String,
         /// The last lines of its log.
         tail: String,
@@ -43,23 +43,23 @@ pub enum Error {
     /// A server runs but did not become ready in time.
     #[error("{what} was not ready after {seconds} s; the ends of the logs:\n{tails}")]
     NotReady {
-        /// Which server.
+        /// The server's name.
         what: &'static str,
-        /// How long it was waited for.
+        /// The timeout.
         seconds: u64,
-        /// The last lines of the logs of all servers that were started with it.
+        /// The last lines of the logs of all servers of the same group.
         tails: String,
     },
-    /// Something came out otherwise than it should; the text says what.
+    /// A result differs from the expected one; the text names both.
     #[error("{0}")]
     Unexpected(String),
-    /// The database refused.
+    /// The database returned an error.
     #[error("PostgreSQL: {0}")]
     Database(#[from] sqlx::Error),
 }
 
 impl Error {
-    /// Adds to an error of the machine what was being done.
+    /// Adds the failed operation to an I/O error.
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }

@@ -1,4 +1,4 @@
-//! kubectl, told which cluster it is for.
+//! Runs kubectl against one cluster.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,36 +8,36 @@ use tokio::process::Command;
 
 use crate::error::{Error, Result};
 
-/// A kubectl that talks to one cluster as one user, whatever context is current on this machine.
+/// kubectl for one cluster and one user, independent of the machine's current context.
 #[derive(Clone, Debug)]
 pub struct Kubectl {
     /// The program.
     pub path: PathBuf,
-    /// The file that names cluster and user. What kubectl caches is kept in the same folder.
+    /// The kubeconfig. kubectl's cache is kept in the same folder.
     pub kubeconfig: PathBuf,
 }
 
 impl Kubectl {
-    /// Runs kubectl with these arguments and returns what it printed on standard output.
+    /// Runs kubectl with these arguments and returns its standard output.
     ///
     /// # Errors
-    /// [`Error::Command`] with its standard error when it fails, [`Error::Io`] when it cannot be started.
+    /// [`Error::Command`] with its standard error when kubectl fails, [`Error::Io`] when it cannot be started.
     pub async fn run(&self, args: &[&str]) -> Result<String> {
         self.run_with(args, "").await
     }
 
-    /// Like [`Kubectl::run`], with a text on standard input.
+    /// Like [`Kubectl::run`], with `input` on standard input.
     ///
     /// # Errors
     /// As [`Kubectl::run`].
     pub async fn run_with(&self, args: &[&str], input: &str) -> Result<String> {
-        let doing = || Error::io(format!("run {}", self.path.display()));
-        let mut child = self.command(args).spawn().map_err(doing())?;
+        let run_error = || Error::io(format!("run {}", self.path.display()));
+        let mut child = self.command(args).spawn().map_err(run_error())?;
         if let Some(mut stdin) = child.stdin.take() {
-            // It may end without having read all: then its own words are the better error.
+            // kubectl may exit before it has read everything. Its own error is then the better one.
             let _ = stdin.write_all(input.as_bytes()).await;
         }
-        let output = child.wait_with_output().await.map_err(doing())?;
+        let output = child.wait_with_output().await.map_err(run_error())?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
@@ -48,7 +48,7 @@ impl Kubectl {
         })
     }
 
-    /// Applies a YAML or JSON text, server-side, and returns what kubectl said of each object.
+    /// Applies a YAML or JSON manifest server-side and returns kubectl's output.
     ///
     /// # Errors
     /// As [`Kubectl::run`].
@@ -57,7 +57,7 @@ impl Kubectl {
             .await
     }
 
-    /// The same program for another user or cluster.
+    /// The same kubectl for another user or cluster.
     #[must_use]
     pub fn with_kubeconfig(&self, kubeconfig: impl Into<PathBuf>) -> Self {
         Self {
@@ -67,8 +67,7 @@ impl Kubectl {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        // Not in the home folder: its cache is by address, and our ports come back with other clusters behind
-        // them.
+        // Not in the home folder: the cache is keyed by address, and another cluster may later get the same port.
         let cache = self
             .kubeconfig
             .parent()

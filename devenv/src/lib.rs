@@ -1,9 +1,8 @@
-//! What makes a laptop a cluster: a control plane, PostgreSQL and a simulation of TCS.
+//! A local development environment: a Kubernetes control plane, PostgreSQL and a simulator of TCS.
 //!
-//! [`ControlPlane`] and [`Postgres`] start real servers on free ports of the loopback address, in folders of
-//! their own, and leave nothing behind: neither when they are dropped, nor when the process that holds them
-//! panics, is interrupted or is killed (`household` says how). [`tools`] builds the servers once per machine;
-//! [`Kubectl`] and [`audit`] are for looking at what happened.
+//! [`ControlPlane`] and [`Postgres`] start real servers on free ports of the loopback address, in temporary folders. Servers
+//! and folders are removed when their value is dropped, and also when the process panics, is interrupted or is killed (see
+//! `process_group`). [`tools`] builds the servers once per machine. [`Kubectl`] and [`audit`] show what happened in a cluster.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), devenv::Error> {
@@ -19,18 +18,20 @@ pub mod audit;
 mod control_plane;
 mod environment;
 mod error;
-mod household;
-mod keeper;
 mod kubectl;
 mod operator;
+mod ports;
 mod postgres;
+mod process_group;
+pub mod proxy;
 pub mod simulator;
 pub mod soak;
+mod spawner;
 pub mod tools;
-pub mod wires;
 
 pub use control_plane::ControlPlane;
 pub use error::{Error, Result};
 pub use kubectl::Kubectl;
-pub use operator::{ACCOUNT, NAMESPACE, Operator, RIGHTS};
-pub use postgres::{PgBouncer, PoolerSettings, Postgres, Settings};
+pub use operator::{NAMESPACE, Operator, RENDER_RBAC_COMMAND, SERVICE_ACCOUNT};
+pub use ports::free_port;
+pub use postgres::{PgBouncer, PgBouncerSettings, Postgres, PostgresSettings};

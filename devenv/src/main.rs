@@ -1,4 +1,4 @@
-//! `devenv`: a cluster, a database and a TCS for a person who runs the operator from an editor.
+//! The `devenv` program: a cluster, a database and a TCS simulator for developing the operator from an editor.
 
 use std::process::ExitCode;
 
@@ -6,10 +6,10 @@ use clap::{Parser, Subcommand};
 use devenv::tools;
 
 mod demo;
-mod endure;
+mod soak_command;
 mod up;
 
-/// What makes a laptop a cluster.
+/// A local development environment for tarana-operator.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -19,31 +19,31 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start control plane, PostgreSQL and simulator, print the exports, and stay up until Ctrl-C
+    /// Start control plane, PostgreSQL and simulator, print the exports, and run until Ctrl-C
     Up,
-    /// Tell the operator's whole story with a person's commands, and stay up until Ctrl-C
+    /// Show the operator from installation to failure with a user's commands, and run until Ctrl-C
     Demo {
-        /// End with the story
+        /// Exit after the last step
         #[arg(long)]
         once: bool,
     },
-    /// Let the operator work for long beside a fleet that drifts and a world that breaks, and compare every run with the truth
-    Soak(endure::SoakArgs),
+    /// Run the operator under drift, faults and kills, and check the table after every run
+    Soak(soak_command::SoakArgs),
     /// Build the control plane's programs and Helm, once per machine, and print their folders as a PATH
     Tools,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let result = match Cli::parse().command {
         Command::Up => up::up().await,
         Command::Demo { once } => demo::demo(once).await,
-        Command::Soak(args) => endure::endure(args).await,
+        Command::Soak(args) => soak_command::run_soak(args).await,
         Command::Tools => tools::all().await.map(|folders| {
             println!("{}", folders.map(|folder| folder.display().to_string()).join(":"));
         }),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("devenv: {error}");

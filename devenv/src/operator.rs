@@ -1,4 +1,4 @@
-//! The operator as a process of its own, with the rights of whoever its kubeconfig names.
+//! Runs the operator as a separate process with the RBAC rights of its service account.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -8,19 +8,19 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::ControlPlane;
 use crate::error::{Error, Result};
-use crate::household::{random, tail};
-use crate::keeper::{self, Farewell};
+use crate::process_group::{log_tail, random_hex};
+use crate::spawner::{self, StopSignal};
 
-/// The name that Helm's release, the namespace's objects and the service account share.
-pub const ACCOUNT: &str = "tarana-operator";
-/// The namespace of service account and lease.
+/// The name of the Helm release, of the namespace's objects and of the service account.
+pub const SERVICE_ACCOUNT: &str = "tarana-operator";
+/// The namespace of the service account and the Lease.
 pub const NAMESPACE: &str = "tarana-system";
 
-/// What renders the operator's rights, and nothing that would need a node, out of the chart.
-pub const RIGHTS: &str = "helm template tarana-operator charts/tarana-operator --namespace tarana-system \
+/// The command that renders the operator's service account and RBAC rules from the chart, without the Deployment.
+pub const RENDER_RBAC_COMMAND: &str = "helm template tarana-operator charts/tarana-operator --namespace tarana-system \
                           --show-only templates/serviceaccount.yaml --show-only templates/rbac.yaml";
 
-/// A running operator. It is killed when this is dropped or the process ends in whatever way.
+/// A running operator. It is killed when this is dropped, and also however this process ends.
 #[derive(Debug)]
 pub struct Operator {
     process: Mutex<Child>,
@@ -29,11 +29,11 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts `program run` under the service account [`ACCOUNT`] of [`NAMESPACE`], which must have its rights already. It logs into
-    /// `log`; `variables` are added to its environment.
+    /// Starts `program run` as the service account [`SERVICE_ACCOUNT`] of [`NAMESPACE`], which must exist with its rights. Writes the
+    /// operator's output to `log`; `variables` are added to its environment.
     ///
     /// # Errors
-    /// [`Error::Io`] when the program or the files refuse, [`Error::Command`] when there is no such account.
+    /// [`Error::Io`] when the program cannot be started or a file cannot be written, [`Error::Command`] when the account does not exist.
     pub async fn start(
         program: &Path,
         plane: &ControlPlane,
@@ -42,31 +42,31 @@ impl Operator {
     ) -> Result<Self> {
         let token = plane
             .kubectl()
-            .run(&["create", "token", ACCOUNT, "--namespace", NAMESPACE])
+            .run(&["create", "token", SERVICE_ACCOUNT, "--namespace", NAMESPACE])
             .await?;
-        // Beside the admin's own, in a folder that nobody else may read and that goes with the cluster.
+        // In the control plane's folder, which is private and is removed with the cluster.
         let kubeconfig = plane
             .kubeconfig()
-            .with_file_name(format!("operator-{}.kubeconfig", &random()[..8]));
-        let text = plane.kubeconfig_for(ACCOUNT, token.trim());
+            .with_file_name(format!("operator-{}.kubeconfig", &random_hex()[..8]));
+        let text = plane.kubeconfig_for(SERVICE_ACCOUNT, token.trim());
         fs::write(&kubeconfig, text).map_err(Error::io(format!("write {}", kubeconfig.display())))?;
-        let doing = || Error::io(format!("log into {}", log.display()));
-        let output = File::create(log).map_err(doing())?;
+        let log_error = || Error::io(format!("create the log {}", log.display()));
+        let output = File::create(log).map_err(log_error())?;
 
-        let mut command = keeper::leashed(program, Farewell::Kill, None);
+        let mut command = spawner::child_command(program, StopSignal::Kill, None);
         command
             .arg("run")
             .env("KUBECONFIG", &kubeconfig)
             .env("TARANA_LEASE_NAMESPACE", NAMESPACE)
-            // Several may run on this machine; whoever wants the admin API says where.
+            // Several operators may run on this machine: the admin API listens only where the caller says so.
             .env("TARANA_ADMIN_LISTEN", "")
             .envs(variables.iter().copied())
-            // A Ctrl-C in the terminal is for whoever started this.
+            // Ctrl-C in the terminal must not reach the operator.
             .process_group(0)
             .stdin(Stdio::null())
-            .stdout(output.try_clone().map_err(doing())?)
+            .stdout(output.try_clone().map_err(log_error())?)
             .stderr(output);
-        let process = keeper::spawn(command).map_err(Error::io(format!("start {}", program.display())))?;
+        let process = spawner::spawn(command).map_err(Error::io(format!("start {}", program.display())))?;
         Ok(Self {
             pid: process.id(),
             process: Mutex::new(process),
@@ -74,40 +74,43 @@ impl Operator {
         })
     }
 
-    /// Its process id.
+    /// The process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// The file that it logs into; it stays when the operator goes.
+    /// The log file, which outlives the operator.
     pub fn log(&self) -> &Path {
         &self.log
     }
 
-    /// Sees that it still runs.
+    /// Checks that the operator is running.
     ///
     /// # Errors
-    /// [`Error::Ended`] when it does not.
-    pub fn check(&self) -> Result<()> {
+    /// [`Error::Ended`] when it has exited.
+    pub fn check_running(&self) -> Result<()> {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
-        match process.try_wait().map_err(Error::io("look after the operator"))? {
+        match process
+            .try_wait()
+            .map_err(Error::io("read the operator's state"))?
+        {
             None => Ok(()),
             Some(status) => Err(Error::Ended {
-                name: ACCOUNT,
+                name: SERVICE_ACCOUNT,
                 status: status.to_string(),
-                tail: tail(&self.log),
+                tail: log_tail(&self.log),
             }),
         }
     }
 
-    /// The most memory that it ever held, in bytes, as Linux tells it.
+    /// The peak resident memory in bytes, as Linux reports it.
     ///
     /// # Errors
-    /// [`Error::Io`] when it is gone, or where there is no `/proc`.
+    /// [`Error::Io`] when the operator has exited, or without `/proc`.
     pub fn peak_memory(&self) -> Result<u64> {
         let path = format!("/proc/{}/status", self.pid);
         let status = fs::read_to_string(&path).map_err(Error::io(format!("read {path}")))?;
-        peak(&status)
+        parse_peak(&status)
             .ok_or_else(|| Error::io(format!("find VmHWM in {path}"))(std::io::ErrorKind::InvalidData.into()))
     }
 }
@@ -115,14 +118,14 @@ impl Operator {
 impl Drop for Operator {
     fn drop(&mut self) {
         let process = self.process.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // Killed, not asked: the cluster that holds its lease goes as well.
+        // SIGKILL: a graceful shutdown would release the Lease, but the cluster is removed as well.
         let _ = process.kill();
         let _ = process.wait();
     }
 }
 
-/// `VmHWM: 12345 kB`, in bytes.
-fn peak(status: &str) -> Option<u64> {
+/// The value of `VmHWM: 12345 kB`, in bytes.
+fn parse_peak(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim()
         .strip_suffix(" kB")?
@@ -136,8 +139,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_peak_is_read_in_bytes() {
-        assert_eq!(peak("VmPeak:\t  9 kB\nVmHWM:\t   21844 kB\n"), Some(21844 * 1024));
-        assert_eq!(peak("VmPeak:\t  9 kB\n"), None);
+    fn parse_peak_returns_bytes() {
+        assert_eq!(
+            parse_peak("VmPeak:\t  9 kB\nVmHWM:\t   21844 kB\n"),
+            Some(21844 * 1024)
+        );
+        assert_eq!(parse_peak("VmPeak:\t  9 kB\n"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! A PostgreSQL server: the one that `$DATABASE_URL` names, or one of our own that is thrown away.
+//! A PostgreSQL server: the external one at `$DATABASE_URL`, or a temporary one.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -13,76 +13,76 @@ use tokio::time::sleep;
 
 use crate::environment;
 use crate::error::{Error, Result};
-use crate::household::{Household, Launch, free_ports, random};
-use crate::keeper::User;
+use crate::ports::free_ports;
+use crate::process_group::{ProcessGroup, ServerCommand, random_hex};
+use crate::spawner::User;
 
+mod commands;
 mod install;
-mod launch;
-mod pooler;
+mod pgbouncer;
 
-pub use pooler::{PgBouncer, PoolerSettings};
+pub use pgbouncer::{PgBouncer, PgBouncerSettings};
 
-/// How long the server may take to accept connections. It needs a tenth of a second on a calm machine.
-const PATIENCE: Duration = Duration::from_mins(1);
-const POLL: Duration = Duration::from_millis(10);
-const PORT_ATTEMPTS: u32 = 3;
+/// How long the server may take to accept connections: 0.1 s on an idle machine.
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+const START_ATTEMPTS: u32 = 3;
 
-/// How a server of our own is run.
+/// Settings of a temporary server.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// Writes to disk as in production. Without it the server never waits for the disk (`fsync`,
-    /// `synchronous_commit` and
-    /// `full_page_writes` are off), which is right for tests and wrong for whoever measures writing.
+pub struct PostgresSettings {
+    /// Whether commits wait for the disk as in production. Otherwise `fsync`, `synchronous_commit` and `full_page_writes` are
+    /// off, which suits tests but not benchmarks of writes.
     pub durable: bool,
-    /// More settings as in `postgresql.conf`, name and value, which win over ours.
+    /// Further settings of `postgresql.conf`, name and value. They override the defaults.
     pub extra: Vec<(String, String)>,
 }
 
-/// A PostgreSQL server in which databases can be made. A server of our own ends, and its folder goes, when
-/// this is dropped or the process ends in whatever way; a server that was given is left as it is.
+/// A PostgreSQL server in which databases can be created. A temporary server and its folder are removed when this is
+/// dropped, and also however this process ends. An external server is left running.
 #[derive(Debug)]
 pub struct Postgres {
-    own: Option<Own>,
+    owned: Option<OwnedServer>,
     url: Url,
 }
 
-/// A server of our own.
+/// A temporary server.
 #[derive(Debug)]
-struct Own {
-    household: Mutex<Household>,
-    launch: Launch,
+struct OwnedServer {
+    group: Mutex<ProcessGroup>,
+    command: ServerCommand,
 }
 
-impl Own {
-    fn household(&self) -> MutexGuard<'_, Household> {
-        self.household.lock().unwrap_or_else(PoisonError::into_inner)
+impl OwnedServer {
+    fn group(&self) -> MutexGuard<'_, ProcessGroup> {
+        self.group.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Postgres {
-    /// The server at `$DATABASE_URL`, or else a new one that does not wait for the disk.
+    /// The server at `$DATABASE_URL`, or a new one that does not wait for the disk.
     ///
     /// # Errors
-    /// [`Error::Missing`] when PostgreSQL is neither here nor to be installed; [`Error::Ended`] or
-    /// [`Error::NotReady`] when it does not come up; [`Error::Database`] when the given server refuses.
+    /// [`Error::Missing`] when PostgreSQL is not installed and cannot be; [`Error::Ended`] or [`Error::NotReady`] when it does
+    /// not become ready; [`Error::Database`] when the external server refuses the connection.
     pub async fn start() -> Result<Self> {
         match environment::variable("DATABASE_URL") {
-            Some(url) => Self::given(&url).await,
-            None => Self::start_with(&Settings::default()).await,
+            Some(url) => Self::external(&url).await,
+            None => Self::start_with(&PostgresSettings::default()).await,
         }
     }
 
-    /// A new server with these settings, whatever `$DATABASE_URL` says.
+    /// A new server with these settings, even when `$DATABASE_URL` is set.
     ///
     /// # Errors
     /// As [`Postgres::start`].
-    pub async fn start_with(settings: &Settings) -> Result<Self> {
+    pub async fn start_with(settings: &PostgresSettings) -> Result<Self> {
         let programs = install::server().await?;
         let mut attempt = 1;
         loop {
             match Self::start_once(&programs, settings).await {
                 Err(Error::Ended { tail, .. })
-                    if attempt < PORT_ATTEMPTS && tail.contains("Address already in use") =>
+                    if attempt < START_ATTEMPTS && tail.contains("Address already in use") =>
                 {
                     attempt += 1;
                 }
@@ -91,135 +91,142 @@ impl Postgres {
         }
     }
 
-    /// The server that all tests of a process share, as [`Postgres::start`] gives it; ended with the process.
+    /// The server that all tests of a process share. The first caller starts it; it is removed with the process.
     ///
     /// # Errors
-    /// As [`Postgres::start`]; the next caller tries again.
+    /// As [`Postgres::start`]. The next caller retries.
     pub async fn shared() -> Result<&'static Self> {
         static SHARED: OnceCell<Postgres> = OnceCell::const_new();
         SHARED.get_or_try_init(Self::start).await
     }
 
-    async fn given(text: &str) -> Result<Self> {
-        let url =
-            Url::parse(text).map_err(|error| Error::Missing(format!("DATABASE_URL is no URL: {error}")))?;
-        let given = Self { own: None, url };
-        given.connect(&given.url).await?.close().await?;
-        Ok(given)
+    async fn external(text: &str) -> Result<Self> {
+        let url = Url::parse(text)
+            .map_err(|error| Error::Missing(format!("DATABASE_URL is not a URL: {error}")))?;
+        let external = Self { owned: None, url };
+        external.connect(&external.url).await?.close().await?;
+        Ok(external)
     }
 
-    async fn start_once(programs: &Path, settings: &Settings) -> Result<Self> {
-        let mut household = Household::new()?;
-        let user = unprivileged(&household)?;
-        let password = random();
-        launch::initialise(&household, programs, user, &password).await?;
+    async fn start_once(programs: &Path, settings: &PostgresSettings) -> Result<Self> {
+        let mut group = ProcessGroup::new()?;
+        let user = drop_root(&group)?;
+        let password = random_hex();
+        commands::init_data_folder(&group, programs, user, &password).await?;
         let [port] = free_ports()?;
-        let launch = launch::server(programs, household.folder(), user, port, settings);
-        household.start(launch.clone())?;
-        let text = format!(
+        let command = commands::server(programs, group.folder(), user, port, settings);
+        group.start(command.clone())?;
+        let url = format!(
             "postgres://{}:{password}@127.0.0.1:{port}/postgres",
-            launch::SUPERUSER
+            commands::SUPERUSER
         );
-        let url = Url::parse(&text).map_err(|error| Error::Missing(error.to_string()))?;
-        let household = Mutex::new(household);
-        let own = Some(Own { household, launch });
-        let started = Self { own, url };
-        started.answers().await?;
+        let url = Url::parse(&url).map_err(|error| Error::Missing(error.to_string()))?;
+        let group = Mutex::new(group);
+        let owned = Some(OwnedServer { group, command });
+        let started = Self { owned, url };
+        started.wait_until_ready().await?;
         Ok(started)
     }
 
-    /// Waits until the server of our own takes connections.
-    async fn answers(&self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits until the server accepts connections.
+    async fn wait_until_ready(&self) -> Result<()> {
+        let deadline = Instant::now() + READY_TIMEOUT;
         while self.connect(&self.url).await.is_err() {
-            self.check()?;
-            if let Some(own) = self.own.as_ref().filter(|_| Instant::now() > deadline) {
-                let (seconds, tails) = (PATIENCE.as_secs(), own.household().tails());
+            self.check_running()?;
+            if let Some(owned) = self.owned.as_ref().filter(|_| Instant::now() > deadline) {
+                let (seconds, tails) = (READY_TIMEOUT.as_secs(), owned.group().log_tails());
                 return Err(Error::NotReady {
                     what: "postgres",
                     seconds,
                     tails,
                 });
             }
-            sleep(POLL).await;
+            sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }
 
-    /// Ends a server of our own as a crash would (immediate shutdown: no goodbye, no checkpoint). Its data stays.
+    /// Crashes a temporary server: an immediate shutdown without a checkpoint. Its data stays.
     ///
     /// # Errors
-    /// [`Error::Missing`] for a server that was given.
+    /// [`Error::Missing`] for an external server.
     pub fn crash(&self) -> Result<()> {
-        let own = self.ours()?;
-        own.household().stop(own.launch.name, own.launch.farewell)
+        let owned = self.owned_server()?;
+        owned.group().stop(owned.command.name, owned.command.stop_signal)
     }
 
-    /// Starts it again at the same address and waits until it takes connections.
+    /// Restarts a crashed server at the same address and waits until it accepts connections.
     ///
     /// # Errors
     /// As [`Postgres::start`], and as [`Postgres::crash`].
-    pub async fn resume(&self) -> Result<()> {
-        let own = self.ours()?;
-        own.household().start(own.launch.clone())?;
-        self.answers().await
+    pub async fn restart(&self) -> Result<()> {
+        let owned = self.owned_server()?;
+        owned.group().start(owned.command.clone())?;
+        self.wait_until_ready().await
     }
 
-    /// The same, as a hot standby, which lets people read only, until `SELECT pg_promote()`.
+    /// Like [`Postgres::restart`], as a read-only hot standby until `SELECT pg_promote()`.
     ///
     /// # Errors
-    /// As [`Postgres::resume`].
-    pub async fn resume_as_standby(&self) -> Result<()> {
-        self.ours()?.household().write("data/standby.signal", "")?;
-        self.resume().await
+    /// As [`Postgres::restart`].
+    pub async fn restart_as_standby(&self) -> Result<()> {
+        self.owned_server()?
+            .group()
+            .write_file("data/standby.signal", "")?;
+        self.restart().await
     }
 
-    fn ours(&self) -> Result<&Own> {
-        let given = || Error::Missing("the server at DATABASE_URL is not ours to stop".into());
-        self.own.as_ref().ok_or_else(given)
+    fn owned_server(&self) -> Result<&OwnedServer> {
+        let not_owned = || {
+            Error::Missing(
+                "the server at DATABASE_URL cannot be stopped from here: unset DATABASE_URL".into(),
+            )
+        };
+        self.owned.as_ref().ok_or_else(not_owned)
     }
 
-    /// The address of the server's own database, with a superuser's name and password. Connections: 300.
+    /// The URL of the server's own database, with a superuser's name and password. `max_connections` is 300.
     pub fn url(&self) -> &str {
         self.url.as_str()
     }
 
-    /// Makes an empty database for one test or program and returns its address. Its name is the given one
-    /// with a random ending, so that nobody meets another's data. It stays until the server goes, or
-    /// [`Postgres::drop_database`].
+    /// Creates an empty database and returns its URL. A random suffix makes the name unique. The database exists until
+    /// [`Postgres::drop_database`] or the end of the server.
     ///
     /// # Errors
     /// [`Error::Database`] when the server refuses.
     pub async fn create_database(&self, name: &str) -> Result<String> {
-        let unique = format!("{}_{}", name.get(..50).unwrap_or(name), &random()[..8]);
-        self.execute(format!("CREATE DATABASE {}", quoted(&unique)))
+        let unique = format!("{}_{}", name.get(..50).unwrap_or(name), &random_hex()[..8]);
+        self.execute(format!("CREATE DATABASE {}", quote_identifier(&unique)))
             .await?;
         let mut url = self.url.clone();
         url.set_path(&unique);
         Ok(url.into())
     }
 
-    /// Removes a database that [`Postgres::create_database`] made, with whoever is connected to it.
+    /// Drops a database that [`Postgres::create_database`] created, and terminates its connections.
     ///
     /// # Errors
     /// [`Error::Database`] when the server refuses.
     pub async fn drop_database(&self, url: &str) -> Result<()> {
         let options = PgConnectOptions::from_str(url)?;
         let name = options.get_database().unwrap_or_default();
-        self.execute(format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name)))
-            .await
+        self.execute(format!(
+            "DROP DATABASE IF EXISTS {} WITH (FORCE)",
+            quote_identifier(name)
+        ))
+        .await
     }
 
-    /// Makes PostGIS available, so that `CREATE EXTENSION postgis` works in any database of this server;
-    /// installed by apt when missing.
+    /// Installs PostGIS with apt if necessary, so that `CREATE EXTENSION postgis` works in any database of this server.
     ///
     /// # Errors
-    /// [`Error::Missing`] when the server has no PostGIS and it cannot be installed from here.
+    /// [`Error::Missing`] when PostGIS is missing and cannot be installed from here.
     pub async fn install_postgis(&self) -> Result<()> {
         if self.has_postgis().await? {
             return Ok(());
         }
-        if self.own.is_none() {
+        if self.owned.is_none() {
             return Err(Error::Missing(
                 "the server at DATABASE_URL has no PostGIS: install it there, or unset DATABASE_URL".into(),
             ));
@@ -229,16 +236,18 @@ impl Postgres {
             return Ok(());
         }
         Err(Error::Missing(
-            "PostGIS is installed, but not for the PostgreSQL that was found first".into(),
+            "apt installed PostGIS, but not for the PostgreSQL version that devenv uses".into(),
         ))
     }
 
-    /// Sees that a server of our own still runs.
+    /// Checks that a temporary server is running.
     ///
     /// # Errors
-    /// [`Error::Ended`] when it does not.
-    pub fn check(&self) -> Result<()> {
-        self.own.as_ref().map_or(Ok(()), |own| own.household().check())
+    /// [`Error::Ended`] when it has exited.
+    pub fn check_running(&self) -> Result<()> {
+        self.owned
+            .as_ref()
+            .map_or(Ok(()), |owned| owned.group().check_running())
     }
 
     async fn has_postgis(&self) -> Result<bool> {
@@ -264,17 +273,17 @@ impl Postgres {
     }
 }
 
-/// PostgreSQL refuses to run as root: then an unprivileged user gets the folder and runs the server.
-fn unprivileged(household: &Household) -> Result<Option<User>> {
-    if household.own_uid()? != 0 {
+/// PostgreSQL and PgBouncer refuse to run as root: in that case, gives the folder to an unprivileged user to run them as.
+fn drop_root(group: &ProcessGroup) -> Result<Option<User>> {
+    if group.current_uid()? != 0 {
         return Ok(None);
     }
-    let user = launch::unprivileged_user()?;
-    household.hand_to(user)?;
+    let user = commands::unprivileged_user()?;
+    group.chown_folder(user)?;
     Ok(Some(user))
 }
 
-/// An SQL identifier.
-fn quoted(name: &str) -> String {
+/// Quotes an SQL identifier.
+fn quote_identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

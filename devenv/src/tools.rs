@@ -1,8 +1,8 @@
-//! The programs of the control plane, and Helm: found, or built once per machine from the Go module proxy.
+//! Finds the programs of the control plane and Helm, or builds them once per machine from the Go module proxy.
 //!
-//! The module files in `controlplane/` and `helm/` pin every version. What was built is kept in
-//! `${XDG_CACHE_HOME:-$HOME/.cache}/tarana-devenv/`, in a folder named after their contents, so that every clone on the machine
-//! shares it and a new version is a new folder.
+//! The module files in `controlplane/` and `helm/` pin every version. The programs are kept in
+//! `${XDG_CACHE_HOME:-$HOME/.cache}/tarana-devenv/`, in a folder named after a hash of those files, so that every clone on
+//! the machine shares them.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -14,32 +14,31 @@ use crate::error::{Error, Result};
 
 mod build;
 
-/// The programs that a control plane needs.
+/// The programs of a control plane.
 #[derive(Clone, Debug)]
 pub struct Tools {
-    /// The store behind the API server.
+    /// The API server's store.
     pub etcd: PathBuf,
     /// The API server.
     pub kube_apiserver: PathBuf,
     /// The command line client.
     pub kubectl: PathBuf,
-    /// Garbage collection, namespaces and service accounts; absent in some folders that `$KUBEBUILDER_ASSETS`
-    /// names.
+    /// Garbage collection, namespace deletion and service accounts. Some folders that `$KUBEBUILDER_ASSETS` names lack it.
     pub kube_controller_manager: Option<PathBuf>,
 }
 
-/// A Go module of this folder with the tools it pins.
+/// A Go module whose `tool` directives pin the programs.
 struct Module {
     name: &'static str,
     folder: &'static str,
     go_mod: &'static str,
     go_sum: &'static str,
-    /// The module whose version is the version of the whole.
+    /// The dependency whose version names the build.
     main: &'static str,
-    /// What it takes on two cores, for a person who waits.
-    patience: &'static str,
+    /// The expected build time, shown to the user.
+    build_time: &'static str,
     ldflags: fn(&str) -> String,
-    /// What `go install` calls a program, and what everybody else does.
+    /// Programs to rename: (name from `go install`, usual name).
     rename: &'static [(&'static str, &'static str)],
 }
 
@@ -49,7 +48,7 @@ const CONTROL_PLANE: Module = Module {
     go_mod: include_str!("../controlplane/go.mod"),
     go_sum: include_str!("../controlplane/go.sum"),
     main: "k8s.io/kubernetes",
-    patience: "4 to 6 minutes on two cores",
+    build_time: "4 to 6 minutes on two cores",
     ldflags: kubernetes_version_flags,
     rename: &[("server", "etcd")],
 };
@@ -60,50 +59,49 @@ const HELM: Module = Module {
     go_mod: include_str!("../helm/go.mod"),
     go_sum: include_str!("../helm/go.sum"),
     main: "helm.sh/helm/v4",
-    patience: "1 to 2 minutes on two cores",
+    build_time: "1 to 2 minutes on two cores",
     ldflags: |_| "-s -w".to_owned(),
     rename: &[],
 };
 
-/// The control plane's programs: those in `$KUBEBUILDER_ASSETS` where that is set, else our own, built now if
-/// need be (minutes; progress is told on standard error).
+/// The control plane's programs: from `$KUBEBUILDER_ASSETS` when it is set, otherwise our own build. A first build takes
+/// minutes and reports its progress on standard error.
 ///
 /// # Errors
-/// [`Error::Missing`] when the folder lacks a program or there is no Go, [`Error::Command`] when the build
-/// fails.
+/// [`Error::Missing`] when the folder lacks a program or Go is missing, [`Error::Command`] when the build fails.
 pub async fn control_plane() -> Result<Tools> {
-    aside(|| match environment::variable("KUBEBUILDER_ASSETS") {
-        Some(folder) => from_folder(Path::new(&folder), "$KUBEBUILDER_ASSETS"),
-        None => from_folder(&installed(&CONTROL_PLANE)?, "the build"),
+    run_blocking(|| match environment::variable("KUBEBUILDER_ASSETS") {
+        Some(folder) => find_in(Path::new(&folder), "$KUBEBUILDER_ASSETS"),
+        None => find_in(&ensure_installed(&CONTROL_PLANE)?, "the build"),
     })
     .await
 }
 
-/// The folder with our own build of the control plane's programs, and Helm, built now if need be.
+/// The folders with our own builds of the control plane and of Helm, built if necessary.
 ///
 /// # Errors
 /// As [`control_plane`].
 pub async fn all() -> Result<[PathBuf; 2]> {
-    aside(|| Ok([installed(&CONTROL_PLANE)?, installed(&HELM)?])).await
+    run_blocking(|| Ok([ensure_installed(&CONTROL_PLANE)?, ensure_installed(&HELM)?])).await
 }
 
-/// Helm, built now if need be.
+/// The path of Helm, built if necessary.
 ///
 /// # Errors
 /// As [`control_plane`].
 pub async fn helm() -> Result<PathBuf> {
-    aside(|| Ok(installed(&HELM)?.join("helm"))).await
+    run_blocking(|| Ok(ensure_installed(&HELM)?.join("helm"))).await
 }
 
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::Io {
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.map_err(|error| Error::Io {
         what: "prepare the tools".into(),
         source: error.into(),
     })?
 }
 
-fn from_folder(folder: &Path, origin: &str) -> Result<Tools> {
+fn find_in(folder: &Path, origin: &str) -> Result<Tools> {
     let find = |name: &str| Some(folder.join(name)).filter(|file| environment::is_program(file));
     let need = |name: &str| {
         find(name).ok_or_else(|| {
@@ -121,48 +119,47 @@ fn from_folder(folder: &Path, origin: &str) -> Result<Tools> {
     })
 }
 
-/// The folder with the module's programs. One builder at a time; the folder appears when all of them are
-/// there.
-fn installed(module: &Module) -> Result<PathBuf> {
-    let home = cache()?.join(folder_name(module));
-    let programs = home.join("bin");
-    if programs.is_dir() {
-        return Ok(programs);
+/// The folder with the module's programs, built if necessary. A lock admits one builder at a time; the folder is renamed
+/// into place when it is complete.
+fn ensure_installed(module: &Module) -> Result<PathBuf> {
+    let home = cache_folder()?.join(folder_name(module));
+    let bin = home.join("bin");
+    if bin.is_dir() {
+        return Ok(bin);
     }
-    fs::create_dir_all(&home).map_err(Error::io(format!("make {}", home.display())))?;
-    let _lock = locked(&home.join("lock"))?;
-    if programs.is_dir() {
-        return Ok(programs);
+    fs::create_dir_all(&home).map_err(Error::io(format!("create {}", home.display())))?;
+    let _lock = acquire_lock(&home.join("lock"))?;
+    if bin.is_dir() {
+        return Ok(bin);
     }
-    build::install(module, &home.join("partial"), &programs)?;
-    Ok(programs)
+    build::install(module, &home.join("partial"), &bin)?;
+    Ok(bin)
 }
 
-fn locked(path: &Path) -> Result<File> {
-    let fail = || Error::io(format!("lock {}", path.display()));
-    let file = File::create(path).map_err(fail())?;
+fn acquire_lock(path: &Path) -> Result<File> {
+    let lock_error = || Error::io(format!("lock {}", path.display()));
+    let file = File::create(path).map_err(lock_error())?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             eprintln!(
-                "devenv: waiting for another process that builds ({})",
+                "devenv: waiting for another process that is building ({})",
                 path.display()
             );
-            file.lock().map_err(fail())?;
+            file.lock().map_err(lock_error())?;
         }
-        Err(TryLockError::Error(error)) => return Err(fail()(error)),
+        Err(TryLockError::Error(error)) => return Err(lock_error()(error)),
     }
     Ok(file)
 }
 
-fn cache() -> Result<PathBuf> {
+fn cache_folder() -> Result<PathBuf> {
     let home = || environment::variable("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let base = environment::variable("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(home);
-    base.map(|base| base.join("tarana-devenv")).ok_or_else(|| {
-        Error::Missing("neither XDG_CACHE_HOME nor HOME says where to keep what is built".into())
-    })
+    base.map(|base| base.join("tarana-devenv"))
+        .ok_or_else(|| Error::Missing("set XDG_CACHE_HOME or HOME: the built programs are kept there".into()))
 }
 
 fn folder_name(module: &Module) -> String {
@@ -176,16 +173,19 @@ fn folder_name(module: &Module) -> String {
     format!("{}-{version}-{head:016x}", module.name)
 }
 
-/// The version that the module file requires of the module's main part, such as `v1.36.3`.
+/// The version of the module's main dependency in `go.mod`, such as `v1.36.3`.
 fn version(module: &Module) -> &'static str {
     let required = |line: &'static str| {
-        let mut words = line.split_whitespace();
-        words.next().filter(|word| *word == module.main).and(words.next())
+        let mut fields = line.split_whitespace();
+        fields
+            .next()
+            .filter(|field| *field == module.main)
+            .and(fields.next())
     };
     module.go_mod.lines().find_map(required).unwrap_or("unversioned")
 }
 
-/// The linker flags without which the servers call themselves v0.0.0, which Helm refuses to parse.
+/// The linker flags that set the servers' version. Without them they report v0.0.0, which Helm cannot parse.
 fn kubernetes_version_flags(version: &str) -> String {
     let mut parts = version.trim_start_matches('v').split('.');
     let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_from_the_module_files() {
+    fn versions_come_from_the_module_files() {
         assert_eq!(version(&CONTROL_PLANE), "v1.36.3");
         assert_eq!(version(&HELM), "v4.2.4");
         assert!(kubernetes_version_flags("v1.36.3").contains("gitMinor=36"));
@@ -209,10 +209,10 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_the_programs_is_refused_by_name() {
-        let told = from_folder(Path::new("/nowhere"), "$KUBEBUILDER_ASSETS")
+    fn a_missing_program_is_named_with_its_folder() {
+        let message = find_in(Path::new("/nowhere"), "$KUBEBUILDER_ASSETS")
             .unwrap_err()
             .to_string();
-        assert!(told.contains("`etcd` in /nowhere"), "{told}");
+        assert!(message.contains("`etcd` in /nowhere"), "{message}");
     }
 }

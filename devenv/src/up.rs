@@ -1,4 +1,4 @@
-//! `devenv up`.
+//! `devenv up`: starts all servers and prints how to use them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use devenv::simulator::{self, Simulator};
 use devenv::{ControlPlane, Error, Kubectl, Postgres, Result};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The operator's kinds.
+/// The operator's CRDs.
 const CRDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../crds");
 
-/// How often it is seen that the servers still run.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the servers are checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Starts everything, prints the exports on standard output, and stays until Ctrl-C or SIGTERM.
+/// Starts all servers, prints the exports to standard output, and runs until Ctrl-C or SIGTERM.
 pub(crate) async fn up() -> Result<()> {
     let started = async {
         let (plane, postgres) = tokio::try_join!(ControlPlane::start(), Postgres::start())?;
@@ -25,12 +25,12 @@ pub(crate) async fn up() -> Result<()> {
             })?;
         apply_crds(&plane).await?;
         let database = postgres.create_database("tarana").await?;
-        connect(&plane.kubectl(), &database, &tcs).await?;
+        create_connection(&plane.kubectl(), &database, &tcs).await?;
         Ok::<_, Error>((plane, postgres, database, tcs))
     };
     let (plane, postgres, database, tcs) = tokio::select! {
         started = started => started?,
-        asked = asked_to_stop() => return asked,
+        signalled = wait_for_shutdown_signal() => return signalled,
     };
     println!("export KUBECONFIG='{}'", plane.kubeconfig().display());
     println!("export DATABASE_URL='{database}'");
@@ -40,21 +40,21 @@ pub(crate) async fn up() -> Result<()> {
         plane.tools().kubectl.parent().unwrap_or(Path::new(".")).display()
     );
     eprintln!(
-        "devenv: all is up, with a TaranaConnection `default` in namespace default. Put the lines above into another terminal, then:\n\
+        "devenv: all servers are running, with a TaranaConnection `default` in namespace default. Paste the lines above into another terminal, then:\n\
          devenv:   cargo run -- run\n\
          devenv:   kubectl create -f - <<< '{{\"apiVersion\":\"tarana.dev/v1alpha1\",\"kind\":\"TaranaSync\",\"metadata\":{{\"generateName\":\"sync-\"}},\"spec\":{{}}}}'\n\
-         devenv: Ctrl-C here ends it and leaves nothing behind."
+         devenv: Ctrl-C stops all servers and removes their files."
     );
-    let ended = tokio::select! {
-        asked = asked_to_stop() => asked,
-        failed = first_failure(&plane, &postgres) => failed,
+    let result = tokio::select! {
+        signalled = wait_for_shutdown_signal() => signalled,
+        failed = wait_for_failure(&plane, &postgres) => failed,
     };
-    // A database in a server that somebody lent us is ours to remove; the rest goes by being dropped.
-    postgres.drop_database(&database).await.and(ended)
+    // The server may be an external one, so drop the database. Everything else is removed on drop.
+    postgres.drop_database(&database).await.and(result)
 }
 
-/// The connection that a run without a word about it uses, so that the operator has something to do at once.
-async fn connect(kubectl: &Kubectl, database: &str, tcs: &Simulator) -> Result<()> {
+/// Creates the TaranaConnection `default`, which runs without a `connectionRef` use.
+async fn create_connection(kubectl: &Kubectl, database: &str, tcs: &Simulator) -> Result<()> {
     let config = tcs.config();
     let objects = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tcs", "namespace": "default"},
@@ -83,15 +83,15 @@ async fn apply_crds(plane: &ControlPlane) -> Result<()> {
     Ok(())
 }
 
-async fn first_failure(plane: &ControlPlane, postgres: &Postgres) -> Result<()> {
+async fn wait_for_failure(plane: &ControlPlane, postgres: &Postgres) -> Result<()> {
     loop {
-        tokio::time::sleep(LOOK).await;
-        plane.check().and_then(|()| postgres.check())?;
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        plane.check_running().and_then(|()| postgres.check_running())?;
     }
 }
 
-/// Ends when a person or the system asks for the end.
-pub(crate) async fn asked_to_stop() -> Result<()> {
+/// Returns on SIGINT or SIGTERM.
+pub(crate) async fn wait_for_shutdown_signal() -> Result<()> {
     let listen = |kind| {
         signal(kind).map_err(|source| Error::Io {
             what: "listen for signals".into(),

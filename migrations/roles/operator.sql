@@ -1,9 +1,9 @@
--- The database role of an operator that only runs (`--migrate=false`), with what it needs and nothing else. Run by the
--- owner of the tables or a superuser, after the migrations, and again after each upgrade:
+-- The database role of an operator that does not migrate (`--migrate=false`), with exactly the privileges that it needs. Run
+-- this as the owner of the tables or a superuser, after the migrations and again after each upgrade:
 --
 --   psql "$URL" -v role=tarana_operator -v schema=public -f migrations/roles/operator.sql
 --
--- The role gets no password here: `\password tarana_operator` in psql. Who may not make roles has somebody else make it
+-- The role has no password: set it with `\password tarana_operator` in psql. If you may not create roles, have it created
 -- first: CREATE ROLE tarana_operator LOGIN.
 \set ON_ERROR_STOP on
 \if :{?role}
@@ -25,9 +25,9 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
         EXECUTE format('CREATE ROLE %I LOGIN', role);
     END IF;
-    -- PostgreSQL lets everybody connect, and many a database does not.
+    -- By default everybody may connect, but many databases revoke that.
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), role);
-    -- What an earlier version needed may be too much by now. An owner keeps what is its own.
+    -- Revokes what an earlier version needed. An owner keeps its own privileges.
     FOR mine IN
         SELECT oid FROM pg_class
         WHERE relnamespace = quote_ident(current_schema())::regnamespace AND NOT pg_has_role(role, relowner, 'USAGE')
@@ -41,8 +41,8 @@ $$;
 GRANT USAGE ON SCHEMA :"schema" TO :"role";
 
 GRANT SELECT ON tarana_migrations TO :"role";
--- What a sync never writes (id, created_at, location, network_profile_id, bandwidth_mhz) it may not write either, and
--- a serial is never changed. The lock on the table that Apply takes comes with DELETE.
+-- No privilege to write what a sync never writes: id, created_at, location, network_profile_id, bandwidth_mhz, and the
+-- serial of an existing row. DELETE includes the privilege for the table lock of Apply.
 GRANT SELECT, DELETE,
     INSERT (serial_number, hostname, site_name, active_connections, market, lat, lng, region, height_m, azimuth_deg,
             band, device_status, region_id, market_id, site_id, cell_id, sector_id, cell_name, sector_name,
@@ -51,19 +51,19 @@ GRANT SELECT, DELETE,
             band, device_status, region_id, market_id, site_id, cell_id, sector_id, cell_name, sector_name,
             last_updated)
     ON tarana_base_stations TO :"role";
--- Whose run it is and who asked for it is written once.
+-- The identity of a run and who requested it are written once.
 GRANT SELECT,
     INSERT (id, status, trigger_type, triggered_by, namespace, name, connection, connection_uid, actor, dry_run,
             delete_stale),
     UPDATE (status, attempt, fence, started_at, heartbeat_at, completed_at, duration_ms, outcome, reason, message,
             errors, stations_fetched, inserted, updated, unchanged, deleted, skipped, withheld, listing, proof)
     ON tarana_sync_logs TO :"role";
--- What a run changed is written once, and shown by the admin API.
+-- The changes of a run are written once, and shown by the admin API.
 GRANT SELECT, INSERT ON tarana_sync_change_batches TO :"role";
 GRANT SELECT ON tarana_sync_changes TO :"role";
 GRANT SELECT, INSERT (run, type, payload), UPDATE (delivered_at) ON tarana_sync_outbox TO :"role";
 
--- Where row-level security is on, a grant shows no row without a policy. Where it is off, these wait.
+-- Under row-level security a grant shows no row without a policy. Without it these policies have no effect.
 DROP POLICY IF EXISTS :"role" ON tarana_migrations;
 CREATE POLICY :"role" ON tarana_migrations FOR SELECT TO :"role" USING (true);
 DROP POLICY IF EXISTS :"role" ON tarana_base_stations;

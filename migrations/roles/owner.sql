@@ -1,11 +1,11 @@
--- The database role of whoever migrates: `tarana-operator migrate`, or an operator that does so by itself. Run by a
--- superuser, before the first migration:
+-- The database role for migrations: of `tarana-operator migrate`, or of an operator that migrates. Run this as a superuser
+-- before the first migration:
 --
 --   psql "$URL" -v role=tarana_owner -v schema=public -f migrations/roles/owner.sql
 --
--- It owns what the migrations make. Of tables that exist it must own those that they change: tarana_sync_logs, and
--- tarana_base_stations where that is older and lacks columns. On one that somebody else owns, an operator that works
--- under this role needs the rights of operator.sql as well. The role gets no password here: `\password tarana_owner`.
+-- It owns the tables that the migrations create. It must own the existing tables that they change: tarana_sync_logs, and
+-- tarana_base_stations if columns are missing. On a table with another owner, an operator with this role also needs the
+-- privileges of operator.sql. The role has no password: set it with `\password tarana_owner`.
 \set ON_ERROR_STOP on
 \if :{?role}
 \else
@@ -35,7 +35,7 @@ BEGIN
     IF to_regclass('tarana_sync_logs') IS NOT NULL THEN
         EXECUTE format('ALTER TABLE tarana_sync_logs OWNER TO %I', role);
     ELSIF to_regclass('admin_users') IS NOT NULL THEN
-        -- The new table refers to it, and its policy asks it.
+        -- The new table references it, and its policy reads it.
         EXECUTE format('GRANT REFERENCES (id) ON admin_users TO %I', role);
     END IF;
     IF to_regclass('tarana_base_stations') IS NOT NULL AND (

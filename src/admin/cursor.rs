@@ -1,4 +1,4 @@
-//! Pure: where a page ends and the next begins, as text that nobody need understand.
+//! Pure: pagination cursors, as opaque text.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,37 +8,39 @@ use uuid::Uuid;
 
 use super::problem::Problem;
 
-/// The place of a run: those after it are older.
-pub type Place = (Timestamp, Uuid);
+/// Position of a run in a list: creation time and id. The runs after it are older.
+pub type Cursor = (Timestamp, Uuid);
 
-/// For the caller to give back.
-pub fn write((time, id): Place) -> String {
+/// The cursor as text.
+pub fn encode((time, id): Cursor) -> String {
     let mut bytes = time.as_microsecond().to_be_bytes().to_vec();
     bytes.extend(id.as_bytes());
-    bytes.extend(check(&bytes));
+    bytes.extend(checksum(&bytes));
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Tells a cursor that was mangled on its way from one that was given out. It guards nothing: a caller who makes one up sees what
-/// any other place in the list would show.
-fn check(bytes: &[u8]) -> [u8; 8] {
+/// Detects a damaged cursor. It is no protection: a forged cursor only selects another position in the list.
+fn checksum(bytes: &[u8]) -> [u8; 8] {
     Sha256::digest(bytes).first_chunk().copied().unwrap_or_default()
 }
 
-/// What was given back.
-pub fn read(cursor: &str) -> Result<Place, Problem> {
-    let place = || {
-        let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(cursor).ok()?.try_into().ok()?;
-        let (bytes, told) = bytes.split_last_chunk::<8>()?;
-        if *told != check(bytes) {
+/// The cursor that a caller sent.
+pub fn decode(text: &str) -> Result<Cursor, Problem> {
+    let cursor = || {
+        let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+        let (bytes, sent) = bytes.split_last_chunk::<8>()?;
+        if *sent != checksum(bytes) {
             return None;
         }
         let (time, id) = bytes.split_first_chunk::<8>()?;
         let time = Timestamp::from_microsecond(i64::from_be_bytes(*time)).ok()?;
         Some((time, Uuid::from_slice(id).ok()?))
     };
-    place()
-        .ok_or_else(|| Problem::Malformed("cursor: not one that was given out: begin without it".to_owned()))
+    cursor().ok_or_else(|| {
+        Problem::BadRequest(
+            "cursor: not a value of nextCursor: leave it out to start at the first page".to_owned(),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -46,22 +48,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_given_out_is_understood_and_nothing_else() {
-        let place = (
+    fn only_encoded_cursors_decode() {
+        let cursor = (
             Timestamp::from_microsecond(1_800_000_000_123_456).unwrap(),
             Uuid::from_u128(7),
         );
-        let cursor = write(place);
-        assert_eq!(read(&cursor), Ok(place));
+        let text = encode(cursor);
+        assert_eq!(decode(&text), Ok(cursor));
         for wrong in [
             "",
             "x",
-            &cursor[1..],
-            &format!("{cursor}A"),
+            &text[1..],
+            &format!("{text}A"),
             "_".repeat(43).as_str(),
             "<script>",
         ] {
-            assert!(matches!(read(wrong), Err(Problem::Malformed(_))), "{wrong}");
+            assert!(matches!(decode(wrong), Err(Problem::BadRequest(_))), "{wrong}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The objects as the watch caches have them, and the few changes that callers ask for.
+//! The objects in the watch caches, and the writes that callers request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,45 +14,45 @@ use super::problem::Problem;
 use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::{TaranaSync, TaranaSyncSpec};
-use crate::cluster::{Kind, Scope, Watched};
+use crate::cluster::{Kind, Scope, WatchCache};
 
-/// By then the cache has what was created, or it was deleted again.
-const CATCHES_UP: Duration = Duration::from_secs(30);
+/// By then the watch cache has a created object, or the object was deleted again.
+const MAX_CACHE_LAG: Duration = Duration::from_secs(30);
 
-/// A kind that is watched.
-pub trait Shown: Kind + serde::Serialize {
-    /// Name of the resource, as in a rule of RBAC.
+/// A kind with a watch cache.
+pub trait CachedKind: Kind + serde::Serialize {
+    /// Plural name of the resource, as in an RBAC rule.
     const RESOURCE: &'static str;
-    /// Its part of a scope.
-    fn of(scope: &Scope) -> &Watched<Self>;
+    /// Its watch cache in a scope.
+    fn cache(scope: &Scope) -> &WatchCache<Self>;
 }
 
-impl Shown for TaranaSync {
+impl CachedKind for TaranaSync {
     const RESOURCE: &'static str = "taranasyncs";
-    fn of(scope: &Scope) -> &Watched<Self> {
+    fn cache(scope: &Scope) -> &WatchCache<Self> {
         &scope.syncs
     }
 }
 
-impl Shown for TaranaSyncSchedule {
+impl CachedKind for TaranaSyncSchedule {
     const RESOURCE: &'static str = "taranasyncschedules";
-    fn of(scope: &Scope) -> &Watched<Self> {
+    fn cache(scope: &Scope) -> &WatchCache<Self> {
         &scope.schedules
     }
 }
 
-impl Shown for TaranaConnection {
+impl CachedKind for TaranaConnection {
     const RESOURCE: &'static str = "taranaconnections";
-    fn of(scope: &Scope) -> &Watched<Self> {
+    fn cache(scope: &Scope) -> &WatchCache<Self> {
         &scope.connections
     }
 }
 
-/// What is watched, and the way to change it.
+/// Reads from the watch caches, writes through the Kubernetes API.
 pub struct Objects {
     client: Client,
     scopes: Arc<Vec<Scope>>,
-    /// Runs that were created here and the cache may not have yet.
+    /// Runs that this process created and the watch cache may not have yet.
     created: Cache<Uuid, Arc<TaranaSync>>,
 }
 
@@ -65,11 +65,11 @@ impl std::fmt::Debug for Objects {
 }
 
 impl Objects {
-    /// Over the caches of this process.
+    /// Objects over the watch caches of this process.
     pub fn new(client: Client, scopes: Arc<Vec<Scope>>) -> Self {
         let created = Cache::builder()
             .max_capacity(10_000)
-            .time_to_live(CATCHES_UP)
+            .time_to_live(MAX_CACHE_LAG)
             .build();
         Self {
             client,
@@ -78,68 +78,77 @@ impl Objects {
         }
     }
 
-    /// The kinds that were not listed yet, and where.
-    pub fn unlisted(&self) -> Vec<String> {
-        let place = |scope: &Scope| {
+    /// The kinds whose caches are not synced yet, each with its namespace.
+    pub fn unsynced_kinds(&self) -> Vec<String> {
+        let namespace = |scope: &Scope| {
             scope
                 .namespace
                 .clone()
                 .unwrap_or_else(|| "all namespaces".to_owned())
         };
-        let of = |scope| {
-            Scope::unlisted(scope)
+        let unsynced = |scope| {
+            Scope::unsynced_kinds(scope)
                 .into_iter()
-                .map(move |kind| format!("{kind} of {}", place(scope)))
+                .map(move |kind| format!("{kind} of {}", namespace(scope)))
         };
-        self.scopes.iter().flat_map(of).collect()
+        self.scopes.iter().flat_map(unsynced).collect()
     }
 
-    /// Before everything was listed once, nothing can be told from what is missing.
-    pub fn known(&self) -> Result<(), Problem> {
-        match self.unlisted() {
-            unlisted if unlisted.is_empty() => Ok(()),
-            unlisted => Err(Problem::Unavailable(format!(
-                "not read yet: {}",
-                unlisted.join(", ")
+    /// Rejects the request while a cache is not synced, because a missing object may then exist.
+    pub fn require_synced(&self) -> Result<(), Problem> {
+        match self.unsynced_kinds() {
+            unsynced if unsynced.is_empty() => Ok(()),
+            unsynced => Err(Problem::Unavailable(format!(
+                "not synced yet: {}",
+                unsynced.join(", ")
             ))),
         }
     }
 
-    /// One object by its name.
-    pub fn get<K: Shown>(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+    /// The object of that name in the cache.
+    pub fn get<K: CachedKind>(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         let object = ObjectRef::new(name).within(namespace);
-        let mut holding = self.scopes.iter().filter(|scope| scope.holds(namespace));
-        holding.find_map(|scope| K::of(scope).reader().get(&object))
+        let mut scopes = self.scopes.iter().filter(|scope| scope.contains(namespace));
+        scopes.find_map(|scope| K::cache(scope).reader().get(&object))
     }
 
-    /// All objects of a namespace, or of all, that are wanted.
-    pub fn all<K: Shown>(&self, namespace: Option<&str>, wanted: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
-        let here = |object: &K| namespace.is_none_or(|ns| object.meta().namespace.as_deref() == Some(ns));
-        let holding = self
+    /// The cached objects of a namespace, or of all, that `is_selected` selects.
+    pub fn list<K: CachedKind>(
+        &self,
+        namespace: Option<&str>,
+        is_selected: impl Fn(&K) -> bool,
+    ) -> Vec<Arc<K>> {
+        let is_in_namespace =
+            |object: &K| namespace.is_none_or(|ns| object.meta().namespace.as_deref() == Some(ns));
+        let scopes = self
             .scopes
             .iter()
-            .filter(|scope| namespace.is_none_or(|ns| scope.holds(ns)));
-        holding
-            .flat_map(|scope| K::of(scope).reader().state_filter(|o| here(o) && wanted(o)))
+            .filter(|scope| namespace.is_none_or(|ns| scope.contains(ns)));
+        scopes
+            .flat_map(|scope| {
+                K::cache(scope)
+                    .reader()
+                    .state_filter(|object| is_in_namespace(object) && is_selected(object))
+            })
             .collect()
     }
 
-    /// A run by its id, one that was created here a moment ago included.
-    pub async fn run(&self, id: Uuid) -> Option<Arc<TaranaSync>> {
+    /// The run with that id, from the cache or from the runs that this process has just created.
+    pub async fn sync_by_id(&self, id: Uuid) -> Option<Arc<TaranaSync>> {
         let uid = id.to_string();
-        let is_it = |sync: &TaranaSync| sync.metadata.uid.as_deref() == Some(&uid);
+        let has_id = |sync: &TaranaSync| sync.metadata.uid.as_deref() == Some(&uid);
         let cached = self
             .scopes
             .iter()
-            .find_map(|scope| scope.syncs.reader().find(is_it));
+            .find_map(|scope| scope.syncs.reader().find(has_id));
         match cached {
             None => self.created.get(&id).await,
             found => found,
         }
     }
 
-    /// Creates a run; `None` where one of that name exists.
-    pub async fn create(
+    /// Creates a run; `None` if the name is already in use.
+    pub async fn create_sync(
         &self,
         namespace: &str,
         name: &str,
@@ -153,41 +162,41 @@ impl Objects {
         {
             Ok(sync) => {
                 let sync = Arc::new(sync);
-                self.created.insert(id_of(&sync), Arc::clone(&sync)).await;
+                self.created.insert(sync_id(&sync), Arc::clone(&sync)).await;
                 Ok(Some(sync))
             }
             Err(kube::Error::Api(status)) if status.code == 409 && status.reason == "AlreadyExists" => {
                 Ok(None)
             }
-            Err(error) => Err(Problem::of_kubernetes(error)),
+            Err(error) => Err(Problem::from_kubernetes(error)),
         }
     }
 
-    /// The object as the API server has it now.
-    pub async fn fresh<K: Shown>(&self, namespace: &str, name: &str) -> Result<Option<K>, Problem> {
+    /// The object of that name, from the API server instead of the cache.
+    pub async fn fetch<K: CachedKind>(&self, namespace: &str, name: &str) -> Result<Option<K>, Problem> {
         self.api::<K>(namespace)
             .get_opt(name)
             .await
-            .map_err(Problem::of_kubernetes)
+            .map_err(Problem::from_kubernetes)
     }
 
-    /// Changes one object, and no other of the same name.
-    pub async fn change<K: Shown>(&self, object: &K, mut patch: Value) -> Result<K, Problem> {
+    /// Patches an object. The patch names the uid, so that it fails on a new object of the same name.
+    pub async fn patch<K: CachedKind>(&self, object: &K, mut patch: Value) -> Result<K, Problem> {
         patch["metadata"]["uid"] = Value::from(object.uid());
         let api = self.api::<K>(&object.namespace().unwrap_or_default());
         let patched = api
             .patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
             .await;
-        patched.map_err(Problem::of_kubernetes)
+        patched.map_err(Problem::from_kubernetes)
     }
 
-    fn api<K: Shown>(&self, namespace: &str) -> Api<K> {
+    fn api<K: CachedKind>(&self, namespace: &str) -> Api<K> {
         Api::namespaced(self.client.clone(), namespace)
     }
 }
 
-/// The id of a run.
-pub fn id_of(sync: &TaranaSync) -> Uuid {
+/// The id of a run: its uid.
+pub fn sync_id(sync: &TaranaSync) -> Uuid {
     sync.metadata
         .uid
         .as_deref()

@@ -1,4 +1,4 @@
-//! Why a request was not answered as asked: one enum, one shape (RFC 9457, `application/problem+json`).
+//! Error responses: one enum, one format (RFC 9457, `application/problem+json`).
 
 use std::time::Duration;
 
@@ -10,75 +10,79 @@ use utoipa::ToSchema;
 
 use crate::fault::Fault;
 
-/// A refusal or a failure. Its words are for a person, and hold no secret and nothing of the inside.
+/// Why a request failed. The messages are for users: they hold no secrets and no internals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// 400: what was asked makes no sense.
-    Malformed(String),
-    /// 401: who asks is not known.
+    /// 400: the request is malformed.
+    BadRequest(String),
+    /// 401: the caller is not authenticated.
     Unauthenticated(&'static str),
-    /// 403: who asks may not.
+    /// 403: the caller lacks a permission.
     Forbidden(String),
-    /// 404: there is none, or none that the caller may see.
+    /// 404: the object does not exist, or the caller may not see it.
     NotFound(String),
-    /// 409: it is not the time for it.
+    /// 409: the state of the object does not allow the action.
     Conflict(String),
     /// 413: the body is too long.
-    TooLarge(String),
-    /// 415: the body is of another type.
-    WrongType(String),
-    /// 422: it was understood, and cannot be.
-    Invalid(String),
-    /// 429: too much at once.
-    TooMany(Duration),
-    /// 503: what is needed is away.
+    PayloadTooLarge(String),
+    /// 415: the body is not JSON.
+    UnsupportedMediaType(String),
+    /// 422: the request is well-formed, but its values are not acceptable.
+    Unprocessable(String),
+    /// 429: the caller exceeded its rate limit, and may retry after this time.
+    TooManyRequests(Duration),
+    /// 503: a dependency is unavailable.
     Unavailable(String),
-    /// 500: our fault. What it was is in the log alone.
+    /// 500: an internal error. Its cause is only in the log.
     Internal,
 }
 
-/// What a refused or failed request is answered with (RFC 9457).
+/// Body of an error response (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemDetails {
-    /// Always `about:blank`: the status says which kind it is.
+    /// Always `about:blank`: the status identifies the kind of problem.
     #[serde(rename = "type")]
     type_: &'static str,
-    /// The words of the HTTP status.
+    /// Reason phrase of the HTTP status.
     title: &'static str,
-    /// The HTTP status.
+    /// HTTP status.
     status: u16,
     /// What is wrong, and what to do.
     detail: String,
 }
 
 impl Problem {
-    /// Something failed that should not: logged here, once, and told to nobody.
+    /// An unexpected error. Logs it and returns a problem without its text.
     pub fn internal(what: &str, error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "{what}");
         Self::Internal
     }
 
-    /// What the database, or the way to it, has against it.
-    pub fn of_database(fault: &Fault) -> Self {
-        tracing::warn!(%fault, "a request could not be answered for want of the database");
-        Self::Unavailable(format!("the database is not to be used now: {}", fault.reason))
+    /// The database of a connection cannot be used.
+    pub fn from_database(fault: &Fault) -> Self {
+        tracing::warn!(%fault, "a request failed because the database cannot be used");
+        Self::Unavailable(format!(
+            "the database cannot be used: {}; see the conditions of the TaranaConnection",
+            fault.reason
+        ))
     }
 
-    /// What the API server has against a change, or that it is away.
-    pub fn of_kubernetes(error: kube::Error) -> Self {
+    /// A request to the Kubernetes API failed.
+    pub fn from_kubernetes(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) if status.code == 404 => Self::NotFound(status.message),
             kube::Error::Api(status) if status.code == 409 => Self::Conflict(status.message),
             kube::Error::Api(status) if status.code == 422 || status.code == 400 => {
-                Self::Invalid(status.message)
+                Self::Unprocessable(status.message)
             }
-            // Ours: whoever asks was found to have the right.
-            kube::Error::Api(status) if status.code == 403 => {
-                Self::internal("the operator lacks a right that its API needs", &status.message)
-            }
+            // The caller was authorized before, so the operator itself lacks the permission.
+            kube::Error::Api(status) if status.code == 403 => Self::internal(
+                "the operator lacks a permission that the admin API needs",
+                &status.message,
+            ),
             error => {
-                tracing::warn!(%error, "a request could not be answered for want of the Kubernetes API");
-                Self::Unavailable("the Kubernetes API is not to be reached now: try again".to_owned())
+                tracing::warn!(%error, "a request failed because the Kubernetes API is unavailable");
+                Self::Unavailable("the Kubernetes API is unavailable: try again".to_owned())
             }
         }
     }
@@ -86,47 +90,50 @@ impl Problem {
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::WrongType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::PayloadTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    /// What is wrong and what to do, for a person.
+    /// What is wrong, and what to do.
     pub fn detail(&self) -> String {
         match self {
-            Self::Malformed(detail)
+            Self::BadRequest(detail)
             | Self::Forbidden(detail)
             | Self::NotFound(detail)
             | Self::Conflict(detail)
-            | Self::TooLarge(detail)
-            | Self::WrongType(detail)
-            | Self::Invalid(detail)
+            | Self::PayloadTooLarge(detail)
+            | Self::UnsupportedMediaType(detail)
+            | Self::Unprocessable(detail)
             | Self::Unavailable(detail) => detail.clone(),
-            Self::Unauthenticated(why) => (*why).to_owned(),
-            Self::TooMany(wait) => format!("too many requests: try again in {} s", wait.as_secs().max(1)),
+            Self::Unauthenticated(detail) => (*detail).to_owned(),
+            Self::TooManyRequests(wait) => {
+                format!("too many requests: try again in {} s", wait.as_secs().max(1))
+            }
             Self::Internal => {
-                "the server failed; its log tells why under this answer's x-request-id".to_owned()
+                "internal error: the operator's log has the cause under the x-request-id of this response"
+                    .to_owned()
             }
         }
     }
 
-    /// The headers that belong to it.
-    pub fn headers(&self) -> Option<(header::HeaderName, HeaderValue)> {
+    /// The header that belongs to the status.
+    pub fn header(&self) -> Option<(header::HeaderName, HeaderValue)> {
         match self {
             Self::Unauthenticated(_) => Some((
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static("Bearer realm=\"tarana\""),
             )),
-            Self::TooMany(wait) => Some((header::RETRY_AFTER, wait.as_secs().max(1).into())),
+            Self::TooManyRequests(wait) => Some((header::RETRY_AFTER, wait.as_secs().max(1).into())),
             Self::Unavailable(_) => Some((header::RETRY_AFTER, HeaderValue::from_static("5"))),
             _ => None,
         }
@@ -145,8 +152,8 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(details)).into_response();
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
-        response.headers_mut().extend(self.headers());
-        // The old routes have a shape of their own, and make it of this.
+        response.headers_mut().extend(self.header());
+        // The legacy routes convert the problem to their own format.
         response.extensions_mut().insert(self);
         response
     }

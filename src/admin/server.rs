@@ -1,4 +1,4 @@
-//! The sockets: what is served where, with which certificate, and how it ends.
+//! The HTTP server: socket, TLS certificate, middleware and graceful shutdown.
 
 use std::future::Future;
 use std::io;
@@ -15,94 +15,95 @@ use kube::Client;
 use tokio::time::sleep;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{Admin, Defaults, access, problem::Problem, routes};
+use super::problem::Problem;
+use super::state::{AdminState, Defaults, SharedState};
+use super::{middleware, routes};
 use crate::cluster::Scope;
 
-/// How often it is seen whether the certificate has changed: the kubelet writes a Secret anew within a minute.
-const LOOK: Duration = Duration::from_secs(10);
-/// What is under way when the process is told to stop may take so long.
-const LAST_WORD: Duration = Duration::from_secs(5);
+/// How often the certificate files are checked for changes. The kubelet updates a mounted Secret within a minute.
+const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// How long requests in progress may take after the shutdown signal.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// Where and how the API is served.
+/// Configuration of the admin API.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The address.
+    /// Listen address.
     pub listen: SocketAddr,
-    /// Certificate and key, PEM files; without them it is plain HTTP, for a proxy in the same pod or a laptop.
+    /// Certificate and key; `None` serves plain HTTP, for a proxy in the same pod or a laptop.
     pub tls: Option<Tls>,
-    /// What is meant where a request does not say.
+    /// Namespace and connection of requests that name none.
     pub defaults: Defaults,
 }
 
-/// A certificate chain and its key, as files that are read anew when they change.
+/// PEM files of a certificate chain and its key. They are reloaded when they change.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// The certificate chain.
+    /// Certificate chain.
     pub certificate: PathBuf,
-    /// Its key.
+    /// Private key.
     pub key: PathBuf,
 }
 
-/// Why the API cannot be served.
+/// Why the admin API is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address is taken, or not this machine's.
+    /// The address is in use, or does not belong to this machine.
     #[error("cannot listen on {address} (--admin-listen): {source}")]
     Listen {
-        /// Which.
+        /// Listen address.
         address: SocketAddr,
-        /// Why.
+        /// Cause.
         source: io::Error,
     },
-    /// The certificate or its key cannot be used.
+    /// The certificate or its key is invalid.
     #[error("cannot use {} with {} (--admin-tls-certificate, --admin-tls-key): {source}", certificate.display(), key.display())]
     Certificate {
-        /// Which certificate.
+        /// Certificate chain.
         certificate: PathBuf,
-        /// With which key.
+        /// Private key.
         key: PathBuf,
-        /// Why.
+        /// Cause.
         source: io::Error,
     },
-    /// The socket broke.
-    #[error("the admin API ended: {0}")]
-    Ended(io::Error),
+    /// The server failed.
+    #[error("the admin API failed: {0}")]
+    Server(io::Error),
 }
 
-/// Serves until `stop` ends, and then what is under way.
+/// Serves until `shutdown` completes, then finishes the requests in progress.
 pub async fn serve(
     config: Config,
     client: Client,
     scopes: Arc<Vec<Scope>>,
-    stop: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let listener = listen(config.listen)?;
-    let address = listener.local_addr().map_err(Error::Ended)?;
-    let app = Arc::new(Admin::new(&client, scopes, config.defaults));
-    let service = router().with_state(app).into_make_service();
+    let address = listener.local_addr().map_err(Error::Server)?;
+    let state = Arc::new(AdminState::new(&client, scopes, config.defaults));
+    let service = router().with_state(state).into_make_service();
     let handle = Handle::new();
-    tracing::info!(%address, tls = config.tls.is_some(), "the admin API is served");
-    let stopping = async {
-        stop.await;
-        handle.graceful_shutdown(Some(LAST_WORD));
+    tracing::info!(%address, tls = config.tls.is_some(), "admin API listening");
+    let drain = async {
+        shutdown.await;
+        handle.graceful_shutdown(Some(SHUTDOWN_GRACE));
         std::future::pending::<()>().await;
     };
-    let ended = |end: io::Result<()>| end.map_err(Error::Ended);
     match &config.tls {
         None => {
-            let server = axum_server::from_tcp(listener).map_err(Error::Ended)?;
+            let server = axum_server::from_tcp(listener).map_err(Error::Server)?;
             tokio::select! {
-                end = server.handle(handle.clone()).serve(service) => ended(end),
-                () = stopping => Ok(()),
+                result = server.handle(handle.clone()).serve(service) => result.map_err(Error::Server),
+                () = drain => Ok(()),
             }
         }
         Some(tls) => {
             let rustls = tls.load().await?;
-            let server = axum_server::from_tcp_rustls(listener, rustls.clone()).map_err(Error::Ended)?;
+            let server = axum_server::from_tcp_rustls(listener, rustls.clone()).map_err(Error::Server)?;
             tokio::select! {
-                end = server.handle(handle.clone()).serve(service) => ended(end),
-                () = stopping => Ok(()),
-                () = tls.follow(&rustls) => Ok(()),
+                result = server.handle(handle.clone()).serve(service) => result.map_err(Error::Server),
+                () = drain => Ok(()),
+                () = tls.reload_on_change(&rustls) => Ok(()),
             }
         }
     }
@@ -110,7 +111,7 @@ pub async fn serve(
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     let bound = TcpListener::bind(address).or_else(|error| {
-        // `[::]` means every address, also on a machine that has IPv4 alone.
+        // `[::]` means every address, also on a machine without IPv6.
         let is_any = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
         if is_any && error.kind() != io::ErrorKind::AddrInUse {
@@ -126,25 +127,25 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     listener.map_err(|source| Error::Listen { address, source })
 }
 
-/// Everything that a request goes through.
-fn router() -> Router<super::App> {
-    let panicked = |_| {
+/// The routes behind their middleware.
+fn router() -> Router<SharedState> {
+    let on_panic = |_| {
         use axum::response::IntoResponse;
-        // The hook has told the log where.
+        // The panic hook has logged the panic.
         Problem::Internal.into_response()
     };
-    routes::served()
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(access::log))
+    routes::service()
+        .layer(CatchPanicLayer::custom(on_panic))
+        .layer(from_fn(middleware::wrap))
 }
 
 impl Tls {
     async fn load(&self) -> Result<RustlsConfig, Error> {
         let loaded = RustlsConfig::from_pem_file(&self.certificate, &self.key).await;
-        loaded.map_err(|source| self.unusable(source))
+        loaded.map_err(|source| self.certificate_error(source))
     }
 
-    fn unusable(&self, source: io::Error) -> Error {
+    fn certificate_error(&self, source: io::Error) -> Error {
         Error::Certificate {
             certificate: self.certificate.clone(),
             key: self.key.clone(),
@@ -152,24 +153,24 @@ impl Tls {
         }
     }
 
-    /// Reads the files anew when they change. A pair that does not fit is not taken: the old one stays, and the log says so.
-    async fn follow(&self, rustls: &RustlsConfig) {
-        let mut known = self.contents();
+    /// Reloads the files when they change. If the new pair is invalid, logs an error and keeps the old one.
+    async fn reload_on_change(&self, rustls: &RustlsConfig) {
+        let mut loaded = self.contents();
         loop {
-            sleep(LOOK).await;
-            let found = self.contents();
-            if found == known {
+            sleep(CERTIFICATE_CHECK_INTERVAL).await;
+            let current = self.contents();
+            if current == loaded {
                 continue;
             }
             match rustls.reload_from_pem_file(&self.certificate, &self.key).await {
                 Ok(()) => {
-                    tracing::info!(certificate = %self.certificate.display(), "the certificate was read anew");
+                    tracing::info!(certificate = %self.certificate.display(), "certificate reloaded");
                 }
                 Err(source) => {
-                    tracing::error!(error = %self.unusable(source), "the old certificate stays in use");
+                    tracing::error!(error = %self.certificate_error(source), "certificate not reloaded, the old one stays in use");
                 }
             }
-            known = found;
+            loaded = current;
         }
     }
 

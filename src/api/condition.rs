@@ -1,53 +1,47 @@
-//! Conditions in kstatus' words, their polarity and when they are present.
+//! Condition types (kstatus), their polarity and when they are present.
 //!
-//! | type | true means | present on |
+//! | type | meaning of true | present on |
 //! |---|---|---|
-//! | `Ready` | a connection works; a run did all that was asked; a schedule knows its next slot | all kinds, always |
-//! | `Reconciling` | the operator is at it, or will try again by itself | connections and runs, while so |
-//! | `Stalled` | only a person can mend it: `message` says how | all kinds, while so |
-//! | `Finished` | the run has ended, well or not: wait for this one | `TaranaSync`, always |
-//! | `DeletesWithheld` | stale rows were kept by the delete guard | `TaranaSync`, from Apply on |
-//! | `LastSyncSucceeded` | the newest run that completed or failed did complete | `TaranaSyncSchedule`, from the first such end on |
+//! | `Ready` | a connection works; a run did all that was requested; a schedule knows its next slot | all kinds, always |
+//! | `Reconciling` | the operator is working on it, or will retry | connections and runs, while true |
+//! | `Stalled` | a user must act: `message` says how | all kinds, while true |
+//! | `Finished` | the run has ended, with any result: wait for this one | `TaranaSync`, always |
+//! | `DeletesWithheld` | the delete guard kept stale rows | `TaranaSync`, from Apply on |
+//! | `LastSyncSucceeded` | the newest run that completed or failed has completed | `TaranaSyncSchedule`, once a run completed or failed |
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
 use super::reason::Reason;
+use super::text::truncate;
 
-/// A connection works; a run did all that was asked.
+/// A connection works; a run did all that was requested.
 pub const READY: &str = "Ready";
-/// The operator is at it, or will try again by itself.
+/// The operator is working on it, or will retry.
 pub const RECONCILING: &str = "Reconciling";
-/// Only a person can mend it.
+/// A user must act.
 pub const STALLED: &str = "Stalled";
-/// The run has ended, well or not.
+/// The run has ended, with any result.
 pub const FINISHED: &str = "Finished";
-/// Stale rows were kept by the delete guard.
+/// The delete guard kept stale rows.
 pub const DELETES_WITHHELD: &str = "DeletesWithheld";
-/// The newest run of a schedule that completed or failed did complete.
+/// The newest run of a schedule that completed or failed has completed.
 pub const LAST_SYNC_SUCCEEDED: &str = "LastSyncSucceeded";
 
-/// Longest message in bytes, so that a status stays under 4 KiB. The schema allows 32 KiB.
-const MAX_MESSAGE: usize = 512;
+/// Maximum length of a message, so that a status stays under 4 KiB. The schema allows 32 KiB.
+const MAX_MESSAGE_BYTES: usize = 512;
 
-/// `message` cut at 512 bytes, on a character boundary.
-pub fn brief(message: &str) -> String {
-    if message.len() <= MAX_MESSAGE {
-        return message.to_owned();
-    }
-    let mut end = MAX_MESSAGE - '…'.len_utf8();
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", &message[..end])
+/// `message` in at most 512 bytes.
+pub fn truncate_message(message: &str) -> String {
+    truncate(message, MAX_MESSAGE_BYTES).into_owned()
 }
 
-/// Kubernetes shows whole seconds, and what is written must be what is read back.
+/// `t` in whole seconds, the precision of Kubernetes: a written time must equal the time that is read back.
 pub fn whole_seconds(t: Timestamp) -> Timestamp {
     Timestamp::from_second(t.as_second()).unwrap_or(t)
 }
 
-/// Sets a condition. Its `lastTransitionTime` moves only when its status does.
+/// Sets a condition. Its `lastTransitionTime` changes only with its status.
 pub fn set(
     conditions: &mut Vec<Condition>,
     type_: &str,
@@ -58,27 +52,27 @@ pub fn set(
     now: Timestamp,
 ) {
     let status = if status { "True" } else { "False" };
-    let known = conditions.iter().find(|c| c.type_ == type_ && c.status == status);
+    let unchanged = conditions.iter().find(|c| c.type_ == type_ && c.status == status);
     let condition = Condition {
-        last_transition_time: known.map_or(Time(now), |c| c.last_transition_time.clone()),
-        message: brief(message),
+        last_transition_time: unchanged.map_or(Time(now), |c| c.last_transition_time.clone()),
+        message: truncate_message(message),
         observed_generation: generation,
         reason: reason.to_string(),
         status: status.to_owned(),
         type_: type_.to_owned(),
     };
     match conditions.iter_mut().find(|c| c.type_ == type_) {
-        Some(old) => *old = condition,
+        Some(existing) => *existing = condition,
         None => conditions.push(condition),
     }
 }
 
-/// Takes a condition away: kstatus reads an absent `Reconciling` or `Stalled` as false.
+/// Removes a condition. kstatus treats an absent `Reconciling` or `Stalled` as false.
 pub fn clear(conditions: &mut Vec<Condition>, type_: &str) {
     conditions.retain(|c| c.type_ != type_);
 }
 
-/// The condition of that type, where present.
+/// The condition of that type, if present.
 pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
     conditions.iter().find(|c| c.type_ == type_)
 }
@@ -93,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn transition_time_moves_only_with_the_status() {
+    fn transition_time_changes_only_with_the_status() {
         let mut conditions = Vec::new();
         let (t1, t2) = (
             Timestamp::from_second(1).unwrap(),
@@ -122,8 +116,8 @@ mod tests {
     }
 
     #[test]
-    fn long_messages_are_cut_on_a_character() {
-        let cut = brief(&"é".repeat(600));
-        assert!(cut.len() <= MAX_MESSAGE && cut.ends_with('…'));
+    fn long_messages_are_truncated() {
+        let message = truncate_message(&"é".repeat(600));
+        assert!(message.len() <= MAX_MESSAGE_BYTES && message.ends_with('…'));
     }
 }

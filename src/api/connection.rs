@@ -1,14 +1,14 @@
-//! `TaranaConnection`: where from, where to, how careful.
+//! `TaranaConnection`: source, destination and safety settings.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where base stations come from, where they go to, and how careful a sync has to be.
+/// Where base stations are read from, where they are written to, and the safety settings of a sync.
 ///
-/// The operator tries a connection when it changes, when one of its Secrets changes and every ten minutes, and says
-/// in the conditions Ready, Reconciling and Stalled what it found.
+/// The operator probes a connection when it changes, when one of its Secrets changes and every ten minutes. The conditions
+/// Ready, Reconciling and Stalled show the result.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "tarana.dev",
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
     category = "tarana",
     status = "TaranaConnectionStatus",
     derive = "PartialEq",
-    doc = "Where base stations come from (the vendor's cloud, TCS), where they go to (a PostgreSQL table), and how careful a sync has to be.",
+    doc = "Where base stations are read from (the vendor's cloud, TCS), where they are written to (a PostgreSQL table), and the safety settings of a sync.",
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name":"Stations","type":"integer","jsonPath":".status.stationCount"}"#,
@@ -35,19 +35,18 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TaranaConnectionSpec {
-    /// The vendor's API: where it is, who asks, and how much at once.
+    /// The vendor's API: address, credentials and request limits.
     pub api: Api,
     /// The PostgreSQL database that holds `tarana_base_stations`.
     pub database: Database,
-    /// What `active_connections` in the table is. Preserve: the operator never writes it to a row that exists.
-    /// Count: the number of connected remote nodes that the base node serves, counted from the same listing (needs an
-    /// account that sees them).
+    /// How the column `active_connections` is written. Preserve: the operator never changes it in an existing row. Count: the number
+    /// of connected remote nodes that the base node serves, counted in the same listing (requires an account that can see them).
     #[serde(default)]
     pub active_connections: ActiveConnections,
-    /// When deletions are withheld although a sync asks for them.
+    /// Limits above which deletions are withheld although a sync requests them.
     #[serde(default)]
     pub delete_guard: DeleteGuard,
-    /// No new sync starts while this is true; one that runs goes on. Default false.
+    /// If true, no new sync starts. A running sync continues. Default false.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -60,52 +59,52 @@ pub struct TaranaConnectionSpec {
         .message("a region cannot be both in includeRegionIds and in excludeRegionIds")
 )]
 pub struct Api {
-    /// Base URL of the portal, without a path: production is <https://portal.tcs.taranawireless.com>.
+    /// Base URL of the portal, without a path. Production: <https://portal.tcs.taranawireless.com>.
     #[x_kube(
         validation = Rule::new("isURL(self) && url(self).getScheme() in ['https', 'http'] && url(self).getHostname() != '' && !self.contains('@') && !self.contains('?') && !self.contains('#')")
             .message("must be an http or https URL with a host, and without user, query or fragment")
     )]
     #[schemars(length(min = 8, max = 2048))]
     pub url: String,
-    /// Id of the operator, for accounts that see several. Default: what the login says.
+    /// Id of the operator, for accounts that can see several. Default: the operator that the login returns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub operator_id: Option<i64>,
-    /// How the base nodes are listed. RegionSearch asks region by region and proves by the API's own totals that nothing
-    /// is missing. OperatorList reads one list of all devices, RadioSearch the radios of each region; both are read twice
-    /// to prove that nothing is missing, and what is not proven deletes nothing. RadioSearch tells no remote nodes, so
-    /// activeConnections cannot be counted and stay as they are. Auto takes RegionSearch, and where the API lastingly
-    /// refuses it (403, 404, other 4xx, or 5xx in three fetches in a row) OperatorList, then RadioSearch; after a day the
-    /// better ones are tried again. Default Auto.
+    /// How base nodes are listed. RegionSearch reads region by region, and the totals of the API prove that nothing is missing.
+    /// OperatorList reads one list of all devices, RadioSearch the radios of each region. Both are read twice to prove that nothing is
+    /// missing; a reading without proof deletes nothing. RadioSearch has no remote nodes, so activeConnections are not counted and
+    /// keep their values. Auto uses RegionSearch. If the API persistently rejects it (403, 404, other 4xx, or 5xx in three fetches in
+    /// a row), Auto uses OperatorList, then RadioSearch, and tries the better listings again after a day. Default Auto.
     #[serde(default)]
-    pub listing: Listing,
-    /// Only these regions. Default: all that the account sees. A region that the API does not list is an error.
+    pub listing: ListingSetting,
+    /// Read only these regions. Default: all that the account can see. A region that the API does not list is an error.
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub include_region_ids: Vec<i32>,
-    /// Not these regions, for example the ones for training.
+    /// Do not read these regions, for example training regions.
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub exclude_region_ids: Vec<i32>,
-    /// Devices asked for in one page, 1 to 5000; the API may give fewer. Default 1000.
+    /// Devices requested per page, 1 to 5000. The API may return fewer. Default 1000.
     #[serde(default = "page_size")]
     #[schemars(range(min = 1, max = 5000))]
     pub page_size: i32,
-    /// Seconds after which a request without a whole answer is given up, 1 to 300. Default 30.
+    /// Timeout of a request, including its whole response, in seconds, 1 to 300. Default 30.
     #[serde(default = "request_timeout_seconds")]
     #[schemars(range(min = 1, max = 300))]
     pub request_timeout_seconds: i32,
-    /// Requests a second that all syncs of this connection may make together, 1 to 1000. Default 10.
+    /// Maximum requests per second of all syncs of this connection together, 1 to 1000. Default 10.
     #[serde(default = "requests_per_second")]
     #[schemars(range(min = 1, max = 1000))]
     pub requests_per_second: i32,
-    /// Requests under way at once at most, 1 to 64; fewer where the API shows that it takes fewer. Default 4.
+    /// Maximum number of concurrent requests, 1 to 64. The operator sends fewer if the API rejects requests as busy (429, 503) or
+    /// slows down. Default 4.
     #[serde(default = "max_in_flight")]
     #[schemars(range(min = 1, max = 64))]
     pub max_in_flight: i32,
-    /// The Secret with user name and password of the portal.
+    /// The Secret with the user name and password for the portal.
     pub credentials_secret_ref: CredentialsRef,
-    /// A Secret with the certificate authority (PEM) that signed the API's certificate. Default: the public ones.
+    /// A Secret with the certificate authority (PEM) of the API's certificate. Default: the public certificate authorities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<CaRef>,
 }
@@ -144,9 +143,9 @@ pub struct CaRef {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Database {
-    /// The Secret with the database's URL, and its certificate authority where it has one of its own.
+    /// The Secret with the URL of the database, and optionally its certificate authority.
     pub secret_ref: DatabaseRef,
-    /// Schema of the tables; it must exist. Default public.
+    /// Schema of the tables. It must exist. Default public.
     #[serde(default = "schema_name")]
     #[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}$"))]
     pub schema: String,
@@ -170,20 +169,20 @@ pub struct DatabaseRef {
     pub ca_key: Option<String>,
 }
 
-/// What `active_connections` is.
+/// How the column `active_connections` is written.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ActiveConnections {
-    /// Never written to a row that exists.
+    /// Never changed in an existing row.
     #[default]
     Preserve,
-    /// Connected remote nodes by serving base node.
+    /// Number of connected remote nodes per serving base node.
     Count,
 }
 
-/// How the base nodes are listed.
+/// How base nodes are listed.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Listing {
-    /// The best that the API offers.
+pub enum ListingSetting {
+    /// The best listing that the API offers.
     #[default]
     Auto,
     /// `regions/devices/search`.
@@ -198,11 +197,11 @@ pub enum Listing {
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeleteGuard {
-    /// Percent of the rows in the regions that were read, 0 to 100. Default 5.
+    /// Percentage of the rows in the regions that were read, 0 to 100. Default 5.
     #[serde(default = "max_percent")]
     #[schemars(range(min = 0, max = 100))]
     pub max_percent: i32,
-    /// Rows. Up to this many are deleted whatever the percentage. Default 10.
+    /// Number of rows that may be deleted regardless of the percentage. Default 10.
     #[serde(default = "free_count")]
     #[schemars(range(min = 0))]
     pub free_count: i32,
@@ -217,14 +216,14 @@ impl Default for DeleteGuard {
     }
 }
 
-/// What the operator found.
+/// Observed state of a connection.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaranaConnectionStatus {
-    /// The generation of the spec that this status is about.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled.
+    /// Ready, Reconciling and Stalled.
     #[serde(default)]
     pub conditions: Vec<Condition>,
     /// Base stations in the listing of the last successful sync.
@@ -233,17 +232,16 @@ pub struct TaranaConnectionStatus {
     /// When the last successful sync (not a dry run) committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_successful_sync_time: Option<Time>,
-    /// Name of the sync that runs.
+    /// Name of the running sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active_sync: Option<String>,
-    /// The API asked for quiet until then.
+    /// The operator sends no requests until this time, because the API is throttling (429) or asked for a pause (Retry-After).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled_until: Option<Time>,
     /// The listing in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listing: Option<String>,
-    /// Since when that listing takes the place of a better one that the API refuses; after a day the better one is
-    /// tried again.
+    /// Since when this listing replaces a better one that the API rejects. After a day the better one is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listing_since: Option<Time>,
 }

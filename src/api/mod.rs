@@ -1,4 +1,4 @@
-//! What users write and read: the kinds of group `tarana.dev`, version `v1alpha1`.
+//! The kinds of group `tarana.dev`, version `v1alpha1`, their conditions and their reasons.
 
 use kube::CustomResourceExt;
 
@@ -7,11 +7,12 @@ pub mod connection;
 pub mod reason;
 pub mod schedule;
 pub mod sync;
+pub mod text;
 
-/// Group of all kinds.
+/// API group of all kinds.
 pub const GROUP: &str = "tarana.dev";
 
-/// The custom resource definitions as `(file name, YAML)`, in the form in which `crds/` keeps them.
+/// The custom resource definitions as `(file name, YAML)`, as `crds/` contains them.
 pub fn crds() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
     [
         connection::TaranaConnection::crd(),
@@ -33,13 +34,13 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn the_committed_definitions_are_the_generated_ones() {
+    fn committed_crds_are_up_to_date() {
         for (file, yaml) in super::crds().unwrap() {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds").join(&file);
             let committed = std::fs::read_to_string(&path).unwrap_or_default();
             assert!(
                 committed == yaml,
-                "crds/{file} is not what src/api makes: run `make crds` and commit it"
+                "crds/{file} is out of date: run `make crds` and commit it"
             );
         }
     }

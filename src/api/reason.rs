@@ -1,21 +1,22 @@
-//! Pure: the one closed vocabulary for why something is as it is.
+//! Pure: the closed set of reasons.
 //!
-//! A [`Reason`] is the `reason` of a condition, of an Event and of a `lastFailure`, and the label of a metric: one word, everywhere.
+//! A [`Reason`] is the `reason` of a condition, of an Event and of a `lastFailure`, and the label of a metric, with the same
+//! spelling everywhere.
 
-/// Makes the enum and its words from one list.
+/// Generates the enum and its names from one list.
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Why. Names what happened, not what to do: the remedy is in the message beside it.
+        /// Why something is in its state. It names what happened; the message next to it has the remedy.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Reason {
             $($(#[$doc])* $name,)*
         }
 
         impl Reason {
-            /// All of them.
+            /// All reasons.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The word, as it stands in conditions, Events and log rows.
+            /// The name in conditions, Events and log rows.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
             }
@@ -24,103 +25,103 @@ macro_rules! reasons {
 }
 
 reasons! {
-    // The life of a run.
-    /// Waits for another run on the same connection.
+    // Progress of a run.
+    /// The run waits for another run on the same connection.
     Queued,
-    /// A run left Pending.
+    /// The run left Pending.
     Started,
-    /// Reads the vendor's listing.
+    /// The run reads the vendor's listing.
     Fetching,
-    /// Writes the difference to the table.
+    /// The run writes the difference to the table.
     Applying,
-    /// An attempt failed; the next has its time.
+    /// An attempt failed; the next one is scheduled.
     RetryScheduled,
-    /// Another process went on with an attempt, which is not charged; a schedule is no longer suspended.
+    /// Another process resumed an attempt, which is not counted again; a schedule is no longer suspended.
     Resumed,
-    /// The API lastingly refuses the best listing; the next best was read.
+    /// The API persistently rejects the best listing; the next best was read.
     ListingReplaced,
-    /// Some records could not be used.
+    /// Some records were skipped as unusable.
     RecordsSkipped,
-    /// Stale rows were kept by the delete guard.
+    /// The delete guard kept stale rows.
     DeletesWithheld,
-    /// Nothing was withheld.
+    /// No deletes were withheld.
     NothingWithheld,
-    /// The run did all that was asked.
+    /// The run did all that was requested.
     Completed,
-    /// The run ended without doing what was asked; Events only, a condition names the fault itself.
+    /// The run failed. Used only in Events; a condition names the fault itself.
     Failed,
     /// The run was cancelled, or its object deleted.
     Cancelled,
-    /// `activeDeadlineSeconds` ran out.
+    /// The run exceeded `activeDeadlineSeconds`.
     DeadlineExceeded,
-    /// Another process took this run over.
+    /// Another process took the run over.
     Superseded,
-    /// A row was left open by a process that is gone.
+    /// A process stopped without closing its log row.
     Abandoned,
-    // The turns of a schedule.
+    // Slots and requests of a schedule.
     /// The next slot is known.
     Scheduled,
     /// A run was created for a slot.
     RunCreated,
-    /// No run was created for a slot, for one was still active.
+    /// No run was created for a slot, because another run was still active.
     SlotSkipped,
-    /// No run was created for a slot, for nobody was there in time.
+    /// No run was created for a slot, because the operator was not running in time.
     SlotMissed,
-    /// A run was created because somebody asked for one now.
+    /// A run was created because of the trigger annotation.
     Triggered,
-    /// The name that a slot's run would have belongs to something else.
+    /// Another object has the name of the slot's run.
     NameTaken,
-    /// The API server will not have the run that a template makes.
+    /// The API server rejected the run of the template.
     RunRefused,
-    /// Pattern or time zone have no usable form.
+    /// The pattern or time zone is invalid.
     InvalidSchedule,
     /// The pattern has no slot.
     NeverDue,
-    /// The clock shows a time before slots that were dealt with.
+    /// The clock is behind slots that were already handled.
     ClockBehind,
-    // The gate.
+    // The gate of a run.
     /// The run names a connection that does not exist.
     ConnectionNotFound,
     /// The connection is suspended.
     ConnectionSuspended,
     /// The connection is not ready yet.
     ConnectionNotReady,
-    // The connection itself.
-    /// All that a connection needs was tried and works.
+    // Probes of a connection.
+    /// The probe of the connection succeeded.
     Verified,
-    /// The connection is being tried.
+    /// The connection is being probed.
     Verifying,
     /// `spec.suspend` is set.
     Suspended,
     // Faults of the configuration.
     /// A Secret that the connection names does not exist.
     SecretNotFound,
-    /// A Secret lacks the key that the connection names, or it is empty.
+    /// A Secret lacks the key that the connection names, or its value is empty.
     SecretKeyMissing,
-    /// Something that the connection says or a Secret holds has no usable form.
+    /// A value of the connection or of a Secret is invalid.
     InvalidConfiguration,
     // Faults of the vendor's API.
-    /// The credentials were refused.
+    /// The API rejected the credentials.
     AuthenticationFailed,
-    /// The login asks for something only a person can give (MFA, a new password).
+    /// The login requires a person (MFA, a new password).
     AuthenticationChallenge,
-    /// The account may not do this (403).
+    /// The account lacks a permission (403).
     AccessDenied,
-    /// No connection, or no answer in time.
+    /// No connection, or no response in time.
     ApiUnreachable,
-    /// The TLS handshake was refused.
+    /// The TLS handshake failed.
     ApiTlsFailed,
-    /// 429: slower, please.
+    /// The API throttles requests (429).
     ApiThrottled,
-    /// 5xx, or an error that the API calls its own.
+    /// 5xx, or an error that the API reports as its own.
     ApiUnavailable,
-    /// 4xx: the API refused the request.
+    /// The API rejected the request (4xx).
     ApiRejected,
-    /// An answer that this version cannot read.
+    /// This version cannot decode a response.
     ApiChanged,
-    /// An answer larger than the limit.
+    /// A response is larger than the limit.
     ResponseTooLarge,
-    /// The operator id is neither given nor to be found out.
+    /// The operator id is not set and the login does not return it.
     OperatorIdUnknown,
     /// A region that the connection includes is not listed.
     RegionNotFound,
@@ -128,36 +129,36 @@ reasons! {
     NoRegions,
     /// The listing could not be proven complete.
     FetchIncomplete,
-    /// The listing holds no base node.
+    /// The listing contains no base node.
     FetchEmpty,
     // Faults of the database.
-    /// No connection, or it broke.
+    /// No connection, or the connection was lost.
     DatabaseUnreachable,
-    /// The TLS handshake was refused.
+    /// The TLS handshake failed.
     DatabaseTlsFailed,
-    /// The server refused user, password or database.
+    /// The server rejected the user, password or database.
     DatabaseRefused,
-    /// The role lacks a right.
+    /// The role lacks a privilege.
     DatabaseRightsMissing,
-    /// The schema does not exist or is not as expected.
+    /// The schema does not exist, or its tables have unexpected columns.
     SchemaInvalid,
-    /// The schema is older than this version needs, and it may not migrate.
+    /// The schema is older than this version requires, and the operator may not migrate it.
     SchemaOutdated,
     /// The schema was written by a newer version.
     SchemaTooNew,
-    /// A deadlock, a serialisation failure or a lock that did not come.
+    /// A deadlock, a serialization failure or a lock timeout.
     DatabaseBusy,
-    /// The database refused a statement.
+    /// The database rejected a statement.
     DatabaseError,
     // Faults of Kubernetes.
-    /// The Kubernetes API could not be asked.
+    /// The Kubernetes API is unavailable.
     KubernetesUnavailable,
 }
 
 impl Reason {
-    /// The reason of that word; `None` for a word that is not ours.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
+    /// The reason of that name; `None` for an unknown name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
     }
 }
 

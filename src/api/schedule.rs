@@ -1,4 +1,4 @@
-//! `TaranaSyncSchedule`: `CronJob`'s words, stamping out runs.
+//! `TaranaSyncSchedule`: creates runs on a schedule, like a `CronJob`.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::sync::{Phase, TaranaSyncSpec};
 
-/// Set or changed, it asks for a run now: `kubectl annotate --overwrite tss/nightly tarana.dev/trigger-requested-at="$(date -Is)"`.
-pub const TRIGGER: &str = "tarana.dev/trigger-requested-at";
-/// On a run: the name of its schedule.
+/// Annotation that requests a run now when it is set or changed: `kubectl annotate --overwrite tss/nightly tarana.dev/trigger-requested-at="$(date -Is)"`.
+pub const TRIGGER_ANNOTATION: &str = "tarana.dev/trigger-requested-at";
+/// Label of a run: the name of its schedule.
 pub const SCHEDULE_LABEL: &str = "tarana.dev/schedule";
 
-/// Creates a `TaranaSync` whenever its pattern is due.
+/// Creates a `TaranaSync` at each slot of its cron pattern.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "tarana.dev",
@@ -25,7 +25,7 @@ pub const SCHEDULE_LABEL: &str = "tarana.dev/schedule";
     category = "tarana",
     status = "TaranaSyncScheduleStatus",
     derive = "PartialEq",
-    doc = "Creates a TaranaSync whenever its cron pattern is due, like a CronJob: each slot at most once, and nothing because it was created, edited or resumed.",
+    doc = "Creates a TaranaSync at each slot of its cron pattern, like a CronJob. Each slot starts at most one run, and creating, editing or resuming the schedule starts none.",
     printcolumn = r#"{"name":"Schedule","type":"string","jsonPath":".spec.schedule"}"#,
     printcolumn = r#"{"name":"Time Zone","type":"string","jsonPath":".spec.timeZone"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
@@ -49,10 +49,10 @@ pub const SCHEDULE_LABEL: &str = "tarana.dev/schedule";
         .message("jitterSeconds must not exceed startingDeadlineSeconds: a run that is delayed longer would not be started")
 )]
 pub struct TaranaSyncScheduleSpec {
-    /// When: minute, hour, day of month, month and day of week (0 or 7 is Sunday), each a list of `*`, `*/step`, a value,
-    /// `low-high` or `low-high/step`, months and weekdays also as names of three letters; or @hourly, @daily, @midnight,
-    /// @weekly, @monthly, @yearly, @annually. If one of the two day fields begins with `*`, a day must be in both, else either
-    /// will do. `tarana-operator preview` tells the next times.
+    /// Cron pattern: minute, hour, day of month, month and day of week (0 or 7 is Sunday), each a list of `*`, `*/step`, a value,
+    /// `low-high` or `low-high/step`. Months and weekdays may also be names of three letters. Alternatively @hourly, @daily,
+    /// @midnight, @weekly, @monthly, @yearly or @annually. If one of the two day fields starts with `*`, a day must match both,
+    /// otherwise one is enough. `tarana-operator preview` prints the next slots.
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(
         validation = Rule::new(r"self.startsWith('@') ? self.matches('^@(hourly|daily|midnight|weekly|monthly|yearly|annually)$') : self.matches('^[ \\t]*[^ \\t]+([ \\t]+[^ \\t]+){4}[ \\t]*$')")
@@ -61,40 +61,40 @@ pub struct TaranaSyncScheduleSpec {
             .message("a field holds something other than numbers, `*`, `,`, `-`, `/` and (month and day of week) names: ? L W # and the like are not known here")
     )]
     pub schedule: String,
-    /// Whose wall clock `schedule` is about: a name of the IANA database. Default Etc/UTC.
+    /// Time zone of `schedule`: a name of the IANA database. Default Etc/UTC.
     #[serde(default = "time_zone")]
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: String,
-    /// No slot starts a run while this is true, and none that passed meanwhile is made up for. Default false.
+    /// If true, slots start no runs, and are not started later either. Default false.
     #[serde(default)]
     pub suspend: bool,
-    /// What if a run of this schedule is still active when the next slot comes. Default Forbid.
+    /// What happens if a run of this schedule is still active at the next slot. Default Forbid.
     #[serde(default)]
     pub concurrency_policy: ConcurrencyPolicy,
-    /// Seconds that a slot may be late, because nobody was there to start it, before it is given up, 60 to 31536000. Of several
-    /// that are late only the newest starts a run. Default 14400.
+    /// Seconds after a slot within which its run is still started if the operator was not running in time, 60 to 31536000. Of several
+    /// late slots only the newest starts a run. Default 14400.
     #[serde(default = "starting_deadline_seconds")]
     #[schemars(range(min = 60, max = 31_536_000))]
     pub starting_deadline_seconds: i32,
-    /// Most seconds by which the start is delayed, 0 to 3600, so that many schedules do not start at once. How much it is depends
-    /// on schedule and slot alone, and it ends before the next slot comes. Default 0.
+    /// Maximum delay of a run's start in seconds, 0 to 3600, so that many schedules do not start at the same time. The delay
+    /// depends only on the schedule and the slot, and it ends before the next slot. Default 0.
     #[serde(default)]
     #[schemars(range(min = 0, max = 3600))]
     pub jitter_seconds: i32,
-    /// So many completed runs are kept, 0 to 100; the newest one always is. Default 5.
+    /// Number of completed runs to keep, 0 to 100. The newest is always kept. Default 5.
     #[serde(default = "history_limit")]
     #[schemars(range(min = 0, max = 100))]
     pub successful_syncs_history_limit: i32,
-    /// So many runs that failed or were cancelled are kept, 0 to 100. Default 5.
+    /// Number of failed and cancelled runs to keep, 0 to 100. Default 5.
     #[serde(default = "history_limit")]
     #[schemars(range(min = 0, max = 100))]
     pub failed_syncs_history_limit: i32,
-    /// What a run looks like.
+    /// Template of the runs.
     #[serde(default)]
     pub template: Template,
 }
 
-/// What a run of a schedule looks like.
+/// Template of the runs of a schedule.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[x_kube(
     validation = Rule::new("!self.spec.cancel && self.spec.trigger.type == 'Manual' && !has(self.spec.trigger.actor) && !has(self.spec.trigger.adminUserId) && !has(self.spec.trigger.scheduledTime)")
@@ -108,7 +108,7 @@ pub struct Template {
     /// Labels and annotations of the run.
     #[serde(default)]
     pub metadata: TemplateMetadata,
-    /// Its spec, without `trigger`, `cancel`, `ttlSecondsAfterFinished` and `approvedDeletes`.
+    /// Spec of the run, without `trigger`, `cancel`, `ttlSecondsAfterFinished` and `approvedDeletes`.
     #[serde(default)]
     pub spec: TaranaSyncSpec,
 }
@@ -116,7 +116,7 @@ pub struct Template {
 /// Labels and annotations of a run.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TemplateMetadata {
-    /// Labels, beside `tarana.dev/schedule`.
+    /// Labels, in addition to `tarana.dev/schedule`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Annotations.
@@ -124,52 +124,52 @@ pub struct TemplateMetadata {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// What if a run is still active when the next slot comes.
+/// What happens if a run is still active at the next slot.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConcurrencyPolicy {
-    /// The slot is skipped, and `lastSkipped` says so.
+    /// The slot is skipped and recorded in `lastSkipped`.
     #[default]
     Forbid,
-    /// The active run is cancelled; when it has ended, the slot's run is created.
+    /// The active run is cancelled. Once it has ended, the run of the slot is created.
     Replace,
 }
 
-/// What became of a schedule so far.
+/// Observed state of a schedule.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaranaSyncScheduleStatus {
-    /// The generation of the spec that this status is about.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The pattern and the time zone that `notBefore` is about.
+    /// The pattern and time zone to which `notBefore` applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_schedule: Option<String>,
-    /// No slot up to this time starts a run any more: when the schedule was created, its pattern was changed or it was
-    /// resumed, or the newest slot that was dealt with. It only moves forward.
+    /// Slots up to this time start no runs any more. It is the time at which the schedule was created, its pattern or time
+    /// zone was changed, or it was resumed, or the newest slot that was handled. It only moves forward.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Time>,
-    /// The newest slot for which a run was created.
+    /// The newest slot that started a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_schedule_time: Option<Time>,
-    /// The next slot; absent while suspended, and where the pattern has none.
+    /// The next slot; absent while suspended, and if the pattern has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_schedule_time: Option<Time>,
-    /// When a run of this schedule completed last.
+    /// When a run of this schedule last completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_successful_time: Option<Time>,
     /// The run that ended last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync: Option<LastSync>,
-    /// Names of the runs that have not ended.
+    /// Names of the active runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub active: Vec<String>,
-    /// Runs that failed since the last one that completed. Cancelled ones count for nothing.
+    /// Number of runs that failed since a run last completed. Cancelled runs are not counted.
     #[serde(default)]
     pub consecutive_failures: i32,
-    /// The newest slot for which no run was created.
+    /// The newest slot that started no run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_skipped: Option<Skipped>,
-    /// The value of the annotation `tarana.dev/trigger-requested-at` that was dealt with last.
+    /// The last value of the annotation `tarana.dev/trigger-requested-at` that was handled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_trigger: Option<String>,
     /// Ready, Stalled and `LastSyncSucceeded`.
@@ -183,25 +183,25 @@ pub struct TaranaSyncScheduleStatus {
 pub struct LastSync {
     /// Name of the `TaranaSync`.
     pub name: String,
-    /// How it ended.
+    /// Its final phase.
     pub phase: Phase,
-    /// Why: one word.
+    /// Reason in CamelCase.
     pub reason: String,
-    /// When.
+    /// When the run ended.
     pub completion_time: Time,
 }
 
 impl LastSync {
-    /// Its place among the ends of runs, the same for everybody: Kubernetes' times are whole seconds.
-    pub fn place(&self) -> (k8s_openapi::jiff::Timestamp, &str) {
+    /// Sorts runs by their end. Times are whole seconds, so the name decides between equal ones.
+    pub fn sort_key(&self) -> (k8s_openapi::jiff::Timestamp, &str) {
         (self.completion_time.0, &self.name)
     }
 }
 
-/// A slot that no run was created for.
+/// A slot that started no run.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// The slot.
+    /// Time of the slot.
     pub time: Time,
     /// `SlotSkipped`, `SlotMissed`, `NameTaken` or `RunRefused`.
     pub reason: String,

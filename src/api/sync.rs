@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One run, like a Job: immutable but for `cancel`, which only goes one way, and `ttlSecondsAfterFinished`.
+/// One run, like a Job. Immutable except for `cancel`, which cannot be reset, and `ttlSecondsAfterFinished`.
 ///
 /// `metadata.uid` is the id of its row in `tarana_sync_logs`.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
     category = "tarana",
     status = "TaranaSyncStatus",
     derive = "PartialEq",
-    doc = "One run of a sync, like a Job: it reads every base node of a TaranaConnection and makes the table true to it. Its uid is the id of its row in tarana_sync_logs.",
+    doc = "One run of a sync, like a Job: it reads every base node of a TaranaConnection and updates the table to match. Its uid is the id of its row in tarana_sync_logs.",
     printcolumn = r#"{"name":"Connection","type":"string","jsonPath":".spec.connectionRef.name"}"#,
     printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
     printcolumn = r#"{"name":"Step","type":"string","jsonPath":".status.step"}"#,
@@ -51,40 +51,39 @@ pub struct TaranaSyncSpec {
     /// The connection to run on, in the same namespace.
     #[serde(default)]
     pub connection_ref: ConnectionRef,
-    /// Plan only: store what would change (`tarana_sync_changes`, applied = false), and change nothing. Default false.
+    /// Only plan: record what would change (`tarana_sync_changes`, applied = false) and change nothing. Default false.
     #[serde(default)]
     pub dry_run: bool,
-    /// Delete rows of stations that a complete listing of their region no longer has. Default false: they are kept.
+    /// Delete stale rows: those of stations that a complete listing of their region does not contain. Default false.
     #[serde(default)]
     pub delete_stale: bool,
-    /// Up to this many deletions are approved by a person, whatever the connection's deleteGuard says.
+    /// Up to this many deletions are approved by a person, regardless of the connection's deleteGuard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub approved_deletes: Option<i32>,
-    /// Retries after faults that may pass, 0 to 100: 3 means four attempts. Default 3.
+    /// Retries after transient faults, 0 to 100: 3 means four attempts. Default 3.
     #[serde(default = "backoff_limit")]
     #[schemars(range(min = 0, max = 100))]
     pub backoff_limit: i32,
-    /// The pause before a retry.
+    /// The delay before a retry.
     #[serde(default)]
     pub backoff: Backoff,
-    /// Seconds that all attempts together may take, from the moment the run leaves Pending, 1 to 86400. Default 600.
+    /// Maximum duration of all attempts together in seconds, starting when the run leaves Pending, 1 to 86400. Default 600.
     #[serde(default = "active_deadline_seconds")]
     #[schemars(range(min = 1, max = 86400))]
     pub active_deadline_seconds: i32,
-    /// Seconds after its end at which the object is deleted; its row in `tarana_sync_logs` stays. Default: never.
+    /// Seconds after the end of the run until the object is deleted. Its row in `tarana_sync_logs` stays. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub ttl_seconds_after_finished: Option<i32>,
-    /// Who or what asked for the run, for the audit row.
+    /// Who or what requested the run, for its row in `tarana_sync_logs`.
     #[serde(default)]
     pub trigger: Trigger,
-    /// Set to true to end the run; what is not committed by then is not written. Default false.
+    /// Set to true to cancel the run. What is not committed by then is not written. Default false.
     #[serde(default)]
     pub cancel: bool,
 }
 
-/// As the schema has it.
 impl Default for TaranaSyncSpec {
     fn default() -> Self {
         Self {
@@ -102,7 +101,7 @@ impl Default for TaranaSyncSpec {
     }
 }
 
-/// Names a `TaranaConnection` in the same namespace.
+/// Reference to a `TaranaConnection` in the same namespace.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionRef {
     /// Name of the connection. Default default.
@@ -117,7 +116,7 @@ impl Default for ConnectionRef {
     }
 }
 
-/// The pause before a retry: doubled each time.
+/// The delay before a retry. It doubles with each retry.
 #[derive(KubeSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -129,7 +128,7 @@ pub struct Backoff {
     #[serde(default = "initial_seconds")]
     #[schemars(range(min = 1, max = 3600))]
     pub initial_seconds: i32,
-    /// Most seconds before any retry, 1 to 3600. Default 300.
+    /// Maximum seconds before a retry, 1 to 3600. Default 300.
     #[serde(default = "max_seconds")]
     #[schemars(range(min = 1, max = 3600))]
     pub max_seconds: i32,
@@ -144,52 +143,52 @@ impl Default for Backoff {
     }
 }
 
-/// Who or what asked for the run.
+/// Who or what requested the run.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Trigger {
     /// Manual (kubectl), Api (HTTP) or Schedule. Default Manual.
     #[serde(default, rename = "type")]
     pub type_: TriggerType,
-    /// Name of the person or account.
+    /// Name of the user or service account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub actor: Option<String>,
-    /// Id of the person in `admin_users`, for `tarana_sync_logs.triggered_by`.
+    /// Id of the user in `admin_users`, for `tarana_sync_logs.triggered_by`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_user_id: Option<uuid::Uuid>,
-    /// The time for which a schedule created the run.
+    /// The slot for which a schedule created the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled_time: Option<Time>,
 }
 
-/// What asked for the run.
+/// What requested the run.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TriggerType {
-    /// A person, with kubectl or the like.
+    /// A user, for example with kubectl.
     #[default]
     Manual,
-    /// A call of the HTTP API.
+    /// A request to the HTTP API.
     Api,
     /// A schedule.
     Schedule,
 }
 
-/// Where a run stands.
+/// Phase of a run.
 #[derive(
     JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 pub enum Phase {
-    /// Waits for its connection or for another run.
+    /// The run waits for its connection or for another run.
     #[default]
     Pending,
-    /// Attempts are made.
+    /// The run makes its attempts.
     Running,
-    /// Did all that was asked.
+    /// The run did all that was requested.
     Completed,
-    /// Ended without; the table is as it was.
+    /// The run failed; the table is unchanged.
     Failed,
-    /// Ended because somebody asked; the table is as it was.
+    /// The run was cancelled; the table is unchanged.
     Cancelled,
 }
 
@@ -200,10 +199,10 @@ impl Phase {
     }
 }
 
-/// What an attempt is at.
+/// Step of an attempt.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Step {
-    /// Makes the log row say running, with the attempt and a new fence number.
+    /// Sets the log row to running, with the attempt and a new fence number.
     Open,
     /// Reads the whole listing and proves it complete.
     Fetch,
@@ -211,27 +210,27 @@ pub enum Step {
     Apply,
 }
 
-/// What became of the run so far.
+/// Observed state of a run.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaranaSyncStatus {
-    /// The generation of the spec that this status is about.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Where the run stands.
+    /// Phase of the run.
     #[serde(default)]
     pub phase: Phase,
-    /// What the attempt is at; empty between attempts and at the end.
+    /// Step of the attempt; absent between attempts and after the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<Step>,
     /// Number of the attempt, from 1. A restart of the operator does not count.
     #[serde(default)]
     pub attempt: i32,
-    /// Number under which an operator holds the run, the `fence` of its log row: it goes up whenever another operator takes
-    /// the run over, and whoever has an older one changes nothing any more.
+    /// Fence number under which an operator process works on the run, also in its log row. It increases when another process takes
+    /// the run over; a process with an older number can no longer change anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence: Option<i64>,
-    /// When the next attempt begins.
+    /// When the next attempt starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_time: Option<Time>,
     /// When the run left Pending.
@@ -240,19 +239,19 @@ pub struct TaranaSyncStatus {
     /// When the run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
-    /// Milliseconds from start to end, by the database's clock.
+    /// Milliseconds from start to end, measured by the clock of the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<i64>,
     /// Rows of the listing read so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// What was done, or (dry run) would have been.
+    /// What the run changed, or (dry run) would have changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
-    /// What was read, and how it is known that nothing was missing.
+    /// What was read, and how it was proven complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading: Option<Reading>,
-    /// The newest failure of an attempt.
+    /// The latest failure of an attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Failure>,
     /// Ready, Reconciling, Stalled, Finished and `DeletesWithheld`.
@@ -260,56 +259,56 @@ pub struct TaranaSyncStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// How far a fetch is.
+/// Progress of a fetch.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Rows read.
     pub current: i64,
-    /// Rows that the listing tells it has.
+    /// Total that the listing reports.
     pub total: i64,
 }
 
-/// The reading that a run completed with.
+/// The reading of a completed run.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reading {
-    /// The vendor's listing: RegionSearch, OperatorList or RadioSearch.
+    /// The vendor's listing that was read: RegionSearch, OperatorList or RadioSearch.
     pub listing: String,
-    /// Total: every row up to the list's own total came once. `TwoReadings`: two readings held the same serial numbers.
-    /// None: neither could be had, so nothing was deleted.
+    /// Total: the listing returned exactly as many rows as its total, each once. `TwoReadings`: two readings had the same serial
+    /// numbers. None: there is no proof, so nothing was deleted.
     pub proof: String,
 }
 
-/// What a run did.
+/// What a run changed.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Base nodes in the listing.
     pub fetched: i64,
-    /// New rows.
+    /// Rows inserted.
     pub inserted: i64,
-    /// Rows of which something changed.
+    /// Rows updated: those that differed.
     pub updated: i64,
-    /// Rows that were the same.
+    /// Rows that did not differ.
     pub unchanged: i64,
     /// Rows deleted.
     pub deleted: i64,
-    /// Records that could not be used; `tarana_sync_logs.errors` says why.
+    /// Records skipped as unusable; `tarana_sync_logs.errors` has the causes.
     pub skipped: i64,
-    /// Stale rows kept by the delete guard.
+    /// Stale rows that the delete guard kept.
     pub withheld: i64,
 }
 
 /// Why an attempt failed.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
-    /// When.
+    /// Time of the failure.
     pub time: Time,
-    /// Which attempt; 0 where the run ended before its first.
+    /// Number of the attempt; 0 if the run ended before its first attempt.
     pub attempt: i32,
-    /// In which step.
+    /// Step that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<Step>,
-    /// One word: the same as in conditions and Events.
+    /// Reason in CamelCase, the same as in conditions and Events.
     pub reason: String,
     /// What happened and what to do.
     pub message: String,

@@ -1,41 +1,46 @@
-//! What is watched: the three kinds, in one namespace or in all.
+//! The watch caches of the three kinds, for one namespace or for all.
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Future, select_all};
 
-use super::{Cluster, Watched};
+use super::clients::Cluster;
+use super::watch_cache::WatchCache;
 use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::TaranaSync;
 
-/// One watch for each kind in a namespace, or in all of them.
+/// One watch cache per kind, for a namespace or for all.
 #[derive(Debug)]
 pub struct Scope {
-    /// The namespace; `None` for all.
+    /// Namespace; `None` for all.
     pub namespace: Option<String>,
-    /// The connections in it.
-    pub connections: Watched<TaranaConnection>,
-    /// The runs in it.
-    pub syncs: Watched<TaranaSync>,
-    /// The schedules in it.
-    pub schedules: Watched<TaranaSyncSchedule>,
+    /// Connections.
+    pub connections: WatchCache<TaranaConnection>,
+    /// Runs.
+    pub syncs: WatchCache<TaranaSync>,
+    /// Schedules.
+    pub schedules: WatchCache<TaranaSyncSchedule>,
 }
 
 impl Scope {
-    /// A scope for each of the namespaces, or one for all where none is named, and what keeps their caches.
-    pub fn all(cluster: &Cluster, namespaces: &[String]) -> (Vec<Self>, impl Future<Output = ()> + use<>) {
-        let named: Vec<Option<String>> = match namespaces {
+    /// A scope for each namespace, or one for all if none is named, and the future that keeps their caches current.
+    pub fn create(cluster: &Cluster, namespaces: &[String]) -> (Vec<Self>, impl Future<Output = ()> + use<>) {
+        let selected: Vec<Option<String>> = match namespaces {
             [] => vec![None],
             some => some.iter().cloned().map(Some).collect(),
         };
-        tracing::info!(scopes = ?named.iter().map(|s| s.as_deref().unwrap_or("all namespaces")).collect::<Vec<_>>(), "watching");
-        let mut keep: Vec<BoxFuture<'static, ()>> = Vec::new();
-        let scopes = named.into_iter().map(|namespace| {
-            let of = namespace.as_deref();
-            let (connections, of_connections) = Watched::new(cluster, of);
-            let (syncs, of_syncs) = Watched::new(cluster, of);
-            let (schedules, of_schedules) = Watched::new(cluster, of);
-            keep.extend([of_connections.boxed(), of_syncs.boxed(), of_schedules.boxed()]);
+        tracing::info!(scopes = ?selected.iter().map(|s| s.as_deref().unwrap_or("all namespaces")).collect::<Vec<_>>(), "watching");
+        let mut updates: Vec<BoxFuture<'static, ()>> = Vec::new();
+        let scopes = selected.into_iter().map(|namespace| {
+            let only = namespace.as_deref();
+            let (connections, connection_updates) = WatchCache::new(cluster, only);
+            let (syncs, sync_updates) = WatchCache::new(cluster, only);
+            let (schedules, schedule_updates) = WatchCache::new(cluster, only);
+            updates.extend([
+                connection_updates.boxed(),
+                sync_updates.boxed(),
+                schedule_updates.boxed(),
+            ]);
             Self {
                 namespace,
                 connections,
@@ -44,10 +49,10 @@ impl Scope {
             }
         });
         let scopes = scopes.collect();
-        (scopes, select_all(keep).map(drop))
+        (scopes, select_all(updates).map(drop))
     }
 
-    /// Lists everything anew and waits until that is done, see [`Watched::refresh`].
+    /// Lists everything again and waits for the result, see [`WatchCache::refresh`].
     pub async fn refresh(&self) {
         tokio::join!(
             self.connections.refresh(),
@@ -56,28 +61,28 @@ impl Scope {
         );
     }
 
-    /// Waits until every object was heard of once.
-    pub async fn known(&self) {
+    /// Waits until the caches are synced.
+    pub async fn wait_until_synced(&self) {
         tokio::join!(
-            self.connections.known(),
-            self.syncs.known(),
-            self.schedules.known()
+            self.connections.wait_until_synced(),
+            self.syncs.wait_until_synced(),
+            self.schedules.wait_until_synced()
         );
     }
 
-    /// Whether this scope has the objects of a namespace.
-    pub fn holds(&self, namespace: &str) -> bool {
+    /// Whether this scope contains a namespace.
+    pub fn contains(&self, namespace: &str) -> bool {
         self.namespace.as_deref().is_none_or(|own| own == namespace)
     }
 
-    /// The kinds that were not listed yet.
-    pub fn unlisted(&self) -> Vec<&'static str> {
+    /// The kinds whose caches are not synced yet.
+    pub fn unsynced_kinds(&self) -> Vec<&'static str> {
         let kinds = [
-            ("TaranaConnections", self.connections.is_listed()),
-            ("TaranaSyncs", self.syncs.is_listed()),
-            ("TaranaSyncSchedules", self.schedules.is_listed()),
+            ("TaranaConnections", self.connections.is_synced()),
+            ("TaranaSyncs", self.syncs.is_synced()),
+            ("TaranaSyncSchedules", self.schedules.is_synced()),
         ];
-        let unlisted = kinds.into_iter().filter(|(_, listed)| !listed);
-        unlisted.map(|(kind, _)| kind).collect()
+        let unsynced = kinds.into_iter().filter(|(_, synced)| !synced);
+        unsynced.map(|(kind, _)| kind).collect()
     }
 }

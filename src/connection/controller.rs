@@ -1,5 +1,5 @@
-//! Tries each connection when it changes, when one of its Secrets changes, when a run asks for it and every ten
-//! minutes; says in its status what was found, and opens or shuts the gate for its runs.
+//! The controller of `TaranaConnection`: probes each connection when it or one of its Secrets changes, when a run requests it
+//! and every ten minutes, writes the result to its status, and opens or blocks the gate of its runs.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -14,52 +14,60 @@ use kube::runtime::reflector::{ObjectRef, Store as Reader};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 
-use super::link::{self, Link};
-use super::registry::{Connections, Entry, Key, State, being_verified, pause};
-use super::status::{News, next, state_after};
+use super::clients::{self, ConnectionClients};
+use super::key::Key;
+use super::registry::{ConnectionEntry, Connections, backoff};
+use super::secrets;
+use super::state::{ConnectionState, being_verified};
+use super::status::{StatusUpdate, next_status, state_after};
 use crate::api::connection::TaranaConnection;
 use crate::fault::Fault;
 
-/// What every turn needs.
-pub struct Context {
-    /// Talks to Kubernetes.
+/// What every reconcile needs.
+pub struct ConnectionContext {
+    /// Client of the Kubernetes API.
     pub client: Client,
-    /// What is known of the connections of this scope.
+    /// The registry of this scope.
     pub connections: Arc<Connections>,
-    /// Whether the tables may be made and changed.
+    /// Whether the schema may be migrated.
     pub migrate: bool,
-    /// How long a verified connection is trusted.
-    pub recheck_every: Duration,
+    /// Interval between probes of a connection that is ready or has a permanent fault.
+    pub probe_interval: Duration,
 }
 
 /// Runs until its streams end.
 pub async fn run(
-    context: Arc<Context>,
+    context: Arc<ConnectionContext>,
     reader: Reader<TaranaConnection>,
     objects: impl Stream<Item = Arc<TaranaConnection>> + Send + 'static,
     secrets: impl Stream<Item = Result<PartialObjectMeta<Secret>, watcher::Error>> + Send + 'static,
 ) {
     let (of_secret, connections) = (reader.clone(), context.connections.clone());
-    let wanted = context.connections.wanted().map(|key| key.object_ref());
-    // The runtime gives no turn to an object that is gone; the cache knows of its end before this stream tells of it.
-    let known = context.connections.clone();
-    let objects = objects.inspect(move |touched| known.forget_if_gone(&Key::of(touched)));
+    let requested = context
+        .connections
+        .reconcile_requests()
+        .map(|key| key.object_ref());
+    // The runtime does not reconcile a deleted object. The cache is updated before this stream reports the deletion.
+    let registry = context.connections.clone();
+    let objects = objects.inspect(move |touched| registry.remove_if_deleted(&Key::of(touched)));
     Controller::for_shared_stream(objects, reader)
-        .watches_stream(secrets, move |secret| users_of(&of_secret, &connections, &secret))
-        .reconcile_on(wanted)
+        .watches_stream(secrets, move |secret| {
+            connections_of_secret(&of_secret, &connections, &secret)
+        })
+        .reconcile_on(requested)
         .run(reconcile, |_, error, _| on_error(error), context)
         .for_each(|_| ready(()))
         .await;
 }
 
 fn on_error(error: &kube::Error) -> Action {
-    tracing::warn!(%error, "connection: the Kubernetes API could not be used, trying again in 5 s");
+    tracing::warn!(%error, "connection: a request to the Kubernetes API failed, retrying in 5 s");
     Action::requeue(Duration::from_secs(5))
 }
 
-/// The connections that a Secret belongs to. Those are shut until they were tried anew, so that no run ends on what
-/// the old Secret said.
-fn users_of(
+/// The connections that use a Secret. Their gates are blocked until they have been probed again, so that no run fails because
+/// of the old Secret.
+fn connections_of_secret(
     reader: &Reader<TaranaConnection>,
     connections: &Connections,
     secret: &PartialObjectMeta<Secret>,
@@ -76,9 +84,9 @@ fn users_of(
         .state_filter(uses)
         .iter()
         .map(|c| {
-            connections.secret_changed(
+            connections.invalidate_if_secret_changed(
                 &Key::of(c),
-                &link::version(
+                &secrets::secret_version(
                     secret.metadata.uid.as_deref(),
                     secret.metadata.resource_version.as_deref(),
                 ),
@@ -88,102 +96,122 @@ fn users_of(
         .collect()
 }
 
-/// One turn: observe, try if it is time, tell.
-async fn reconcile(connection: Arc<TaranaConnection>, context: Arc<Context>) -> Result<Action, kube::Error> {
+/// Observes, probes if it is due, and publishes the status.
+async fn reconcile(
+    connection: Arc<TaranaConnection>,
+    context: Arc<ConnectionContext>,
+) -> Result<Action, kube::Error> {
     let key = Key::of(&connection);
-    let again = match observe(&connection, &context, &key).await {
+    let requeue_after = match observe(&connection, &context, &key).await {
         Ok(entry) if is_fresh(&entry, &context) => remaining(&entry, &context),
         Ok(entry) => {
-            announce_trial(&connection, &context).await?;
-            try_it(&context, &key, entry).await
+            publish_probe_started(&connection, &context).await?;
+            probe_entry(&context, &key, entry).await
         }
-        Err(fault) => shut(&connection, &context, &key, &fault),
+        Err(fault) => record_unusable(&connection, &context, &key, &fault),
     };
-    tell(&connection, &context, &key).await?;
-    Ok(Action::requeue(again))
+    publish_status(&connection, &context, &key).await?;
+    Ok(Action::requeue(requeue_after))
 }
 
-/// The entry that fits the object and its Secrets as they are now: the known one, or a new one that was never tried.
-async fn observe(connection: &TaranaConnection, context: &Context, key: &Key) -> Result<Entry, Fault> {
-    let inputs = link::inputs(&context.client, connection).await?;
-    let known = context.connections.entry(key);
-    let same_link = |e: &Entry| {
-        e.link
+/// The entry for the object and its Secrets as they are now: the existing one, or a new one that has not been probed.
+async fn observe(
+    connection: &TaranaConnection,
+    context: &ConnectionContext,
+    key: &Key,
+) -> Result<ConnectionEntry, Fault> {
+    let inputs = secrets::read_inputs(&context.client, connection).await?;
+    let previous = context.connections.entry(key);
+    let is_current = |e: &ConnectionEntry| {
+        e.clients
             .as_ref()
-            .is_some_and(|l| l.fingerprint == inputs.fingerprint)
+            .is_some_and(|c| c.fingerprint == inputs.fingerprint)
     };
-    if let Some(entry) = known.clone().filter(same_link) {
+    if let Some(entry) = previous.clone().filter(is_current) {
         return Ok(entry);
     }
-    let link = Arc::new(link::build(connection, inputs, context.migrate)?);
-    Ok(Entry {
-        link: Some(link),
-        ..blank(connection, known, State::Unverified(being_verified()))
+    let clients = Arc::new(clients::build(connection, inputs, context.migrate)?);
+    Ok(ConnectionEntry {
+        clients: Some(clients),
+        ..new_entry(
+            connection,
+            previous,
+            ConnectionState::Unverified(being_verified()),
+        )
     })
 }
 
-fn blank(connection: &TaranaConnection, known: Option<Entry>, state: State) -> Entry {
-    let failures = known.as_ref().map_or(0, |e| e.failures);
-    let found = known.as_ref().map_or_else(String::new, |e| e.found.clone());
-    Entry {
+fn new_entry(
+    connection: &TaranaConnection,
+    previous: Option<ConnectionEntry>,
+    state: ConnectionState,
+) -> ConnectionEntry {
+    let failures = previous.as_ref().map_or(0, |e| e.failures);
+    let summary = previous.as_ref().map_or_else(String::new, |e| e.summary.clone());
+    ConnectionEntry {
         uid: connection.metadata.uid.clone().unwrap_or_default(),
         generation: connection.metadata.generation,
         state,
         checked: None,
-        link: None,
+        clients: None,
         failures,
-        found,
-        active: known.and_then(|e| e.active),
+        summary,
+        active: previous.and_then(|e| e.active),
     }
 }
 
-/// Nothing can be tried: a Secret is missing, or what it holds has no usable form.
-fn shut(connection: &TaranaConnection, context: &Context, key: &Key, fault: &Fault) -> Duration {
-    let known = context.connections.entry(key);
-    let mut entry = blank(connection, known, state_after(fault.clone()));
+/// Records a connection that cannot be probed: a Secret is missing or contains an invalid value.
+fn record_unusable(
+    connection: &TaranaConnection,
+    context: &ConnectionContext,
+    key: &Key,
+    fault: &Fault,
+) -> Duration {
+    let previous = context.connections.entry(key);
+    let mut entry = new_entry(connection, previous, state_after(fault.clone()));
     entry.checked = Some(now());
     entry.failures = if fault.is_permanent() {
         0
     } else {
         entry.failures.saturating_add(1)
     };
-    let again = again_after(fault, entry.failures, context);
-    context.connections.put(key, &entry);
-    again
+    let requeue_after = retry_delay(fault, entry.failures, context);
+    context.connections.insert(key, &entry);
+    requeue_after
 }
 
-/// The trial: the database first, so that a run that fails on the API can still leave its log row.
-async fn try_it(context: &Context, key: &Key, mut entry: Entry) -> Duration {
-    let Some(link) = entry.link.clone() else {
-        return context.recheck_every;
+/// Probes the database first, so that a run that fails because of the API can still write its log row.
+async fn probe_entry(context: &ConnectionContext, key: &Key, mut entry: ConnectionEntry) -> Duration {
+    let Some(clients) = entry.clients.clone() else {
+        return context.probe_interval;
     };
-    let outcome = trial(&link).await;
+    let result = probe(&clients).await;
     entry.checked = Some(now());
-    let again = match outcome {
-        Ok(found) => {
-            tracing::info!(connection = %key, "verified: {found}");
-            entry.state = State::Ready;
+    let requeue_after = match result {
+        Ok(summary) => {
+            tracing::info!(connection = %key, "verified: {summary}");
+            entry.state = ConnectionState::Ready;
             entry.failures = 0;
-            entry.found = found;
-            context.recheck_every
+            entry.summary = summary;
+            context.probe_interval
         }
         Err(fault) => {
             tracing::warn!(connection = %key, reason = %fault.reason, "{}", fault.message);
             entry.failures = entry.failures.saturating_add(1);
-            let again = again_after(&fault, entry.failures, context);
+            let requeue_after = retry_delay(&fault, entry.failures, context);
             entry.state = state_after(fault);
-            again
+            requeue_after
         }
     };
-    // A run may have begun or ended meanwhile.
+    // A run may have started or ended during the probe.
     entry.active = context.connections.entry(key).and_then(|e| e.active);
-    context.connections.put(key, &entry);
-    again
+    context.connections.insert(key, &entry);
+    requeue_after
 }
 
-async fn trial(link: &Link) -> Result<String, Fault> {
-    link.verify_store().await?;
-    let api = link.tarana.verify().await?;
+async fn probe(clients: &ConnectionClients) -> Result<String, Fault> {
+    clients.verify_store().await?;
+    let api = clients.tarana.verify().await?;
     let names = api
         .regions
         .iter()
@@ -198,61 +226,72 @@ async fn trial(link: &Link) -> Result<String, Fault> {
         api.operator_id,
         names.len(),
         names.join(", "),
-        link.spec.database.schema
+        clients.spec.database.schema
     ))
 }
 
-/// A first trial may take as long as a server hangs: say that it is under way.
-async fn announce_trial(connection: &TaranaConnection, context: &Context) -> Result<(), kube::Error> {
-    let told = connection.status.as_ref().and_then(|s| s.observed_generation);
-    if told == connection.metadata.generation {
+/// Shows that a first probe is in progress, since it may take as long as a server hangs.
+async fn publish_probe_started(
+    connection: &TaranaConnection,
+    context: &ConnectionContext,
+) -> Result<(), kube::Error> {
+    let observed = connection.status.as_ref().and_then(|s| s.observed_generation);
+    if observed == connection.metadata.generation {
         return Ok(());
     }
-    let news = News {
-        state: State::Unverified(being_verified()),
-        found: String::new(),
+    let update = StatusUpdate {
+        state: ConnectionState::Unverified(being_verified()),
+        summary: String::new(),
         active: connection.status.as_ref().and_then(|s| s.active_sync.clone()),
         last_success: None,
         throttled_until: None,
         listing: None,
     };
-    write(connection, context, &news).await
+    write_status(connection, context, &update).await
 }
 
-async fn tell(connection: &TaranaConnection, context: &Context, key: &Key) -> Result<(), kube::Error> {
+async fn publish_status(
+    connection: &TaranaConnection,
+    context: &ConnectionContext,
+    key: &Key,
+) -> Result<(), kube::Error> {
     let Some(entry) = context.connections.entry(key) else {
         return Ok(());
     };
-    let told = connection.status.as_ref().and_then(|s| s.active_sync.as_deref());
-    let news = News {
+    let shown = connection.status.as_ref().and_then(|s| s.active_sync.as_deref());
+    let update = StatusUpdate {
         state: entry.state,
-        found: entry.found,
-        active: entry.active.and_then(|active| active.worth_telling(told)),
-        last_success: last_success(key, entry.link.as_deref()).await,
+        summary: entry.summary,
+        active: entry.active.and_then(|active| active.name_to_show(shown)),
+        last_success: last_success(key, entry.clients.as_deref()).await,
         throttled_until: entry
-            .link
+            .clients
             .as_ref()
-            .and_then(|l| l.tarana.throttled_until())
+            .and_then(|c| c.tarana.throttled_until())
             .and_then(wall_clock),
-        listing: entry.link.as_ref().map(|l| l.tarana.listing()),
+        listing: entry.clients.as_ref().map(|c| c.tarana.listing()),
     };
-    write(connection, context, &news).await
+    write_status(connection, context, &update).await
 }
 
-/// The audit rows know it best; where they cannot be asked, the status keeps what it says.
-async fn last_success(key: &Key, link: Option<&Link>) -> Option<(Timestamp, i64)> {
-    let link = link?;
-    match link.store.last_success(link.uid).await {
+/// The last success according to the log rows; `None` keeps the value in the status.
+async fn last_success(key: &Key, clients: Option<&ConnectionClients>) -> Option<(Timestamp, i64)> {
+    let clients = clients?;
+    match clients.store.last_success(clients.uid).await {
         Ok(found) => found.and_then(|(seconds, count)| Some((Timestamp::from_second(seconds).ok()?, count))),
         Err(fault) => {
-            tracing::warn!(connection = %key, %fault, "the last success could not be asked for");
+            tracing::warn!(connection = %key, %fault, "the last success could not be read");
             None
         }
     }
 }
 
-/// Writes the status if it says anything new. A conflict means that the object changed: its own turn follows.
-async fn write(connection: &TaranaConnection, context: &Context, news: &News) -> Result<(), kube::Error> {
+/// Writes the status if it differs. A conflict is an error: the reconcile is repeated.
+async fn write_status(
+    connection: &TaranaConnection,
+    context: &ConnectionContext,
+    update: &StatusUpdate,
+) -> Result<(), kube::Error> {
     let api: Api<TaranaConnection> = Api::namespaced(
         context.client.clone(),
         &connection.namespace().unwrap_or_default(),
@@ -263,7 +302,7 @@ async fn write(connection: &TaranaConnection, context: &Context, news: &News) ->
     if fresh.metadata.generation != connection.metadata.generation || fresh.uid() != connection.uid() {
         return Ok(());
     }
-    let status = next(&fresh, news, now());
+    let status = next_status(&fresh, update, now());
     if fresh.status.as_ref() == Some(&status) {
         return Ok(());
     }
@@ -280,23 +319,25 @@ async fn write(connection: &TaranaConnection, context: &Context, news: &News) ->
     }
 }
 
-fn again_after(fault: &Fault, failures: u32, context: &Context) -> Duration {
+fn retry_delay(fault: &Fault, failures: u32, context: &ConnectionContext) -> Duration {
     if fault.is_permanent() {
-        context.recheck_every
+        context.probe_interval
     } else {
-        pause(failures, fault)
+        backoff(failures, fault)
     }
 }
 
-fn is_fresh(entry: &Entry, context: &Context) -> bool {
+fn is_fresh(entry: &ConnectionEntry, context: &ConnectionContext) -> bool {
     entry.checked.is_some() && !remaining(entry, context).is_zero()
 }
 
-/// How long the last trial is still good for. One that failed in a way that may pass has its own, shorter pause.
-fn remaining(entry: &Entry, context: &Context) -> Duration {
-    let lasts = match &entry.state {
-        State::Unverified(fault) | State::Refused(fault) => again_after(fault, entry.failures, context),
-        State::Ready | State::Missing => context.recheck_every,
+/// How long the result of the last probe remains valid. A transient fault has a shorter delay.
+fn remaining(entry: &ConnectionEntry, context: &ConnectionContext) -> Duration {
+    let validity = match &entry.state {
+        ConnectionState::Unverified(fault) | ConnectionState::Rejected(fault) => {
+            retry_delay(fault, entry.failures, context)
+        }
+        ConnectionState::Ready | ConnectionState::Missing => context.probe_interval,
     };
     let Some(checked) = entry.checked else {
         return Duration::ZERO;
@@ -305,8 +346,8 @@ fn remaining(entry: &Entry, context: &Context) -> Duration {
         .duration_since(checked)
         .max(SignedDuration::ZERO)
         .unsigned_abs();
-    // The runtime may wake a moment early.
-    lasts
+    // The runtime may requeue slightly early.
+    validity
         .checked_sub(age)
         .filter(|d| *d > Duration::from_millis(50))
         .unwrap_or_default()

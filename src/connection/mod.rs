@@ -1,9 +1,15 @@
-//! Checks, gate, shared session and limits: what runs need of a `TaranaConnection`.
+//! Probes of a `TaranaConnection`, and the clients and state that its runs share.
 
+pub mod clients;
 pub mod controller;
-pub mod link;
+mod key;
 pub mod registry;
+mod secrets;
+mod state;
 pub mod status;
 
-pub use link::{Link, database};
-pub use registry::{Connections, Key, State, View};
+pub use clients::ConnectionClients;
+pub use key::Key;
+pub use registry::{ConnectionView, Connections};
+pub use secrets::database_config;
+pub use state::ConnectionState;

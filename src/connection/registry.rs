@@ -1,4 +1,4 @@
-//! The connections of one scope as this process knows them: each with one link, shared by its runs.
+//! What this process knows of the connections of one scope: state, clients and active run of each.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,103 +6,61 @@ use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
 use kube::runtime::reflector::{ObjectRef, Store as Reader};
-use kube::{Resource, ResourceExt};
 use tokio::sync::broadcast;
 use tokio::time::sleep;
 
-use super::Link;
+use super::clients::ConnectionClients;
+use super::key::Key;
+use super::state::{ConnectionState, being_verified};
 use crate::api::connection::TaranaConnection;
-use crate::api::reason::Reason;
 use crate::fault::Fault;
 
-/// Changes kept for a listener that is slow; one that misses some is told to look at all.
+/// Capacity of the channels.
 const BACKLOG: usize = 256;
-/// A run that is over sooner than this is not shown as active: that would be a write for what nobody can see.
-const SEEN: Duration = Duration::from_secs(5);
+/// A shorter run is not shown as `activeSync`, to save a write to the API server.
+const ACTIVE_DELAY: Duration = Duration::from_secs(5);
 
-/// Names a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
-    /// Namespace of the object.
-    pub namespace: String,
-    /// Name of the object.
-    pub name: String,
-}
-
-impl std::fmt::Display for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-impl Key {
-    /// The key of an object.
-    pub fn of(connection: &TaranaConnection) -> Self {
-        Self {
-            namespace: connection.namespace().unwrap_or_default(),
-            name: connection.name_any(),
-        }
-    }
-
-    /// As the watch cache names it.
-    pub fn object_ref(&self) -> ObjectRef<TaranaConnection> {
-        ObjectRef::new(&self.name).within(&self.namespace)
-    }
-}
-
-/// Whether a connection may be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// No such object.
-    Missing,
-    /// Not tried yet, or the trial failed in a way that may pass.
-    Unverified(Fault),
-    /// The trial failed in a way that only a person can mend.
-    Refused(Fault),
-    /// Tried, and works.
-    Ready,
-}
-
-/// What a run sees of its connection.
+/// What a run observes of its connection.
 #[derive(Clone, Debug)]
-pub struct View {
+pub struct ConnectionView {
     /// Whether it may be used.
-    pub state: State,
-    /// `spec.suspend`: nothing new may start.
+    pub state: ConnectionState,
+    /// `spec.suspend`: no new run may start.
     pub suspended: bool,
-    /// When it was tried last.
+    /// Time of the last probe.
     pub checked: Option<Timestamp>,
-    /// Session, limits and pool. Present as soon as the tables were found sound, whatever the API said.
-    pub link: Option<Arc<Link>>,
+    /// Its clients. Present as soon as the schema is verified, whatever the state of the API.
+    pub clients: Option<Arc<ConnectionClients>>,
 }
 
-/// What is kept of one connection.
+/// What is known of one connection.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct ConnectionEntry {
     pub uid: String,
     pub generation: Option<i64>,
-    pub state: State,
+    pub state: ConnectionState,
     pub checked: Option<Timestamp>,
-    pub link: Option<Arc<Link>>,
-    /// Trials in a row that failed in a way that may pass.
+    pub clients: Option<Arc<ConnectionClients>>,
+    /// Number of consecutive failed probes; 0 after a permanent fault of a Secret or of the configuration.
     pub failures: u32,
-    pub active: Option<Active>,
-    /// What the last trial that went well found.
-    pub found: String,
+    pub active: Option<ActiveRun>,
+    /// Summary of the last successful probe.
+    pub summary: String,
 }
 
-/// The run that is at it.
+/// The active run of a connection.
 #[derive(Clone, Debug)]
-pub(super) struct Active {
+pub(super) struct ActiveRun {
     run: String,
     since: Instant,
 }
 
-impl Active {
-    /// Its name, if it is worth telling: it lasts, or is told already.
-    pub fn worth_telling(self, told: Option<&str>) -> Option<String> {
-        (self.since.elapsed() >= SEEN || told == Some(&self.run)).then_some(self.run)
+impl ActiveRun {
+    /// Its name, if it has lasted long enough to be shown or is shown already.
+    pub fn name_to_show(self, shown: Option<&str>) -> Option<String> {
+        (self.since.elapsed() >= ACTIVE_DELAY || shown == Some(&self.run)).then_some(self.run)
     }
 }
 
@@ -110,168 +68,168 @@ impl Active {
 #[derive(Debug)]
 pub struct Connections {
     reader: Reader<TaranaConnection>,
-    entries: Mutex<HashMap<Key, Entry>>,
-    /// A connection whose runs should look at it again.
-    changed: broadcast::Sender<Key>,
-    /// A connection that should be looked at again.
-    wanted: broadcast::Sender<Key>,
-    /// A connection on which a run has begun.
-    begun: broadcast::Sender<Key>,
+    entries: Mutex<HashMap<Key, ConnectionEntry>>,
+    /// Connections whose gate has changed: their runs reconcile.
+    gate_changed: broadcast::Sender<Key>,
+    /// Connections that should reconcile.
+    reconcile_requested: broadcast::Sender<Key>,
+    /// Connections on which a run has started.
+    run_started: broadcast::Sender<Key>,
 }
 
 impl Connections {
-    /// Over the watch cache of the same scope.
+    /// An empty registry over the watch cache of the scope.
     pub fn new(reader: Reader<TaranaConnection>) -> Self {
         Self {
             reader,
             entries: Mutex::default(),
-            changed: broadcast::Sender::new(BACKLOG),
-            wanted: broadcast::Sender::new(BACKLOG),
-            begun: broadcast::Sender::new(BACKLOG),
+            gate_changed: broadcast::Sender::new(BACKLOG),
+            reconcile_requested: broadcast::Sender::new(BACKLOG),
+            run_started: broadcast::Sender::new(BACKLOG),
         }
     }
 
-    /// What a run sees of the connection of that name.
-    pub fn view(&self, key: &Key) -> View {
+    /// What a run observes of this connection.
+    pub fn view(&self, key: &Key) -> ConnectionView {
         let Some(object) = self.reader.get(&key.object_ref()) else {
             self.entries().remove(key);
-            return View {
-                state: State::Missing,
+            return ConnectionView {
+                state: ConnectionState::Missing,
                 suspended: false,
                 checked: None,
-                link: None,
+                clients: None,
             };
         };
         let suspended = object.spec.suspend;
-        let known = self
+        let entry = self
             .entries()
             .get(key)
             .filter(|e| Some(&e.uid) == object.metadata.uid.as_ref())
             .cloned();
-        match known {
-            Some(e) if e.generation == object.metadata.generation => View {
+        match entry {
+            Some(e) if e.generation == object.metadata.generation => ConnectionView {
                 state: e.state,
                 suspended,
                 checked: e.checked,
-                link: e.link.filter(|l| l.is_sound()),
+                clients: e.clients.filter(|c| c.is_schema_verified()),
             },
-            _ => View {
-                state: State::Unverified(being_verified()),
+            _ => ConnectionView {
+                state: ConnectionState::Unverified(being_verified()),
                 suspended,
                 checked: None,
-                link: None,
+                clients: None,
             },
         }
     }
 
-    /// Lets go of a connection that is gone: its session, and its place in the database's limits.
-    pub(super) fn forget_if_gone(&self, key: &Key) {
+    /// Drops the clients of a connection whose object is gone.
+    pub(super) fn remove_if_deleted(&self, key: &Key) {
         if self.reader.get(&key.object_ref()).is_none() {
             self.entries().remove(key);
         }
     }
 
-    /// A Secret of the connection has this version now: what an older one led to no longer counts.
-    pub(super) fn secret_changed(&self, key: &Key, version: &str) {
+    /// Invalidates the state of a connection that was probed with another version of this Secret.
+    pub(super) fn invalidate_if_secret_changed(&self, key: &Key, version: &str) {
         if let Some(entry) = self.entries().get_mut(key)
             && !entry
-                .link
+                .clients
                 .as_ref()
-                .is_some_and(|l| l.fingerprint.contains(version))
+                .is_some_and(|c| c.fingerprint.contains(version))
         {
-            entry.state = State::Unverified(being_verified());
+            entry.state = ConnectionState::Unverified(being_verified());
             entry.checked = None;
         }
     }
 
-    /// Asks for a new trial.
-    pub fn recheck(&self, key: &Key) {
+    /// Requests a new probe.
+    pub fn request_probe(&self, key: &Key) {
         if let Some(entry) = self.entries().get_mut(key) {
             entry.checked = None;
         }
-        let _ = self.wanted.send(key.clone());
+        let _ = self.reconcile_requested.send(key.clone());
     }
 
-    /// A run has begun, or goes on, on it.
-    pub fn began(&self, key: &Key, run: &str) {
+    /// Records that a run has started or was taken over.
+    pub fn run_started(&self, key: &Key, run: &str) {
         if let Some(entry) = self.entries().get_mut(key) {
-            let known = entry.active.take().filter(|active| active.run == run);
-            entry.active = known.or_else(|| {
+            let same = entry.active.take().filter(|active| active.run == run);
+            entry.active = same.or_else(|| {
                 let (run, since) = (run.to_owned(), Instant::now());
-                Some(Active { run, since })
+                Some(ActiveRun { run, since })
             });
         }
-        let _ = self.begun.send(key.clone());
+        let _ = self.run_started.send(key.clone());
     }
 
-    /// A run on it has ended, be it the active one or one that waited.
-    pub fn ended(&self, key: &Key, run: &str) {
+    /// Records that a run has ended, whether it was active or waiting.
+    pub fn run_ended(&self, key: &Key, run: &str) {
         if let Some(entry) = self.entries().get_mut(key)
             && entry.active.as_ref().is_some_and(|active| active.run == run)
         {
             entry.active = None;
         }
-        let _ = self.wanted.send(key.clone());
-        let _ = self.changed.send(key.clone());
+        let _ = self.reconcile_requested.send(key.clone());
+        let _ = self.gate_changed.send(key.clone());
     }
 
-    /// Connections whose runs should look again: the gate changed, or a run on it ended.
-    pub fn changes(&self) -> impl Stream<Item = Key> + Send + 'static {
-        listen(&self.changed)
+    /// Connections whose runs should reconcile: the gate has changed, or a run has ended.
+    pub fn gate_changes(&self) -> impl Stream<Item = Key> + Send + 'static {
+        listen(&self.gate_changed)
     }
 
-    /// Objects of a cache that such a change concerns.
-    pub fn wakes<K>(
+    /// Objects of a cache that such a change affects.
+    pub fn objects_to_requeue<K>(
         &self,
         reader: Reader<K>,
-        concerns: impl Fn(&K, &Key) -> bool + Copy + Send + 'static,
+        is_affected: impl Fn(&K, &Key) -> bool + Copy + Send + 'static,
     ) -> impl Stream<Item = ObjectRef<K>> + Send + 'static
     where
         K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
     {
-        self.changes().flat_map(move |changed| {
-            let woken = reader.state_filter(|object| concerns(object, &changed));
+        self.gate_changes().flat_map(move |changed| {
+            let affected = reader.state_filter(|object| is_affected(object, &changed));
             stream::iter(
-                woken
+                affected
                     .into_iter()
                     .map(|object| ObjectRef::from_obj(object.as_ref())),
             )
         })
     }
 
-    /// Every link of the scope that works, for work that concerns each database.
-    pub fn ready(&self) -> Vec<(Key, Arc<Link>)> {
+    /// The clients of all ready connections.
+    pub fn ready_clients(&self) -> Vec<(Key, Arc<ConnectionClients>)> {
         self.entries()
             .iter()
-            .filter(|(_, e)| e.state == State::Ready)
-            .filter_map(|(key, e)| Some((key.clone(), e.link.clone()?)))
+            .filter(|(_, e)| e.state == ConnectionState::Ready)
+            .filter_map(|(key, e)| Some((key.clone(), e.clients.clone()?)))
             .collect()
     }
 
-    /// Connections that should be looked at: at once, or, where a run has begun, if it is still at it a moment later.
-    pub(super) fn wanted(&self) -> impl Stream<Item = Key> + Send + 'static {
-        let begun = listen(&self.begun)
-            .map(|key| async { (sleep(SEEN).await, key).1 })
+    /// Connections that should reconcile: at once, or some seconds after a run has started, to show it as active.
+    pub(super) fn reconcile_requests(&self) -> impl Stream<Item = Key> + Send + 'static {
+        let started = listen(&self.run_started)
+            .map(|key| async { (sleep(ACTIVE_DELAY).await, key).1 })
             .buffer_unordered(BACKLOG);
-        stream::select(listen(&self.wanted), begun)
+        stream::select(listen(&self.reconcile_requested), started)
     }
 
-    pub(super) fn entry(&self, key: &Key) -> Option<Entry> {
+    pub(super) fn entry(&self, key: &Key) -> Option<ConnectionEntry> {
         self.entries().get(key).cloned()
     }
 
-    pub(super) fn put(&self, key: &Key, entry: &Entry) {
+    pub(super) fn insert(&self, key: &Key, entry: &ConnectionEntry) {
         let before = self.entries().insert(key.clone(), entry.clone());
         let same = before.is_some_and(|b| {
             b.state == entry.state && b.generation == entry.generation && b.checked.is_some()
         });
         if !same {
-            let _ = self.changed.send(key.clone());
+            let _ = self.gate_changed.send(key.clone());
         }
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
-        // Nothing in here can panic half-way through a change, so a poisoned lock still guards a sound map.
+    fn entries(&self) -> MutexGuard<'_, HashMap<Key, ConnectionEntry>> {
+        // No code panics while it changes the map, so a poisoned lock still guards a consistent map.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -281,7 +239,7 @@ fn listen(sender: &broadcast::Sender<Key>) -> impl Stream<Item = Key> + Send + '
         loop {
             match receiver.recv().await {
                 Ok(key) => return Some((key, receiver)),
-                // What was missed is found when the object is looked at by its own clock.
+                // A missed change is found by the periodic reconcile.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
@@ -290,13 +248,8 @@ fn listen(sender: &broadcast::Sender<Key>) -> impl Stream<Item = Key> + Send + '
     .boxed()
 }
 
-/// The state before the first trial.
-pub(super) fn being_verified() -> Fault {
-    Fault::new(Reason::ConnectionNotReady, "the connection is being verified")
-}
-
-/// The pause before the next trial after so many that failed in a row.
-pub(super) fn pause(failures: u32, fault: &Fault) -> Duration {
+/// The backoff after this number of consecutive failed probes.
+pub(super) fn backoff(failures: u32, fault: &Fault) -> Duration {
     let doubled = Duration::from_secs(2_u64 << failures.min(5));
     doubled
         .min(Duration::from_mins(1))

@@ -1,4 +1,4 @@
-//! What every turn of every schedule needs, and what this process remembers until its caches have caught up.
+//! What every reconcile of a schedule uses, and what this process remembers until its caches catch up.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,49 +7,49 @@ use std::time::{Duration, Instant};
 use kube::runtime::reflector::{ObjectRef, Store as Reader};
 use kube::{Client, ResourceExt};
 
-use super::child;
-use super::children::Children;
+use super::owned_runs::OwnedRuns;
+use super::run_template;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::TaranaSync;
 use crate::cluster::version;
-use crate::connection::{Connections, Key, State};
+use crate::connection::{ConnectionState, Connections, Key};
 use crate::notify::Notifier;
 
-/// By then the cache has what was created, or it was deleted again.
-const CATCHES_UP: Duration = Duration::from_secs(30);
+/// By then the cache has a created run, or the run was deleted again.
+const MAX_CACHE_LAG: Duration = Duration::from_secs(30);
 
-/// What every turn needs.
-pub struct Context {
-    /// Talks to Kubernetes.
+/// What every reconcile uses.
+pub struct ScheduleContext {
+    /// Client of the Kubernetes API.
     pub client: Client,
-    /// The watch cache of the schedules of the scope.
+    /// Watch cache of the scope's schedules.
     pub reader: Reader<TaranaSyncSchedule>,
-    /// The watch cache of the runs of the scope.
+    /// Watch cache of the scope's runs.
     pub runs: Reader<TaranaSync>,
-    /// Which of them belong to which schedule.
-    pub children: Arc<Children>,
-    /// The connections of the scope.
+    /// Index of the runs by schedule.
+    pub owned_runs: Arc<OwnedRuns>,
+    /// Connections of the scope.
     pub connections: Arc<Connections>,
     /// Publishes Events.
     pub notifier: Notifier,
-    held: Mutex<HashMap<String, Held>>,
+    states: Mutex<HashMap<String, ScheduleState>>,
 }
 
-/// What is remembered of one schedule. All of it may be lost without harm.
+/// What this process remembers about one schedule. Losing it does no harm.
 #[derive(Default)]
-struct Held {
-    /// The newest `resourceVersion` that we wrote.
+struct ScheduleState {
+    /// The newest `resourceVersion` that this process wrote.
     written: Option<u64>,
-    /// Runs that we created and the cache may not have yet.
+    /// Runs that this process created and the cache may not have yet.
     created: Vec<(Arc<TaranaSync>, Instant)>,
 }
 
-impl Context {
-    /// A context that remembers nothing.
+impl ScheduleContext {
+    /// A context without any state.
     pub fn new(
         client: Client,
         reader: Reader<TaranaSyncSchedule>,
-        runs: (Reader<TaranaSync>, Arc<Children>),
+        runs: (Reader<TaranaSync>, Arc<OwnedRuns>),
         connections: Arc<Connections>,
         notifier: Notifier,
     ) -> Self {
@@ -57,69 +57,69 @@ impl Context {
             client,
             reader,
             runs: runs.0,
-            children: runs.1,
+            owned_runs: runs.1,
             connections,
             notifier,
-            held: Mutex::default(),
+            states: Mutex::default(),
         }
     }
 
-    /// The runs of a schedule, those that we have just created included.
+    /// The runs of a schedule, including those that this process has just created.
     pub(super) fn runs_of(&self, schedule: &TaranaSyncSchedule) -> Vec<Arc<TaranaSync>> {
         let namespace = schedule.namespace().unwrap_or_default();
         let cached = |name: &str| self.runs.get(&ObjectRef::new(name).within(&namespace));
-        let mut runs = self.children.of(&uid(schedule), |name| {
-            cached(name).filter(|run| child::is_of(schedule, run))
+        let mut runs = self.owned_runs.find(&uid(schedule), |name| {
+            cached(name).filter(|run| run_template::owns(schedule, run))
         });
-        let mut held = self.held();
-        if let Some(held) = held.get_mut(&uid(schedule)) {
-            held.created.retain(|(run, since)| {
-                since.elapsed() < CATCHES_UP && !runs.iter().any(|known| known.uid() == run.uid())
+        let mut states = self.lock();
+        if let Some(state) = states.get_mut(&uid(schedule)) {
+            state.created.retain(|(run, created_at)| {
+                created_at.elapsed() < MAX_CACHE_LAG && !runs.iter().any(|cached| cached.uid() == run.uid())
             });
-            runs.extend(held.created.iter().map(|(run, _)| Arc::clone(run)));
+            runs.extend(state.created.iter().map(|(run, _)| Arc::clone(run)));
         }
         runs
     }
 
-    /// Remembers a run that the API server has for certain.
-    pub(super) fn created(&self, schedule: &TaranaSyncSchedule, run: TaranaSync) {
-        let mut held = self.held();
-        let held = held.entry(uid(schedule)).or_default();
-        held.created.push((Arc::new(run), Instant::now()));
+    /// Remembers a run that exists in the API server.
+    pub(super) fn record_created(&self, schedule: &TaranaSyncSchedule, run: TaranaSync) {
+        let mut states = self.lock();
+        let state = states.entry(uid(schedule)).or_default();
+        state.created.push((Arc::new(run), Instant::now()));
     }
 
-    /// Remembers a write of ours.
-    pub(super) fn wrote(&self, schedule: &TaranaSyncSchedule) {
-        let mut held = self.held();
+    /// Remembers the version that this process wrote.
+    pub(super) fn record_version(&self, schedule: &TaranaSyncSchedule) {
+        let mut states = self.lock();
         let version = version(schedule);
-        let known = held.entry(uid(schedule)).or_default();
-        known.written = version.max(known.written);
-        // Those that are gone.
-        if held.len() > 2 * self.reader.len() + 64 {
+        let state = states.entry(uid(schedule)).or_default();
+        state.written = version.max(state.written);
+        // Drop the states of deleted schedules.
+        if states.len() > 2 * self.reader.len() + 64 {
             let live: Vec<_> = self.reader.state().iter().map(|s| uid(s)).collect();
-            held.retain(|uid, _| live.contains(uid));
+            states.retain(|uid, _| live.contains(uid));
         }
     }
 
-    /// Whether the cache has yet to catch up with our last write.
-    pub(super) fn is_behind(&self, schedule: &TaranaSyncSchedule) -> bool {
-        let written = self.held().get(&uid(schedule)).and_then(|held| held.written);
+    /// Whether the cache is behind the last write of this process.
+    pub(super) fn cache_is_stale(&self, schedule: &TaranaSyncSchedule) -> bool {
+        let written = self.lock().get(&uid(schedule)).and_then(|state| state.written);
         matches!((version(schedule), written), (Some(cached), Some(written)) if cached < written)
     }
 
     /// Whether the connection of the template exists.
-    pub(super) fn is_connected(&self, schedule: &TaranaSyncSchedule) -> bool {
-        self.connections.view(&key(schedule)).state != State::Missing
+    pub(super) fn connection_exists(&self, schedule: &TaranaSyncSchedule) -> bool {
+        self.connections.view(&connection_key(schedule)).state != ConnectionState::Missing
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
-        // Nothing in here can panic half-way through a change, so a poisoned lock still guards a sound map.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, ScheduleState>> {
+        // No code panics in the middle of a change, so the map behind a poisoned lock is valid.
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The connection that the runs of a schedule are for.
-pub(super) fn key(schedule: &TaranaSyncSchedule) -> Key {
+/// The connection of a schedule's runs.
+pub(super) fn connection_key(schedule: &TaranaSyncSchedule) -> Key {
     Key {
         namespace: schedule.namespace().unwrap_or_default(),
         name: schedule.spec.template.spec.connection_ref.name.clone(),

@@ -1,4 +1,4 @@
-//! Gives every schedule its turns: observe → decide → act once → record, until there is nothing to do.
+//! The controller of `TaranaSyncSchedule`: observe → decide → act once → record, until nothing is left to do.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -7,32 +7,34 @@ use std::time::Duration;
 use futures::{Stream, StreamExt, stream};
 use jiff::SignedDuration;
 use kube::ResourceExt;
-use kube::runtime::controller::{Action as Requeue, Config, Controller};
+use kube::runtime::controller::{self, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
 
-use super::act::Turn;
-use super::context::{Context, key};
-use super::turn::{Action, decide};
+use super::actions::ScheduleReconcile;
+use super::context::{ScheduleContext, connection_key};
+use super::decide::{Action, decide};
 use crate::api::schedule::TaranaSyncSchedule;
-use crate::cluster::Error;
+use crate::cluster::ReconcileError;
 use crate::connection::Key;
 
-/// Schedules whose turns are taken at once: a turn is a few calls of the API, and these are not more at once either.
-const AT_ONCE: u16 = 16;
-/// For what should wake us and may not.
-const A_WHILE: Duration = Duration::from_mins(1);
+/// Maximum number of concurrent reconciles, which bounds the concurrent requests to the Kubernetes API.
+const CONCURRENCY: u16 = 16;
+/// Requeue interval while a change of a run is awaited, in case its watch event does not come.
+const FALLBACK_REQUEUE: Duration = Duration::from_mins(1);
 
-/// Runs until its streams end. `touched` tells of schedules whose runs changed.
+/// Runs until its streams end. `owners_to_requeue` are the schedules whose runs changed.
 pub async fn run(
-    context: Arc<Context>,
+    context: Arc<ScheduleContext>,
     objects: impl Stream<Item = Arc<TaranaSyncSchedule>> + Send + 'static,
-    touched: impl Stream<Item = ObjectRef<TaranaSyncSchedule>> + Send + 'static,
+    owners_to_requeue: impl Stream<Item = ObjectRef<TaranaSyncSchedule>> + Send + 'static,
 ) {
-    let on_it = |schedule: &TaranaSyncSchedule, changed: &Key| key(schedule) == *changed;
-    let woken = context.connections.wakes(context.reader.clone(), on_it);
+    let uses = |schedule: &TaranaSyncSchedule, changed: &Key| connection_key(schedule) == *changed;
+    let affected = context
+        .connections
+        .objects_to_requeue(context.reader.clone(), uses);
     Controller::for_shared_stream(objects, context.reader.clone())
-        .with_config(Config::default().concurrency(AT_ONCE))
-        .reconcile_on(stream::select(touched, woken))
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .reconcile_on(stream::select(owners_to_requeue, affected))
         .run(
             reconcile,
             |schedule, error, _| on_error(&schedule, error),
@@ -42,47 +44,54 @@ pub async fn run(
         .await;
 }
 
-fn on_error(schedule: &TaranaSyncSchedule, error: &Error) -> Requeue {
+fn on_error(schedule: &TaranaSyncSchedule, error: &ReconcileError) -> controller::Action {
     match error {
-        // The cache brings what the other one wrote.
-        Error::Overtaken => Requeue::requeue(Duration::from_secs(1)),
-        Error::Kubernetes(error) => {
-            tracing::warn!(schedule = schedule.name_any(), %error, "the Kubernetes API could not be used, trying again in 5 s");
-            Requeue::requeue(Duration::from_secs(5))
+        // The cache will receive what the other writer wrote.
+        ReconcileError::Conflict => controller::Action::requeue(Duration::from_secs(1)),
+        ReconcileError::Kubernetes(error) => {
+            tracing::warn!(schedule = schedule.name_any(), %error, "a request to the Kubernetes API failed, retrying in 5 s");
+            controller::Action::requeue(Duration::from_secs(5))
         }
     }
 }
 
-/// At the start every object is a task at once: where the turns are boxed, they take memory only while they are taken.
-async fn reconcile(schedule: Arc<TaranaSyncSchedule>, context: Arc<Context>) -> Result<Requeue, Error> {
-    Box::pin(turns(schedule, context)).await
+/// kube creates a future per object at start-up. Boxed, it takes memory only while it runs.
+async fn reconcile(
+    schedule: Arc<TaranaSyncSchedule>,
+    context: Arc<ScheduleContext>,
+) -> Result<controller::Action, ReconcileError> {
+    Box::pin(reconcile_schedule(schedule, context)).await
 }
 
-/// All turns that a schedule can take now.
-async fn turns(schedule: Arc<TaranaSyncSchedule>, context: Arc<Context>) -> Result<Requeue, Error> {
-    if context.is_behind(&schedule) {
-        return Ok(Requeue::await_change());
+async fn reconcile_schedule(
+    schedule: Arc<TaranaSyncSchedule>,
+    context: Arc<ScheduleContext>,
+) -> Result<controller::Action, ReconcileError> {
+    if context.cache_is_stale(&schedule) {
+        return Ok(controller::Action::await_change());
     }
-    let mut turn = Turn::new(&context, (*schedule).clone());
+    let mut reconcile = ScheduleReconcile::new(&context, (*schedule).clone());
     loop {
-        let action = decide(&turn.observe().view());
+        let action = decide(&reconcile.snapshot().observed());
         match action {
-            Action::Tell(told) => turn.tell(*told).await?,
-            Action::Request(value) => turn.request(&value).await?,
-            Action::Start(slot, missed) => turn.start(slot, missed).await?,
-            // What becomes of these two, the cache tells, and wakes us.
+            Action::UpdateStatus(update) => reconcile.update_status(*update).await?,
+            Action::RunNow(value) => reconcile.run_now(&value).await?,
+            Action::StartSlot(slot, missed) => reconcile.start_slot(slot, missed).await?,
+            // The watch event of the run triggers the next reconcile.
             Action::Cancel(run) => {
-                turn.cancel(&run).await?;
-                return Ok(Requeue::requeue(A_WHILE));
+                reconcile.cancel(&run).await?;
+                return Ok(controller::Action::requeue(FALLBACK_REQUEUE));
             }
-            Action::Tidy(run) => {
-                turn.tidy(&run).await?;
-                return Ok(Requeue::requeue(A_WHILE));
+            Action::Delete(run) => {
+                reconcile.delete(&run).await?;
+                return Ok(controller::Action::requeue(FALLBACK_REQUEUE));
             }
-            Action::Rest(again) => {
-                let unsigned = |d: SignedDuration| d.max(SignedDuration::ZERO).unsigned_abs();
-                return Ok(again.map_or_else(Requeue::await_change, |d| Requeue::requeue(unsigned(d))));
-            }
+            Action::Requeue(after) => return Ok(controller::Action::requeue(unsigned(after))),
+            Action::AwaitChange => return Ok(controller::Action::await_change()),
         }
     }
+}
+
+fn unsigned(d: SignedDuration) -> Duration {
+    d.max(SignedDuration::ZERO).unsigned_abs()
 }

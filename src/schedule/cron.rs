@@ -1,28 +1,28 @@
-//! Pure: when a pattern is due in a time zone, both ways: the next slot after a time, and the newest one up to a time.
+//! Pure: the slots of a pattern in a time zone: the next slot after a time, and the newest slot up to a time.
 //!
-//! A slot is a whole minute of real time. Where a zone's offset changes, by daylight saving or otherwise, this is Debian's
-//! cron. A pattern is *fixed* unless its minute or its hour begins with `*`.
+//! A slot is a whole minute of real time. Changes of a zone's offset, for daylight saving or otherwise, follow Debian's cron. A
+//! pattern is *fixed* unless its minute or its hour starts with `*`.
 //!
 //! | the wall clock | fixed | wildcard |
 //! |---|---|---|
-//! | leaps forward | what it leapt over is due at the first instant after it, together | nothing for what it leapt over |
-//! | is set back | each minute at its first pass | each minute at each pass |
-//! | either, by more than three hours | a corrected clock: what it shows counts, like a wildcard | the same |
+//! | jumps forward | one slot at the first instant after the jump, for all skipped times | no slot for skipped times |
+//! | is set back | repeated times have a slot only the first time | repeated times have a slot each time |
+//! | either, by more than three hours | the wall clock counts, as for a wildcard | the same |
 //!
-//! The walk goes stretch by stretch of one offset, and within a stretch civil day by civil day, so that it takes the same
-//! whatever lies between: it ends after 41 years, which is longer than any pattern with a slot needs to find it.
-//! Zones are those of the database that jiff carries, whatever the machine has.
+//! The search visits one span of equal offset after the other, and within a span one civil day after the other. Its cost is
+//! bounded: it ends after 41 years, which is longer than the largest gap between two slots of any pattern.
+//! Time zones come from the database that jiff embeds, not from the machine.
 
 use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 
-use super::pattern::{DAY, Invalid, Pattern, shown};
+use super::pattern::{DAY, InvalidCron, Pattern, excerpt};
 
-/// In minutes: 41 years. `0 0 29 2 */7` comes in 2088, and then in 2128.
+/// 41 years, in minutes. `0 0 29 2 */7` has slots in 2088 and then in 2128.
 const HORIZON: i64 = 41 * 366 * DAY;
-/// In minutes. A clock that leaps further was wrong before.
-const CORRECTED: i64 = 3 * 60;
+/// In minutes. A larger jump is the correction of a wrong clock.
+const MAX_JUMP: i64 = 3 * 60;
 
 /// A pattern in a time zone.
 #[derive(Clone, Debug)]
@@ -31,37 +31,37 @@ pub struct Cron {
     zone: TimeZone,
 }
 
-/// Minutes of real time with one offset between civil and real time, from one change of it to the next.
-struct Stretch {
+/// A span of real time, in minutes, with one offset between civil and real time.
+struct OffsetSpan {
     from: i64,
     until: i64,
     offset: i64,
-    /// By how much the wall clock leapt at its beginning; below 0 if it was set back.
-    leap: i64,
+    /// Jump of the wall clock at the start of the span; negative if it was set back.
+    jump: i64,
 }
 
 impl Cron {
-    /// Reads a pattern and looks up its zone.
+    /// Parses a pattern and looks up its time zone.
     ///
     /// # Errors
-    /// Says which field of the pattern is wrong and what to write, or that the zone is not known.
-    pub fn parse(schedule: &str, time_zone: &str) -> Result<Self, Invalid> {
+    /// The message names the invalid field of the pattern and what to write, or reports an unknown time zone.
+    pub fn parse(schedule: &str, time_zone: &str) -> Result<Self, InvalidCron> {
         let pattern = Pattern::parse(schedule)?;
         let zone = TimeZoneDatabase::bundled().get(time_zone).map_err(|_| {
-            Invalid(format!(
+            InvalidCron(format!(
                 "the time zone `{}` is not known: write a name of the IANA database such as Africa/Johannesburg or Etc/UTC",
-                shown(time_zone)
+                excerpt(time_zone)
             ))
         })?;
         Ok(Self { pattern, zone })
     }
 
-    /// Its zone.
+    /// The time zone.
     pub fn zone(&self) -> &TimeZone {
         &self.zone
     }
 
-    /// The first slot after `t`; `None` if there is none within 41 years, so none at all.
+    /// The first slot after `t`; `None` if there is none within 41 years, which means none at all.
     pub fn next_after(&self, t: Timestamp) -> Option<Timestamp> {
         if !self.pattern.has_days() {
             return None;
@@ -69,11 +69,11 @@ impl Cron {
         let from = minute(t) + 1;
         let mut at = from;
         while at < from + HORIZON {
-            let stretch = self.stretch(at)?;
-            if let Some(slot) = self.first(&stretch, from) {
+            let span = self.span(at)?;
+            if let Some(slot) = self.first(&span, from) {
                 return timestamp(slot);
             }
-            at = stretch.until;
+            at = span.until;
         }
         None
     }
@@ -86,50 +86,50 @@ impl Cron {
         let until = minute(t);
         let mut at = until;
         while at > until - HORIZON {
-            let stretch = self.stretch(at)?;
-            if let Some(slot) = self.last(&stretch, until) {
+            let span = self.span(at)?;
+            if let Some(slot) = self.last(&span, until) {
                 return timestamp(slot);
             }
-            at = stretch.from - 1;
+            at = span.from - 1;
         }
         None
     }
 
-    /// The first slot of a stretch that is not before `from`.
-    fn first(&self, stretch: &Stretch, from: i64) -> Option<i64> {
-        if from <= stretch.from && self.is_caught_up(stretch) {
-            return Some(stretch.from);
+    /// The first slot of a span that is not before `from`.
+    fn first(&self, span: &OffsetSpan, from: i64) -> Option<i64> {
+        if from <= span.from && self.is_caught_up(span) {
+            return Some(span.from);
         }
-        let from = self.begin(stretch).max(from);
-        let until = stretch.until.min(from.saturating_add(HORIZON));
-        self.first_civil(from + stretch.offset, until.saturating_add(stretch.offset))
-            .map(|civil| civil - stretch.offset)
+        let from = self.begin(span).max(from);
+        let until = span.until.min(from.saturating_add(HORIZON));
+        self.first_civil(from + span.offset, until.saturating_add(span.offset))
+            .map(|civil| civil - span.offset)
     }
 
-    /// The last slot of a stretch that is not after `until`.
-    fn last(&self, stretch: &Stretch, until: i64) -> Option<i64> {
-        let (begin, end) = (self.begin(stretch), until.min(stretch.until - 1));
+    /// The last slot of a span that is not after `until`.
+    fn last(&self, span: &OffsetSpan, until: i64) -> Option<i64> {
+        let (begin, end) = (self.begin(span), until.min(span.until - 1));
         let begin = begin.max(end.saturating_sub(HORIZON));
-        let found = self.last_civil(begin.saturating_add(stretch.offset), end + stretch.offset);
+        let found = self.last_civil(begin.saturating_add(span.offset), end + span.offset);
         found
-            .map(|civil| civil - stretch.offset)
-            .or_else(|| (stretch.from <= until && self.is_caught_up(stretch)).then_some(stretch.from))
+            .map(|civil| civil - span.offset)
+            .or_else(|| (span.from <= until && self.is_caught_up(span)).then_some(span.from))
     }
 
-    /// Whether something that the wall clock leapt over is due at the first instant after it.
-    fn is_caught_up(&self, stretch: &Stretch) -> bool {
-        let civil = stretch.from.saturating_add(stretch.offset);
+    /// Whether the span starts with a slot for times that the wall clock skipped.
+    fn is_caught_up(&self, span: &OffsetSpan) -> bool {
+        let civil = span.from.saturating_add(span.offset);
         self.pattern.fixed
-            && (1..=CORRECTED).contains(&stretch.leap)
-            && self.first_civil(civil - stretch.leap, civil).is_some()
+            && (1..=MAX_JUMP).contains(&span.jump)
+            && self.first_civil(civil - span.jump, civil).is_some()
     }
 
-    /// From where on the stretch shows minutes that count: not those that came before the clock was set back.
-    fn begin(&self, stretch: &Stretch) -> i64 {
-        if self.pattern.fixed && (-CORRECTED..0).contains(&stretch.leap) {
-            stretch.from - stretch.leap
+    /// The first minute of the span that may have a slot. It leaves out the times that repeat because the clock was set back.
+    fn begin(&self, span: &OffsetSpan) -> i64 {
+        if self.pattern.fixed && (-MAX_JUMP..0).contains(&span.jump) {
+            span.from - span.jump
         } else {
-            stretch.from
+            span.from
         }
     }
 
@@ -164,42 +164,42 @@ impl Cron {
             .filter(|found| *found >= from)
     }
 
-    /// The stretch that a minute of real time lies in. Changes of a name or a flag that leave the offset as it is are none.
-    fn stretch(&self, at: i64) -> Option<Stretch> {
+    /// The span that contains a minute of real time. A transition that does not change the offset does not end a span.
+    fn span(&self, at: i64) -> Option<OffsetSpan> {
         let t = timestamp(at)?;
         let offset = self.zone.to_offset(t);
-        // A change at this very instant is its beginning.
+        // A change at this instant starts the span.
         let just_after = t.checked_add(SignedDuration::from_nanos(1)).ok()?;
         let changed = |from: Timestamp| {
             let before = from.checked_sub(SignedDuration::from_nanos(1)).ok()?;
-            let leap = minutes(self.zone.to_offset(from)) - minutes(self.zone.to_offset(before));
-            (leap != 0).then_some((from, leap))
+            let jump = minutes(self.zone.to_offset(from)) - minutes(self.zone.to_offset(before));
+            (jump != 0).then_some((from, jump))
         };
         let began = self
             .zone
             .preceding(just_after)
             .find_map(|c| changed(c.timestamp()));
         let ends = self.zone.following(t).find_map(|c| changed(c.timestamp()));
-        Some(Stretch {
+        Some(OffsetSpan {
             from: began.map_or(i64::MIN / 2, |(t, _)| ceil(t)),
             until: ends.map_or(i64::MAX / 2, |(t, _)| ceil(t)),
             offset: minutes(offset),
-            leap: began.map_or(0, |(_, leap)| leap),
+            jump: began.map_or(0, |(_, jump)| jump),
         })
     }
 }
 
-/// The minute that a time lies in.
+/// The minute that contains a time.
 fn minute(t: Timestamp) -> i64 {
     t.as_second().div_euclid(60) - i64::from(t.as_second().rem_euclid(60) == 0 && t.subsec_nanosecond() < 0)
 }
 
-/// The first minute that begins at or after a time.
+/// The first minute that starts at or after a time.
 fn ceil(t: Timestamp) -> i64 {
     -(-t.as_second()).div_euclid(60)
 }
 
-/// An offset in whole minutes. Seconds, which zones had a century ago, are cut off: a wall clock shows the minute it is in.
+/// An offset in whole minutes. Historical offsets with seconds are rounded down, because a wall clock shows the current minute.
 fn minutes(offset: Offset) -> i64 {
     i64::from(offset.seconds()).div_euclid(60)
 }

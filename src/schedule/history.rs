@@ -1,4 +1,4 @@
-//! Pure: what the runs of a schedule have come to, and which of them need not be kept.
+//! Pure: the runs of a schedule: which are active, how they ended, and which exceed the history limits.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::api::sync::{Phase, TaranaSync};
 
 type Runs = [Arc<TaranaSync>];
 
-/// Names of those that have not ended, oldest first.
-pub fn active(runs: &Runs) -> Vec<String> {
+/// Names of the active runs, oldest first.
+pub fn active_names(runs: &Runs) -> Vec<String> {
     let mut active: Vec<_> = runs.iter().filter(|run| !phase(run).is_final()).collect();
     active.sort_by_key(|run| {
         (
@@ -23,35 +23,35 @@ pub fn active(runs: &Runs) -> Vec<String> {
     active.iter().map(|run| run.name_any()).collect()
 }
 
-/// Those that ended since `known`, in the order of their ends, each with its message: later than the last that was known, or
-/// known to be active. Two may end in one second.
-pub fn ended_since(runs: &Runs, known: &TaranaSyncScheduleStatus) -> Vec<(LastSync, String)> {
-    let is_later = |last: &LastSync| {
-        known
+/// The runs that ended since `status` was written, in the order of their ends, each with its message. Those are the runs that
+/// ended after `lastSync`, and those that were active. Two runs may end in the same second.
+pub fn ended_since(runs: &Runs, status: &TaranaSyncScheduleStatus) -> Vec<(LastSync, String)> {
+    let is_newer = |ended: &LastSync| {
+        status
             .last_sync
             .as_ref()
-            .is_none_or(|known| known.place() < last.place())
+            .is_none_or(|last| last.sort_key() < ended.sort_key())
     };
-    let mut ended: Vec<_> = runs.iter().filter_map(|run| end(run)).collect();
-    ended.retain(|(last, _)| is_later(last) || known.active.contains(&last.name));
-    ended.sort_by(|(a, _), (b, _)| a.place().cmp(&b.place()));
+    let mut ended: Vec<_> = runs.iter().filter_map(|run| ended_run(run)).collect();
+    ended.retain(|(run, _)| is_newer(run) || status.active.contains(&run.name));
+    ended.sort_by(|(a, _), (b, _)| a.sort_key().cmp(&b.sort_key()));
     ended
 }
 
-fn end(run: &TaranaSync) -> Option<(LastSync, String)> {
+fn ended_run(run: &TaranaSync) -> Option<(LastSync, String)> {
     let status = run.status.as_ref().filter(|status| status.phase.is_final())?;
     let finished = condition::find(&status.conditions, FINISHED)?;
-    let last = LastSync {
+    let ended = LastSync {
         name: run.name_any(),
         phase: status.phase,
         reason: finished.reason.clone(),
-        completion_time: ended_at(run)?.clone(),
+        completion_time: completion_time(run)?.clone(),
     };
-    Some((last, finished.message.clone()))
+    Some((ended, finished.message.clone()))
 }
 
-/// One that the limits have no room for, the oldest first. The newest completed run always has room.
-pub fn excess<'a>(schedule: &TaranaSyncSchedule, runs: &'a Runs) -> Option<&'a Arc<TaranaSync>> {
+/// The oldest run that exceeds a history limit. The newest completed run is always kept.
+pub fn run_beyond_limit<'a>(schedule: &TaranaSyncSchedule, runs: &'a Runs) -> Option<&'a Arc<TaranaSync>> {
     let limit = |limit: i32| usize::try_from(limit).unwrap_or_default();
     let kept = limit(schedule.spec.successful_syncs_history_limit).max(1);
     let completed = oldest_beyond(kept, runs, |phase| phase == Phase::Completed);
@@ -63,18 +63,18 @@ pub fn excess<'a>(schedule: &TaranaSyncSchedule, runs: &'a Runs) -> Option<&'a A
     })
 }
 
-fn oldest_beyond(kept: usize, runs: &Runs, of: impl Fn(Phase) -> bool) -> Option<&Arc<TaranaSync>> {
-    let counts = |run: &&Arc<TaranaSync>| of(phase(run)) && run.metadata.deletion_timestamp.is_none();
+fn oldest_beyond(kept: usize, runs: &Runs, has_phase: impl Fn(Phase) -> bool) -> Option<&Arc<TaranaSync>> {
+    let counts = |run: &&Arc<TaranaSync>| has_phase(phase(run)) && run.metadata.deletion_timestamp.is_none();
     let mut runs: Vec<_> = runs.iter().filter(counts).collect();
-    runs.sort_by_key(|run| (ended_at(run).map(|t| t.0), run.name_any()));
+    runs.sort_by_key(|run| (completion_time(run).map(|t| t.0), run.name_any()));
     (runs.len() > kept).then(|| runs[0])
 }
 
-fn ended_at(run: &TaranaSync) -> Option<&Time> {
+fn completion_time(run: &TaranaSync) -> Option<&Time> {
     run.status.as_ref()?.completion_time.as_ref()
 }
 
-/// Where a run stands.
+/// Phase of a run.
 pub fn phase(run: &TaranaSync) -> Phase {
     run.status.as_ref().map(|status| status.phase).unwrap_or_default()
 }

@@ -1,22 +1,23 @@
-//! Stamps out runs by the clock: never twice, never lost, never by surprise.
+//! Creates runs on a schedule. Each slot of the cron pattern starts at most one run.
 
-mod act;
-mod child;
-mod children;
+mod actions;
 mod context;
 pub mod controller;
 pub mod cron;
-pub mod due;
+pub mod decide;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod history;
+pub mod observed;
+mod owned_runs;
 mod pattern;
 pub mod preview;
+mod run_template;
+pub mod slots;
 pub mod status;
-pub mod turn;
 
-pub use children::Children;
-pub use context::Context;
+pub use context::ScheduleContext;
 pub use cron::Cron;
-pub use pattern::Invalid;
+pub use owned_runs::OwnedRuns;
+pub use pattern::InvalidCron;
 pub use preview::Preview;

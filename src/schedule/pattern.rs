@@ -1,20 +1,20 @@
-//! Pure: the five fields of a cron pattern, read strictly.
+//! Pure: a strict parser for the five fields of a cron pattern.
 //!
 //! Grammar: `minute hour day-of-month month day-of-week`, each a list of `*`, `*/step`, `value`, `low-high` or
-//! `low-high/step`; months and weekdays also by their English names of three letters, 7 is Sunday as well as 0. Or one of
-//! `@hourly`, `@daily`, `@midnight`, `@weekly`, `@monthly`, `@yearly` and `@annually`. Whatever else there is in other
-//! crons (seconds, years, `TZ=`, `@every`, `?`, `L`, `W`, `#`) is refused with the field and the remedy named, for each
-//! of them means something else somewhere.
+//! `low-high/step`. Months and weekdays may be English names of three letters; 7 is Sunday, like 0. Alternatively one of
+//! `@hourly`, `@daily`, `@midnight`, `@weekly`, `@monthly`, `@yearly` and `@annually`. Extensions of other crons (seconds,
+//! years, `TZ=`, `@every`, `?`, `L`, `W`, `#`) are rejected, because each has different meanings elsewhere. The message names
+//! the field and what to write.
 
-/// Minutes of a day.
+/// Minutes per day.
 pub(super) const DAY: i64 = 24 * 60;
 
 const MONTHS: [&str; 12] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 ];
 const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-/// Days of each month, in its longest year.
-const LONGEST: [usize; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+/// Days of each month, in a leap year.
+const MONTH_DAYS: [usize; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 const MACROS: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
     ("@daily", "0 0 * * *"),
@@ -32,12 +32,12 @@ const FIELDS: [Field; 5] = [
     Field::new("day of week", 0, 7, &WEEKDAYS),
 ];
 
-/// Why a pattern was refused: which field, and what to write instead.
+/// A pattern or time zone is invalid. The message names the field and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Invalid(pub(super) String);
+pub struct InvalidCron(pub(super) String);
 
-/// Which civil minutes a pattern means, each field as a set of bits.
+/// A parsed pattern, each field as a bit set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     minutes: u64,
@@ -46,9 +46,9 @@ pub(super) struct Pattern {
     months: u64,
     /// Bit 0 is Sunday.
     weekdays: u64,
-    /// One of the two day fields begins with `*`: a day must be in both, else either will do.
+    /// Whether a day must match both day fields, because one of them starts with `*`. Otherwise one of them is enough.
     both_days: bool,
-    /// Neither minute nor hour begins with `*`.
+    /// Whether neither minute nor hour starts with `*`.
     pub fixed: bool,
 }
 
@@ -57,20 +57,20 @@ struct Field {
     name: &'static str,
     low: u8,
     high: u8,
-    /// Names of the values from `low` on.
+    /// Names of the values, starting at `low`.
     names: &'static [&'static str],
 }
 
 impl Pattern {
-    /// Reads a pattern.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
+    /// Parses a pattern.
+    pub fn parse(text: &str) -> Result<Self, InvalidCron> {
         let text = match text.strip_prefix('@') {
-            Some(_) => of_macro(text)?,
+            Some(_) => expand_macro(text)?,
             None => text,
         };
         let words: Vec<&str> = text.split([' ', '\t']).filter(|w| !w.is_empty()).collect();
         let Ok(words) = <[&str; 5]>::try_from(words) else {
-            return Err(miscounted(text));
+            return Err(wrong_field_count(text));
         };
         let mut sets = [0; 5];
         for ((set, field), word) in sets.iter_mut().zip(&FIELDS).zip(words) {
@@ -90,28 +90,30 @@ impl Pattern {
         })
     }
 
-    /// Whether there is any day that it has: 30 February is none.
+    /// Whether any day matches: 30 February never does.
     pub fn has_days(&self) -> bool {
-        // Where either day field will do, each month has each weekday.
+        // If one of the day fields is enough, every month has a matching day, because it has every weekday.
         let has = |set: u64, n: usize| set >> n & 1 == 1;
-        let mut months = (1..).zip(LONGEST).filter(|(month, _)| has(self.months, *month));
-        !self.both_days || months.any(|(_, longest)| (1..=longest).any(|day| has(self.days, day)))
+        let mut months = (1..)
+            .zip(MONTH_DAYS)
+            .filter(|(month, _)| has(self.months, *month));
+        !self.both_days || months.any(|(_, length)| (1..=length).any(|day| has(self.days, day)))
     }
 
-    /// Whether the pattern has minutes on that day.
+    /// Whether a day matches.
     pub fn is_on(&self, date: jiff::civil::Date) -> bool {
         let has = |set: u64, n: i8| set >> n & 1 == 1;
         let day = has(self.days, date.day());
         let weekday = has(self.weekdays, date.weekday().to_sunday_zero_offset());
-        let right_day = if self.both_days {
+        let day_matches = if self.both_days {
             day && weekday
         } else {
             day || weekday
         };
-        has(self.months, date.month()) && right_day
+        has(self.months, date.month()) && day_matches
     }
 
-    /// The first minute of a day that it has, from this one on.
+    /// The first matching minute of a day, starting at `minute`.
     pub fn first_from(&self, minute: i64) -> Option<i64> {
         let (hour, least) = (minute / 60, minute % 60);
         let hour = next_bit(self.hours, hour).map(|h| (h, if h == hour { least } else { 0 }));
@@ -122,7 +124,7 @@ impl Pattern {
         }
     }
 
-    /// The last minute of a day that it has, up to this one.
+    /// The last matching minute of a day, up to `minute`.
     pub fn last_to(&self, minute: i64) -> Option<i64> {
         let (hour, most) = (minute.div_euclid(60), minute.rem_euclid(60));
         let hour = previous_bit(self.hours, hour).map(|h| (h, if h == hour { most } else { 59 }));
@@ -134,7 +136,7 @@ impl Pattern {
     }
 }
 
-/// The lowest number of the set that is not below `from`.
+/// The smallest number in the set that is at least `from`.
 fn next_bit(set: u64, from: i64) -> Option<i64> {
     let left = u32::try_from(from)
         .ok()
@@ -144,7 +146,7 @@ fn next_bit(set: u64, from: i64) -> Option<i64> {
     (left != 0).then(|| i64::from(left.trailing_zeros()))
 }
 
-/// The highest number of the set that is not above `to`.
+/// The largest number in the set that is at most `to`.
 fn previous_bit(set: u64, to: i64) -> Option<i64> {
     let left = u32::try_from(63 - to)
         .ok()
@@ -154,7 +156,7 @@ fn previous_bit(set: u64, to: i64) -> Option<i64> {
     (to >= 0 && left != 0).then(|| 63 - i64::from(left.leading_zeros()))
 }
 
-fn of_macro(text: &str) -> Result<&'static str, Invalid> {
+fn expand_macro(text: &str) -> Result<&'static str, InvalidCron> {
     let word = text.trim_end_matches([' ', '\t']);
     if let Some((_, pattern)) = MACROS.iter().find(|(name, _)| *name == word) {
         return Ok(pattern);
@@ -165,25 +167,25 @@ fn of_macro(text: &str) -> Result<&'static str, Invalid> {
     } else {
         ""
     };
-    Err(Invalid(format!(
+    Err(InvalidCron(format!(
         "`{}` is not known: use {}{instead}",
-        shown(word),
+        excerpt(word),
         known.join(", ")
     )))
 }
 
-fn miscounted(text: &str) -> Invalid {
+fn wrong_field_count(text: &str) -> InvalidCron {
     let count = text.split([' ', '\t']).filter(|w| !w.is_empty()).count();
     let hint = match text.trim_start() {
         zoned if zoned.starts_with("TZ=") || zoned.starts_with("CRON_TZ=") => {
-            "the time zone is a field of its own, timeZone"
+            "set the time zone in the field timeZone"
         }
         _ if count > 5 => "there are no seconds, no years and nothing after the day of week",
-        _ => "`*` is for any",
+        _ => "write `*` for any value",
     };
-    Invalid(format!(
+    InvalidCron(format!(
         "`{}` has {count} fields, not the five minute, hour, day of month, month and day of week: {hint}",
-        shown(text)
+        excerpt(text)
     ))
 }
 
@@ -197,13 +199,13 @@ impl Field {
         }
     }
 
-    /// The set that a list means.
-    fn parse(&self, list: &str) -> Result<u64, Invalid> {
+    /// The set of values in a list.
+    fn parse(&self, list: &str) -> Result<u64, InvalidCron> {
         list.split(',')
             .try_fold(0, |set, item| Ok(set | self.item(item)?))
     }
 
-    fn item(&self, item: &str) -> Result<u64, Invalid> {
+    fn item(&self, item: &str) -> Result<u64, InvalidCron> {
         let (range, step) = match item.split_once('/') {
             Some((range, step)) => (range, Some(self.step(step)?)),
             None => (item, None),
@@ -215,28 +217,28 @@ impl Field {
                 let value = self.value(range)?;
                 if step.is_some() {
                     let instead = format!("{range}-{}{}", self.high, &item[range.len()..]);
-                    return Err(self.refuse(item, &format!("a step needs a range: write {instead}")));
+                    return Err(self.reject(item, &format!("a step needs a range: write {instead}")));
                 }
                 (value, value)
             }
         };
         if low > high {
-            return Err(self.refuse(
+            return Err(self.reject(
                 item,
-                "the range runs down: write the lower end first, or two ranges",
+                "the range runs down: write the lower end first, or split it into two ranges",
             ));
         }
         let values = (low..=high).step_by(usize::from(step.unwrap_or(1)));
         Ok(values.fold(0, |set, value| set | 1 << value))
     }
 
-    fn step(&self, step: &str) -> Result<u8, Invalid> {
+    fn step(&self, step: &str) -> Result<u8, InvalidCron> {
         number(step)
             .filter(|step| *step > 0)
-            .ok_or_else(|| self.refuse(step, "a step is a number from 1 to 99"))
+            .ok_or_else(|| self.reject(step, "a step is a number from 1 to 99"))
     }
 
-    fn value(&self, word: &str) -> Result<u8, Invalid> {
+    fn value(&self, word: &str) -> Result<u8, InvalidCron> {
         let named = self.names.iter().position(|name| name.eq_ignore_ascii_case(word));
         let value = match named {
             Some(at) => u8::try_from(at).ok().map(|at| at + self.low),
@@ -244,7 +246,7 @@ impl Field {
         };
         value
             .filter(|value| (self.low..=self.high).contains(value))
-            .ok_or_else(|| self.refuse(word, &self.hint(word)))
+            .ok_or_else(|| self.reject(word, &self.hint(word)))
     }
 
     fn hint(&self, word: &str) -> String {
@@ -256,7 +258,7 @@ impl Field {
             _ => String::new(),
         };
         let not_here = if word.contains(['L', 'W', '#', '?']) && word.len() < 4 {
-            "; L, W, # and ? of other crons are not known here"
+            "; L, W, # and ? of other crons are not supported"
         } else {
             ""
         };
@@ -266,8 +268,12 @@ impl Field {
         )
     }
 
-    fn refuse(&self, what: &str, remedy: &str) -> Invalid {
-        Invalid(format!("`{}` in the field {}: {remedy}", shown(what), self.name))
+    fn reject(&self, what: &str, remedy: &str) -> InvalidCron {
+        InvalidCron(format!(
+            "`{}` in the field {}: {remedy}",
+            excerpt(what),
+            self.name
+        ))
     }
 }
 
@@ -277,14 +283,14 @@ fn number(word: &str) -> Option<u8> {
     word.parse().ok().filter(|_| digits)
 }
 
-/// Short enough for a message, and on one line.
-pub(super) fn shown(text: &str) -> String {
+/// At most 60 characters of a user's text, escaped to one line.
+pub(super) fn excerpt(text: &str) -> String {
     let mut escaped = text.chars().flat_map(char::escape_debug);
-    let mut shown: String = escaped.by_ref().take(60).collect();
+    let mut excerpt: String = escaped.by_ref().take(60).collect();
     if escaped.next().is_some() {
-        shown.push('…');
+        excerpt.push('…');
     }
-    shown
+    excerpt
 }
 
 #[cfg(test)]

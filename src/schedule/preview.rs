@@ -1,19 +1,19 @@
-//! Pure: what `tarana-operator preview` prints: the next slots, by the walk that the controller takes.
+//! Pure: the output of `tarana-operator preview`: the next slots, as the controller computes them.
 
 use jiff::Timestamp;
 
 use super::cron::Cron;
 
-/// What to tell.
+/// Selects the slots to print.
 #[derive(Clone, Debug)]
 pub struct Preview {
-    /// The pattern in its zone.
+    /// The pattern in its time zone.
     pub cron: Cron,
-    /// Slots after this.
+    /// Print slots after this time.
     pub after: Timestamp,
-    /// At most so many.
+    /// Maximum number of slots.
     pub count: usize,
-    /// None later than this.
+    /// Print no slots after this time.
     pub until: Option<Timestamp>,
 }
 
@@ -23,17 +23,17 @@ impl Preview {
         let slots = std::iter::successors(self.cron.next_after(self.after), |slot| {
             self.cron.next_after(*slot)
         });
-        let in_time = |slot: &Timestamp| self.until.is_none_or(|until| *slot <= until);
-        slots.take(self.count).take_while(in_time).collect()
+        let is_in_range = |slot: &Timestamp| self.until.is_none_or(|until| *slot <= until);
+        slots.take(self.count).take_while(is_in_range).collect()
     }
 
-    /// One slot a line, in UTC; `never` for a pattern without any. For a person the local time stands beside it.
-    pub fn lines(&self, local_too: bool) -> Vec<String> {
+    /// One line per slot, in UTC and optionally in local time; `never` if the pattern has no slots.
+    pub fn lines(&self, with_local_time: bool) -> Vec<String> {
         if self.cron.next_after(self.after).is_none() {
             return vec!["never".to_owned()];
         }
         let line = |slot: Timestamp| {
-            if local_too {
+            if with_local_time {
                 format!(
                     "{slot}  {}",
                     slot.to_zoned(self.cron.zone().clone())
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_a_line_each() {
+    fn prints_one_line_per_slot() {
         let midnight = preview("0 0 * * *", None);
         let utc = [
             "2026-03-01T22:00:00Z",

@@ -1,113 +1,79 @@
-//! Pure: the status of a schedule, and what is news about it.
-
-use std::sync::Arc;
+//! Pure: the status of a schedule after each action, and the Events that go with it.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::cron::Cron;
-use super::due::{self, Due, Rules};
 use super::history;
-use super::pattern::Invalid;
+use super::observed::Observed;
 use crate::api::condition::{self, LAST_SYNC_SUCCEEDED, READY, STALLED, whole_seconds};
 use crate::api::reason::Reason;
-use crate::api::schedule::{Skipped, TRIGGER, TaranaSyncSchedule, TaranaSyncScheduleStatus};
-use crate::api::sync::{Phase, TaranaSync};
-use crate::notify::News;
+use crate::api::schedule::{Skipped, TRIGGER_ANNOTATION, TaranaSyncScheduleStatus};
+use crate::api::sync::Phase;
+use crate::notify::EventSpec;
 
-/// A clock may differ from that of the process before by less than this.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
+/// Tolerated difference between the clocks of two operator processes.
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// What a turn sees.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
-    /// The object.
-    pub schedule: &'a TaranaSyncSchedule,
-    /// What its pattern and zone say.
-    pub cron: &'a Result<Cron, Invalid>,
-    /// Its runs.
-    pub runs: &'a [Arc<TaranaSync>],
-    /// The connection of its template exists.
-    pub connected: bool,
-    /// The time.
-    pub now: Timestamp,
-}
-
-/// A status, and what is to be published once it is written.
+/// A status, and the Events to publish once it is written.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub struct StatusWithEvents {
     /// The whole status.
     pub status: TaranaSyncScheduleStatus,
-    /// Events.
-    pub news: Vec<News>,
+    /// The Events.
+    pub events: Vec<EventSpec>,
 }
 
-/// What holds a schedule up, or does not.
-struct Standing {
+/// The values of Ready and Stalled.
+struct Readiness {
     ready: bool,
     stalled: bool,
     reason: Reason,
     message: String,
 }
 
-impl View<'_> {
-    /// How things stand.
-    pub fn mirror(&self) -> Told {
-        self.told(self.not_before(), |_| {})
-    }
-
-    /// No slot up to then is dealt with any more. Creation counts as told by the API server; for an edit and the end of a
-    /// suspension it is the moment at which they are seen.
-    pub fn not_before(&self) -> Timestamp {
-        let known = self.known();
-        let Some(schedule) = known.and_then(|known| known.observed_schedule.as_ref()) else {
-            let created = self.schedule.metadata.creation_timestamp.as_ref();
-            return created.map_or(whole_seconds(self.now), |t| t.0);
-        };
-        let before = known.and_then(|known| known.not_before.as_ref()).map(|t| t.0);
-        match before {
-            Some(before) if *schedule == self.words() && !self.is_resumed() => before,
-            _ => before.unwrap_or(Timestamp::MIN).max(whole_seconds(self.now)),
+impl Readiness {
+    fn not_ready(reason: Reason, message: String) -> Self {
+        Self {
+            ready: false,
+            stalled: false,
+            reason,
+            message,
         }
     }
 
-    /// The annotation's value, if it asks for a run that was not created yet.
-    pub fn request(&self) -> Option<&str> {
-        let value = self.schedule.annotations().get(TRIGGER)?;
-        let known = self.known()?;
-        (known.last_handled_trigger.as_ref() != Some(value)).then_some(value)
+    fn stalled(reason: Reason, message: String) -> Self {
+        Self {
+            stalled: true,
+            ..Self::not_ready(reason, message)
+        }
+    }
+}
+
+impl Observed<'_> {
+    /// The status without any action.
+    pub fn current_status(&self) -> StatusWithEvents {
+        self.update(self.not_before(), |_| {})
     }
 
-    /// What the clock says, with this memory; nothing while suspended, and where the pattern is not valid.
-    pub fn due(&self, not_before: Timestamp) -> Option<Due> {
-        let spec = &self.schedule.spec;
-        let cron = self.cron.as_ref().ok().filter(|_| !spec.suspend)?;
-        let rules = Rules {
-            cron,
-            uid: self.schedule.metadata.uid.as_deref().unwrap_or_default(),
-            starting_deadline: SignedDuration::from_secs(i64::from(spec.starting_deadline_seconds)),
-            jitter: u32::try_from(spec.jitter_seconds).unwrap_or_default(),
-        };
-        Some(due::due(&rules, not_before, self.now))
-    }
-
-    /// The run of a slot exists.
-    pub fn created(&self, slot: Timestamp, missed: Option<Timestamp>, name: &str) -> Told {
-        let mut told = self.told(slot, |status| {
+    /// The status after the run of a slot was created.
+    pub fn run_created(&self, slot: Timestamp, missed: Option<Timestamp>, name: &str) -> StatusWithEvents {
+        let mut update = self.update(slot, |status| {
             status.last_schedule_time = Some(Time(slot));
             if let Some(missed) = missed {
-                status.last_skipped = Some(self.missing(missed));
+                status.last_skipped = Some(self.missed(missed));
             }
         });
         let note = format!("created {name} for the slot {slot}");
-        told.news.push(News::normal(Reason::RunCreated, note));
-        told.news.extend(missed.map(|slot| news_of(&self.missing(slot))));
-        told
+        update.events.push(EventSpec::normal(Reason::RunCreated, note));
+        update
+            .events
+            .extend(missed.map(|slot| skipped_event(&self.missed(slot))));
+        update
     }
 
-    /// No run is created for a slot, for these are still active.
-    pub fn skipped(&self, slot: Timestamp, active: &[String]) -> Told {
+    /// The status after a slot was skipped because of active runs.
+    pub fn slot_skipped(&self, slot: Timestamp, active: &[String]) -> StatusWithEvents {
         let message = format!(
             "no run was created for the slot {slot}: {} had not ended, and concurrencyPolicy is Forbid",
             active.join(", ")
@@ -115,118 +81,115 @@ impl View<'_> {
         self.not_created(skipped(slot, Reason::SlotSkipped, &message))
     }
 
-    /// No run is created for a slot, for something else has its name.
-    pub fn taken(&self, slot: Timestamp, name: &str) -> Told {
+    /// The status after a slot was skipped because another object has the name of its run.
+    pub fn name_taken(&self, slot: Timestamp, name: &str) -> StatusWithEvents {
         let message = format!(
-            "no run was created for the slot {slot}: a TaranaSync {name} exists that this schedule did not create; delete or rename it if it is in the way of later slots too"
+            "no run was created for the slot {slot}: a TaranaSync {name} exists that this schedule did not create; delete it if it also blocks later slots"
         );
         self.not_created(skipped(slot, Reason::NameTaken, &message))
     }
 
-    /// No run is created for a slot, for the API server will not have it.
-    pub fn refused(&self, slot: Timestamp, why: &str) -> Told {
-        let message =
-            format!("no run was created for the slot {slot}: mend spec.template, the API server says {why}");
+    /// The status after a slot was skipped because the API server rejected its run.
+    pub fn run_rejected(&self, slot: Timestamp, api_message: &str) -> StatusWithEvents {
+        let message = format!(
+            "no run was created for the slot {slot}: correct spec.template, the API server rejected the run: {api_message}"
+        );
         self.not_created(skipped(slot, Reason::RunRefused, &message))
     }
 
-    /// Nobody was there for a slot in time.
-    pub fn missed(&self, slot: Timestamp) -> Told {
-        self.not_created(self.missing(slot))
+    /// The status after a slot was missed.
+    pub fn slot_missed(&self, slot: Timestamp) -> StatusWithEvents {
+        self.not_created(self.missed(slot))
     }
 
-    /// A request for a run now is dealt with: by this run, or (a warning) not at all.
-    pub fn requested(&self, value: &str, news: News) -> Told {
-        let mut told = self.told(self.not_before(), |status| {
+    /// The status after the request of the trigger annotation was handled, with the Event that reports the result.
+    pub fn request_handled(&self, value: &str, event: EventSpec) -> StatusWithEvents {
+        let mut update = self.update(self.not_before(), |status| {
             status.last_handled_trigger = Some(value.to_owned());
         });
-        told.news.push(news);
-        told
+        update.events.push(event);
+        update
     }
 
-    fn not_created(&self, skipped: Skipped) -> Told {
-        let news = news_of(&skipped);
-        let mut told = self.told(skipped.time.0, |status| status.last_skipped = Some(skipped));
-        told.news.push(news);
-        told
+    fn not_created(&self, skipped: Skipped) -> StatusWithEvents {
+        let event = skipped_event(&skipped);
+        let mut update = self.update(skipped.time.0, |status| status.last_skipped = Some(skipped));
+        update.events.push(event);
+        update
     }
 
-    fn missing(&self, slot: Timestamp) -> Skipped {
+    fn missed(&self, slot: Timestamp) -> Skipped {
         let since = self
-            .known()
-            .and_then(|known| known.not_before.as_ref())
+            .status()
+            .and_then(|status| status.not_before.as_ref())
             .map_or(slot, |t| t.0);
         let message = format!(
-            "no run was created for the slot {slot}, nor for others since {since}, if there were any: the operator was not there in time, and only the newest slot of the last {} s is made up for (startingDeadlineSeconds)",
+            "no run was created for the slot {slot} and any other slots since {since}: the operator was not running in time, and only the newest slot of the last {} s is started late (startingDeadlineSeconds)",
             self.schedule.spec.starting_deadline_seconds
         );
         skipped(slot, Reason::SlotMissed, &message)
     }
 
-    /// The status with this memory, after `change`.
-    fn told(&self, not_before: Timestamp, change: impl FnOnce(&mut TaranaSyncScheduleStatus)) -> Told {
-        let known = self.known().cloned().unwrap_or_default();
-        let first = known.observed_schedule.is_none();
+    /// The status with this `notBefore` and after `change`, and the Events for what is new in it.
+    fn update(
+        &self,
+        not_before: Timestamp,
+        change: impl FnOnce(&mut TaranaSyncScheduleStatus),
+    ) -> StatusWithEvents {
+        let previous = self.status().cloned().unwrap_or_default();
+        let is_first = previous.observed_schedule.is_none();
         let mut status = TaranaSyncScheduleStatus {
             observed_generation: self.schedule.metadata.generation,
-            observed_schedule: Some(self.words()),
+            observed_schedule: Some(self.pattern_and_zone()),
             not_before: Some(Time(not_before)),
-            next_schedule_time: self.due(not_before).and_then(|due| due.next).map(Time),
-            active: history::active(self.runs),
-            ..known.clone()
+            next_schedule_time: self.due_slots(not_before).and_then(|due| due.next).map(Time),
+            active: history::active_names(self.runs),
+            ..previous.clone()
         };
-        if first && !self.asks_since_creation() {
-            // What a restored object brings along was asked for in another life.
-            status.last_handled_trigger = self.schedule.annotations().get(TRIGGER).cloned();
+        if is_first && !self.is_requested_after_creation() {
+            // The annotation of an object that was restored from a backup is an old request.
+            status.last_handled_trigger = self.schedule.annotations().get(TRIGGER_ANNOTATION).cloned();
         }
         change(&mut status);
-        self.count_ends(&mut status, &known);
-        let news = self.stand(&mut status, &known);
-        Told { status, news }
+        self.record_ended_runs(&mut status, &previous);
+        let events = self.set_readiness(&mut status, &previous);
+        StatusWithEvents { status, events }
     }
 
-    /// Whether the annotation holds a time since the object was created.
-    fn asks_since_creation(&self) -> bool {
-        let asked = self
-            .schedule
-            .annotations()
-            .get(TRIGGER)
-            .and_then(|v| v.parse::<Timestamp>().ok());
-        let created = self.schedule.metadata.creation_timestamp.as_ref().map(|t| t.0);
-        asked
-            .zip(created)
-            .is_some_and(|(asked, created)| asked >= created)
-    }
-
-    /// Takes note of the runs that ended since.
-    fn count_ends(&self, status: &mut TaranaSyncScheduleStatus, known: &TaranaSyncScheduleStatus) {
-        for (last, message) in history::ended_since(self.runs, known) {
-            let completed = last.phase == Phase::Completed;
+    /// Records the runs that ended since the previous status.
+    fn record_ended_runs(&self, status: &mut TaranaSyncScheduleStatus, previous: &TaranaSyncScheduleStatus) {
+        for (ended, message) in history::ended_since(self.runs, previous) {
+            let completed = ended.phase == Phase::Completed;
             if completed {
                 status.consecutive_failures = 0;
-                status.last_successful_time = Some(last.completion_time.clone());
-            } else if last.phase == Phase::Failed {
+                status.last_successful_time = Some(ended.completion_time.clone());
+            } else if ended.phase == Phase::Failed {
                 status.consecutive_failures = status.consecutive_failures.saturating_add(1);
             }
-            if last.phase != Phase::Cancelled {
-                let reason = Reason::parse(&last.reason).unwrap_or(Reason::Failed);
-                let message = format!("{}: {message}", last.name);
+            if ended.phase != Phase::Cancelled {
+                let reason = Reason::parse(&ended.reason).unwrap_or(Reason::Failed);
+                let message = format!("{}: {message}", ended.name);
                 self.set(status, LAST_SYNC_SUCCEEDED, completed, reason, &message);
             }
-            let later = status
+            let newer = status
                 .last_sync
                 .take()
-                .filter(|known| known.place() > last.place());
-            status.last_sync = later.or(Some(last));
+                .filter(|last| last.sort_key() > ended.sort_key());
+            status.last_sync = newer.or(Some(ended));
         }
     }
 
-    /// Sets Ready and Stalled, and tells what is new in them.
-    fn stand(&self, status: &mut TaranaSyncScheduleStatus, known: &TaranaSyncScheduleStatus) -> Vec<News> {
-        let standing = self.standing(status);
-        self.set(status, READY, standing.ready, standing.reason, &standing.message);
-        if standing.stalled {
-            self.set(status, STALLED, true, standing.reason, &standing.message);
+    /// Sets Ready and Stalled. Returns the Event for a change of Ready.
+    fn set_readiness(
+        &self,
+        status: &mut TaranaSyncScheduleStatus,
+        previous: &TaranaSyncScheduleStatus,
+    ) -> Vec<EventSpec> {
+        let readiness = self.readiness(status);
+        let (reason, message) = (readiness.reason, readiness.message.as_str());
+        self.set(status, READY, readiness.ready, reason, message);
+        if readiness.stalled {
+            self.set(status, STALLED, true, reason, message);
         } else {
             condition::clear(&mut status.conditions, STALLED);
         }
@@ -237,73 +200,71 @@ impl View<'_> {
             let ready = condition::find(&status.conditions, READY);
             ready.map(|c| (c.reason.clone(), c.message.clone()))
         };
-        if ready(status) == ready(known) {
+        if ready(status) == ready(previous) {
             return Vec::new();
         }
-        match standing.reason {
-            Reason::Suspended => vec![News::normal(Reason::Suspended, standing.message)],
+        match reason {
+            Reason::Suspended => vec![EventSpec::normal(Reason::Suspended, readiness.message)],
             Reason::Scheduled if self.was_suspended() => {
-                vec![News::normal(
+                vec![EventSpec::normal(
                     Reason::Resumed,
                     "slots from now on start runs again",
                 )]
             }
-            // That is told with the slot.
+            // The Event of the slot reports these.
             Reason::Scheduled | Reason::NameTaken | Reason::RunRefused => Vec::new(),
-            reason => vec![News::warning(reason, standing.message)],
+            reason => vec![EventSpec::warning(reason, readiness.message)],
         }
     }
 
-    fn standing(&self, status: &TaranaSyncScheduleStatus) -> Standing {
+    fn readiness(&self, status: &TaranaSyncScheduleStatus) -> Readiness {
         let spec = &self.schedule.spec;
-        let standing = |ready, stalled, reason, message: String| Standing {
-            ready,
-            stalled,
-            reason,
-            message,
-        };
         if let Err(invalid) = self.cron {
             let message = format!("spec.schedule, spec.timeZone: {invalid}");
-            return standing(false, true, Reason::InvalidSchedule, message);
+            return Readiness::stalled(Reason::InvalidSchedule, message);
         }
         if spec.suspend {
-            let message = "spec.suspend is set: no slot starts a run, and none of them is made up for later";
-            return standing(false, false, Reason::Suspended, message.into());
+            let message = "spec.suspend is set: slots start no runs, and are not started later";
+            return Readiness::not_ready(Reason::Suspended, message.to_owned());
         }
         if status.next_schedule_time.is_none() {
             let message = format!(
-                "spec.schedule: `{}` has no slot, in no year: change it",
+                "spec.schedule: `{}` has no slot in any year: change it",
                 spec.schedule
             );
-            return standing(false, true, Reason::NeverDue, message);
+            return Readiness::stalled(Reason::NeverDue, message);
         }
         let not_before = status.not_before.as_ref().map_or(self.now, |t| t.0);
-        if not_before.duration_since(self.now) > SKEW {
-            let message = format!(
-                "slots up to {not_before} were dealt with, which the clock has yet to reach: no slot starts a run until then; if the clock was wrong before and is right now, set status.notBefore to null (kubectl patch tss {} --subresource=status --type=merge -p '{{\"status\":{{\"notBefore\":null}}}}')",
-                self.schedule.name_any()
-            );
-            return standing(false, true, Reason::ClockBehind, message);
+        if not_before.duration_since(self.now) > MAX_CLOCK_SKEW {
+            return Readiness::stalled(Reason::ClockBehind, self.clock_behind_message(not_before));
         }
         let newest = status.last_skipped.as_ref().filter(|s| s.time.0 == not_before);
-        for reason in [Reason::NameTaken, Reason::RunRefused] {
-            if let Some(skipped) = newest.filter(|s| s.reason == reason.as_str()) {
-                return standing(
-                    false,
-                    reason == Reason::RunRefused,
-                    reason,
-                    skipped.message.clone(),
-                );
+        if let Some(skipped) = newest {
+            if skipped.reason == Reason::NameTaken.as_str() {
+                return Readiness::not_ready(Reason::NameTaken, skipped.message.clone());
+            }
+            if skipped.reason == Reason::RunRefused.as_str() {
+                return Readiness::stalled(Reason::RunRefused, skipped.message.clone());
             }
         }
-        if !self.connected {
+        if !self.connection_exists {
             let message = format!(
-                "there is no TaranaConnection {} in this namespace: runs are created, and wait for it; create it, or change spec.template.spec.connectionRef",
+                "there is no TaranaConnection {} in this namespace: runs are created and wait for it; create it, or change spec.template.spec.connectionRef",
                 spec.template.spec.connection_ref.name
             );
-            return standing(false, true, Reason::ConnectionNotFound, message);
+            return Readiness::stalled(Reason::ConnectionNotFound, message);
         }
-        standing(true, false, Reason::Scheduled, "each slot starts a run".into())
+        Readiness {
+            ready: true,
+            ..Readiness::not_ready(Reason::Scheduled, "each slot starts a run".to_owned())
+        }
+    }
+
+    fn clock_behind_message(&self, not_before: Timestamp) -> String {
+        format!(
+            "slots up to {not_before} were handled, but the clock is behind that time: no slot starts a run until then; if the clock was wrong before and is right now, set status.notBefore to null (kubectl patch tss {} --subresource=status --type=merge -p '{{\"status\":{{\"notBefore\":null}}}}')",
+            self.schedule.name_any()
+        )
     }
 
     fn set(
@@ -325,37 +286,17 @@ impl View<'_> {
             now,
         );
     }
-
-    fn known(&self) -> Option<&TaranaSyncScheduleStatus> {
-        self.schedule.status.as_ref()
-    }
-
-    fn words(&self) -> String {
-        let spec = &self.schedule.spec;
-        format!("{} {}", spec.schedule, spec.time_zone)
-    }
-
-    fn is_resumed(&self) -> bool {
-        !self.schedule.spec.suspend && self.was_suspended()
-    }
-
-    fn was_suspended(&self) -> bool {
-        let ready = self
-            .known()
-            .and_then(|known| condition::find(&known.conditions, READY));
-        ready.is_some_and(|c| c.reason == Reason::Suspended.as_str())
-    }
 }
 
-fn news_of(skipped: &Skipped) -> News {
+fn skipped_event(skipped: &Skipped) -> EventSpec {
     let reason = Reason::parse(&skipped.reason).unwrap_or(Reason::SlotSkipped);
-    News::warning(reason, skipped.message.clone())
+    EventSpec::warning(reason, skipped.message.clone())
 }
 
 fn skipped(slot: Timestamp, reason: Reason, message: &str) -> Skipped {
     Skipped {
         time: Time(slot),
         reason: reason.to_string(),
-        message: condition::brief(message),
+        message: condition::truncate_message(message),
     }
 }

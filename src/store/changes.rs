@@ -1,20 +1,21 @@
-//! What a run did to each station, or would have done: `tarana_sync_change_batches`, read through the view
-//! `tarana_sync_changes`.
+//! The change records of a run: `tarana_sync_change_batches`, read through the view `tarana_sync_changes`.
 //!
-//! An insert is recorded as the row that came, a delete as the row that went, an update as the columns that differ,
-//! before and after. Whole rows are kept as they are written, an array for each column (see [`super::write`]); the others
-//! as JSON.
+//! Inserts and deletes are recorded as whole rows, one array per column (see [`super::write`]). Updates are recorded as
+//! JSON: the columns that differ, before and after.
 
-use super::columns::{COLUMNS, Value, push_json, push_text, values};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use uuid::Uuid;
+
+use super::columns::{COLUMNS, Value, values};
 use super::db::Tx;
 use super::error::DbError;
-use super::write::Batch;
 use crate::station::{Change, Row};
 
-/// A batch ends when its text is longer than this, so that reading one page of changes unpacks little.
-const FULL: usize = 384 * 1024;
+/// Size in bytes at which a batch is full, so that reading one page of changes unpacks little.
+const BATCH_SIZE: usize = 384 * 1024;
 
-/// What becomes of a row.
+/// What is done to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Op {
     Insert,
@@ -33,7 +34,7 @@ impl Op {
         }
     }
 
-    /// The word in the record. What was withheld is a delete that was not applied.
+    /// The value in the column `op`. A withheld delete is a delete that was not applied.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Insert => "insert",
@@ -43,8 +44,15 @@ impl Op {
     }
 }
 
-/// The row that is recorded as a whole.
-pub(super) fn whole(change: &Change) -> Option<&Row> {
+/// What the changes of one batch have in common.
+pub(super) struct Batch {
+    pub(super) run: Uuid,
+    pub(super) op: Op,
+    pub(super) applied: bool,
+}
+
+/// The row of a change that is recorded as a whole row.
+pub(super) fn whole_row(change: &Change) -> Option<&Row> {
     match change {
         Change::Insert(row) | Change::Delete(row) | Change::Withhold(row) => Some(row),
         Change::Update { .. } => None,
@@ -52,7 +60,7 @@ pub(super) fn whole(change: &Change) -> Option<&Row> {
 }
 
 /// Records updates in their order; the first of them is number `first` of the run.
-pub(super) async fn record(
+pub(super) async fn record_updates(
     tx: &mut Tx,
     batch: &Batch,
     first: i64,
@@ -60,7 +68,7 @@ pub(super) async fn record(
 ) -> Result<(), DbError> {
     let mut at = 0;
     while at < changes.len() {
-        let (json, taken) = text(&changes[at..]);
+        let (json, taken) = updates_json(&changes[at..]);
         let insert = "INSERT INTO tarana_sync_change_batches (run, first, op, applied, changes)
                       VALUES ($1, $2, $3, $4, $5::text::json)";
         let position = first + i64::try_from(at).unwrap_or(i64::MAX);
@@ -78,55 +86,58 @@ pub(super) async fn record(
     Ok(())
 }
 
-/// As many from the front as fit; at least one.
-fn text(changes: &[Change]) -> (String, usize) {
-    let mut json = String::with_capacity(FULL / 8);
+/// A JSON array of as many updates from the front as fit into a batch, at least one, and their number.
+fn updates_json(changes: &[Change]) -> (String, usize) {
+    let mut json = Vec::with_capacity(BATCH_SIZE / 8);
     let mut taken = 0;
     for change in changes {
-        json.push(if taken == 0 { '[' } else { ',' });
+        json.push(if taken == 0 { b'[' } else { b',' });
         if let Change::Update { before, after } = change {
-            push_update(&mut json, before, after);
+            // Serializing text and numbers into memory does not fail.
+            let _ = serde_json::to_writer(&mut json, &UpdateEntry::new(before, after));
         }
         taken += 1;
-        if json.len() >= FULL {
+        if json.len() >= BATCH_SIZE {
             break;
         }
     }
-    json.push(']');
-    (json, taken)
+    json.push(b']');
+    (String::from_utf8(json).unwrap_or_default(), taken)
 }
 
-fn push_update(json: &mut String, before: &Row, after: &Row) {
-    json.push_str("{\"serial\":");
-    push_text(json, &after.serial);
-    let (old, new) = (values(before), values(after));
-    push_object(
-        json,
-        "before",
-        &std::array::from_fn(|i| (old[i] != new[i]).then_some(old[i])),
-    );
-    push_object(
-        json,
-        "after",
-        &std::array::from_fn(|i| (old[i] != new[i]).then_some(new[i])),
-    );
-    json.push('}');
+/// One update as it is recorded.
+#[derive(Serialize)]
+struct UpdateEntry<'a> {
+    serial: &'a str,
+    before: ChangedColumns<'a>,
+    after: ChangedColumns<'a>,
 }
 
-fn push_object(json: &mut String, name: &str, columns: &[Option<Value<'_>>; COLUMNS.len()]) {
-    json.push_str(",\"");
-    json.push_str(name);
-    json.push_str("\":");
-    let mut between = '{';
-    for ((column, _), value) in COLUMNS.iter().zip(columns) {
-        if let Some(value) = value {
-            json.push(between);
-            json.push('"');
-            json.push_str(column);
-            json.push_str("\":");
-            push_json(json, *value);
-            between = ',';
+impl<'a> UpdateEntry<'a> {
+    fn new(before: &'a Row, after: &'a Row) -> Self {
+        let (old, new) = (values(before), values(after));
+        let changed = |of: &[Value<'a>; COLUMNS.len()]| {
+            ChangedColumns(std::array::from_fn(|i| (old[i] != new[i]).then_some(of[i])))
+        };
+        Self {
+            serial: &after.serial,
+            before: changed(&old),
+            after: changed(&new),
         }
     }
-    json.push_str(if between == '{' { "{}" } else { "}" });
+}
+
+/// An object of the columns that differ.
+struct ChangedColumns<'a>([Option<Value<'a>>; COLUMNS.len()]);
+
+impl Serialize for ChangedColumns<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        for ((column, _), value) in COLUMNS.iter().zip(&self.0) {
+            if let Some(value) = value {
+                object.serialize_entry(column, value)?;
+            }
+        }
+        object.end()
+    }
 }

@@ -1,13 +1,14 @@
-//! Pure: the columns of `tarana_base_stations` that a sync reads and writes, told once.
+//! Pure: the columns of `tarana_base_stations` that a sync reads and writes, listed once.
 //!
-//! Reading, writing, comparing and recording all go through [`COLUMNS`] and [`values`]: a new column is one line in
-//! each, and one in [`super::copy`] that reads it.
+//! Reading, writing, comparing and recording all use [`COLUMNS`] and [`values`]: a new column is one line in each, and one
+//! in [`super::decode`].
 
-use std::fmt::Write as _;
+use serde::ser::{Error as _, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::station::Row;
 
-/// One value as PostgreSQL keeps it.
+/// One value as PostgreSQL stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Value<'a> {
     Null,
@@ -89,7 +90,7 @@ fn hundredths(value: Option<i32>) -> Value<'static> {
     })
 }
 
-/// `a, b, c`, each as `each` puts it.
+/// The columns as a comma-separated list, each formatted by `each`.
 pub(super) fn list(mut each: impl FnMut(&str, &str) -> String) -> String {
     COLUMNS
         .iter()
@@ -98,51 +99,33 @@ pub(super) fn list(mut each: impl FnMut(&str, &str) -> String) -> String {
         .join(", ")
 }
 
-/// Appends the value as JSON.
-pub(super) fn push_json(out: &mut String, value: Value<'_>) {
-    // Writing to a String does not fail.
-    let _ = match value {
-        Value::Null => out.write_str("null"),
-        Value::Int(number) => write!(out, "{number}"),
-        Value::Text(text) => return push_text(out, text),
-        Value::Fixed { units, scale } => push_fixed(out, units, scale),
-    };
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Value::Null => serializer.serialize_none(),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::Int(number) => serializer.serialize_i32(number),
+            // With all digits, as PostgreSQL writes a numeric; a float would lose them.
+            Value::Fixed { units, scale } => RawValue::from_string(decimal(units, scale))
+                .map_err(S::Error::custom)?
+                .serialize(serializer),
+        }
+    }
 }
 
-fn push_fixed(out: &mut String, units: i64, scale: u32) -> std::fmt::Result {
+fn decimal(units: i64, scale: u32) -> String {
     let one = 10_u64.pow(scale);
     let (whole, rest) = (units.unsigned_abs() / one, units.unsigned_abs() % one);
     let sign = if units < 0 { "-" } else { "" };
-    write!(out, "{sign}{whole}.{rest:0width$}", width = scale as usize)
-}
-
-/// Appends a JSON string.
-pub(super) fn push_text(out: &mut String, text: &str) {
-    out.push('"');
-    if text.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
-        for c in text.chars() {
-            match c {
-                '"' | '\\' => out.extend(['\\', c]),
-                c if c < ' ' => {
-                    let _ = write!(out, "\\u{:04x}", u32::from(c));
-                }
-                c => out.push(c),
-            }
-        }
-    } else {
-        out.push_str(text);
-    }
-    out.push('"');
+    format!("{sign}{whole}.{rest:0width$}", width = scale as usize)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Value, push_json};
+    use super::Value;
 
     fn json(value: Value<'_>) -> String {
-        let mut out = String::new();
-        push_json(&mut out, value);
-        out
+        serde_json::to_string(&value).unwrap()
     }
 
     #[test]

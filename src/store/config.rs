@@ -1,4 +1,4 @@
-//! What a store is told, and how the URL of a Secret is read.
+//! Configuration of a store: parses the URL from the Secret and builds the preamble of every transaction.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use super::error::Target;
 use crate::fault::{Fault, Reason};
 
-/// Where the tables are. Holds the password: its `Debug` says nothing.
+/// Where the tables are. Contains the password, which `Debug` omits.
 #[derive(Clone)]
 pub struct Config {
     /// `postgres://user:password@host:port/database`, from the Secret.
     pub url: String,
-    /// PEM certificates; with them the server must prove its name (`verify-full`), whatever the URL says.
+    /// PEM certificates. If present, TLS is verified against them (`verify-full`), whatever the URL says.
     pub ca_pem: Option<Vec<u8>>,
     /// `spec.database.schema`.
     pub schema: String,
-    /// Whether the store may bring the schema up to date by itself.
+    /// Whether the store may migrate the schema.
     pub migrate: bool,
 }
 
@@ -29,9 +29,9 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// Parameters of a URL that are handed to the driver. It would log the values of those that it does not know (poolers
-/// and other drivers have their own), and read files for some that it does.
-const PARAMETERS: [&str; 9] = [
+/// URL parameters that are passed to the driver. It would log the values of unknown parameters (poolers and other drivers
+/// have their own), and read files for some known ones.
+const ALLOWED_PARAMETERS: [&str; 9] = [
     "sslmode",
     "host",
     "hostaddr",
@@ -45,8 +45,8 @@ const PARAMETERS: [&str; 9] = [
 
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
-/// The driver's options and the name of the place. Nothing of the URL gets into the fault.
-pub(super) fn read(config: &Config) -> Result<(PgConnectOptions, Target), Fault> {
+/// Parses the URL into the driver's options and the target. No part of the URL appears in the fault.
+pub(super) fn parse(config: &Config) -> Result<(PgConnectOptions, Target), Fault> {
     let url = known_parameters(config.url.trim());
     if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
         return Err(invalid("does not begin with postgres:// or postgresql://"));
@@ -56,7 +56,7 @@ pub(super) fn read(config: &Config) -> Result<(PgConnectOptions, Target), Fault>
         return Err(invalid("names no database"));
     };
     if let Some(pem) = &config.ca_pem {
-        // The driver would take the public authorities alone, and say nothing.
+        // The driver would silently fall back on the public authorities.
         if !pem.windows(CERTIFICATE.len()).any(|bytes| bytes == CERTIFICATE) {
             let message = "the value under spec.database.secretRef.caKey holds no certificate: it must be PEM, \
                            -----BEGIN CERTIFICATE----- and so on";
@@ -74,7 +74,7 @@ pub(super) fn read(config: &Config) -> Result<(PgConnectOptions, Target), Fault>
         database,
         schema: schema(&config.schema)?,
     };
-    // PgBouncer refuses a start-up parameter that it does not track, and this one is.
+    // PgBouncer rejects a start-up parameter that it does not track, such as extra_float_digits.
     Ok((
         options
             .extra_float_digits(None)
@@ -104,7 +104,7 @@ fn known_parameters(url: &str) -> String {
     };
     let known: Vec<&str> = query
         .split('&')
-        .filter(|p| PARAMETERS.contains(&p.split('=').next().unwrap_or_default()))
+        .filter(|p| ALLOWED_PARAMETERS.contains(&p.split('=').next().unwrap_or_default()))
         .collect();
     if known.is_empty() {
         front.to_owned()
@@ -113,15 +113,14 @@ fn known_parameters(url: &str) -> String {
     }
 }
 
-/// The statements that begin every transaction of this store. The schema is quoted; the temporary schema comes last,
-/// so that no temporary table of another client of the same pooled session can stand in for ours.
+/// The statements that begin every transaction of this store. The schema is quoted. `pg_temp` comes last in the search path,
+/// so that a temporary table of another client of the same pooled session cannot shadow a table.
 ///
-/// What we say is committed must outlive a crash: a server that is told not to wait for its disk is told to wait for it
-/// here (`off` alone; what is stricter than `on` stays).
+/// A commit that is reported must survive a crash, so `synchronous_commit = off` is raised to `on`; stricter values stay.
 ///
-/// The rest are ways to lose a lock: what we do not get, what takes too long, a client that stands still between two
-/// statements, one whose socket is closed, one whose host is gone or takes nothing more (PostgreSQL looks at the
-/// socket only while it works, and would wait for such a host for hours).
+/// The other settings release locks: of a wait that takes too long, a slow statement, a client that is idle in the
+/// transaction, a closed socket, a host that is unreachable or stops reading (PostgreSQL checks the socket only while it
+/// works, and would wait for such a host for hours).
 pub(super) fn preamble(target: &Target) -> Arc<str> {
     let schema = target.schema.replace('"', "\"\"");
     format!(
@@ -143,7 +142,7 @@ pub(super) fn preamble(target: &Target) -> Arc<str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, known_parameters, read};
+    use super::{Config, known_parameters, parse};
     use crate::fault::Reason;
 
     fn config(url: &str) -> Config {
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_url_is_named_by_its_key_and_not_shown() {
+    fn an_invalid_url_is_named_by_its_key_and_not_shown() {
         for url in [
             "",
             "hunter2",
@@ -164,7 +163,7 @@ mod tests {
             "postgres://u:hunter2@h:99999/d",
             "postgres://u:hunter2@h",
         ] {
-            let fault = read(&config(url)).map(|_| ()).unwrap_err();
+            let fault = parse(&config(url)).map(|_| ()).unwrap_err();
             assert_eq!(fault.reason, Reason::InvalidConfiguration);
             assert!(
                 fault.message.contains("spec.database.secretRef.urlKey"),
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_of_other_programs_are_left_out() {
+    fn unknown_parameters_are_dropped() {
         assert_eq!(
             known_parameters("postgres://h/d?pgbouncer=true&sslmode=require"),
             "postgres://h/d?sslmode=require"
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_the_password_does_not_show_it() {
+    fn debug_omits_the_password() {
         assert!(!format!("{:?}", config("postgres://u:hunter2@h/d")).contains("hunter2"));
     }
 }

@@ -1,15 +1,15 @@
-//! The one way to the database: nothing is said outside an explicit transaction, and no statement keeps a name.
+//! The only access to the database: every statement runs in an explicit transaction and is unnamed.
 //!
-//! Both rules are what PgBouncer in transaction mode needs: outside a transaction each message may go to another
-//! server, and a named statement lives on one of them. The pool and the connection are private to this module, so
-//! the rules cannot be bypassed. State of a session is transaction-local throughout (`SET LOCAL`, `ON COMMIT DROP`).
+//! PgBouncer in transaction mode requires both: outside a transaction each message may reach another server connection,
+//! and a named statement exists on one of them only. The pool and the connection are private to this module, so the rules
+//! cannot be bypassed. All session state is transaction-local (`SET LOCAL`, `ON COMMIT DROP`).
 //!
-//! A transaction that is neither committed nor rolled back closes its socket. The pool would drain such a connection
-//! and use it again, which for one that waits for a lock takes as long as the lock; a closed socket is noticed by the
-//! server within `client_connection_check_interval` (see [`super::config`]), and the transaction is gone.
+//! A transaction that is dropped without commit or rollback closes its socket. The pool would drain the connection first,
+//! which for one that waits for a lock takes as long as the lock; the server notices a closed socket within
+//! `client_connection_check_interval` (see [`super::config`]) and ends the transaction.
 //!
-//! Every call ends. A server that works slowly is stopped by its own `statement_timeout`; one that says nothing at all,
-//! because it stands still or the wire is dead, is given up a little later by us.
+//! Every call is bounded: a slow server by its `statement_timeout`, a silent server or network by a slightly longer
+//! client-side timeout.
 
 use std::future::Future;
 use std::io;
@@ -25,18 +25,18 @@ use tokio::time::timeout;
 
 use super::error::{DbError, Target};
 
-/// Longest wait for a connection, its making included.
-const ACQUIRE: Duration = Duration::from_secs(10);
-/// Longest wait for a sign of life of an idle connection. All of a pool together take less than [`ACQUIRE`].
-const PING: Duration = Duration::from_secs(2);
-/// Longest wait for the pool to say goodbye.
-const CLOSE: Duration = Duration::from_secs(5);
-/// Longest wait for an answer, a little more than the `statement_timeout` of the preamble.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Timeout for acquiring a connection, including connecting.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout for pinging an idle connection. Pinging the whole pool takes less than [`ACQUIRE_TIMEOUT`].
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout for closing the pool.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout for a response, slightly longer than the `statement_timeout` of the preamble.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(40);
 
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
-/// A small pool and the place it leads to.
+/// A small connection pool and its target.
 #[derive(Clone)]
 pub(super) struct Db {
     pool: PgPool,
@@ -45,15 +45,15 @@ pub(super) struct Db {
 }
 
 impl Db {
-    /// Connects when first used. `preamble` begins every transaction.
+    /// Connects on first use. `preamble` begins every transaction.
     pub fn new(options: PgConnectOptions, target: Target, preamble: Arc<str>) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(4)
-            .acquire_timeout(ACQUIRE)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(Duration::from_mins(5))
             .test_before_acquire(false)
-            .before_acquire(|connection, _| Box::pin(lives(connection)))
-            .after_release(|connection, _| Box::pin(lives(connection)))
+            .before_acquire(|connection, _| Box::pin(is_alive(connection)))
+            .after_release(|connection, _| Box::pin(is_alive(connection)))
             .connect_lazy_with(options.disable_statement_logging());
         Self {
             pool,
@@ -70,59 +70,72 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx, DbError> {
         let connection = match self.pool.acquire().await {
             Ok(connection) => connection,
-            Err(fault) => return Err(DbError::new(&self.target, Box::pin(self.why(fault)).await)),
+            Err(fault) => {
+                return Err(DbError::new(
+                    &self.target,
+                    Box::pin(self.acquire_error(fault)).await,
+                ));
+            }
         };
         let mut tx = Tx {
             connection: Some(connection),
             target: Arc::clone(&self.target),
-            patience: PATIENCE,
+            response_timeout: RESPONSE_TIMEOUT,
         };
         match tx.script(self.preamble.to_string()).await {
             Ok(()) => Ok(tx),
-            Err(e) => Err(e.at_the_beginning()),
+            Err(e) => Err(e.in_preamble()),
         }
     }
 
-    /// The pool tries again and again while a server is full, starts or is not there, and keeps to itself why. Asked
-    /// once more without it, the server says so.
-    async fn why(&self, fault: sqlx::Error) -> sqlx::Error {
+    /// Begins a transaction that only reads and waits for nothing for long.
+    pub async fn begin_read_only(&self) -> Result<Tx, DbError> {
+        let mut tx = self.begin().await?;
+        tx.script("SET TRANSACTION READ ONLY; SET LOCAL statement_timeout TO '10s'".to_owned())
+            .await?;
+        Ok(tx)
+    }
+
+    /// The pool retries until its timeout and does not report why it failed. One more connection outside the pool returns the
+    /// server's error.
+    async fn acquire_error(&self, fault: sqlx::Error) -> sqlx::Error {
         if !matches!(fault, sqlx::Error::PoolTimedOut) {
             return fault;
         }
-        match within(PING, self.pool.connect_options().connect()).await {
-            // Then all of the pool are in use.
+        match with_timeout(PING_TIMEOUT, self.pool.connect_options().connect()).await {
+            // The server accepts connections, so all connections of the pool are in use.
             Ok(_connection) => fault,
             Err(reason) => reason,
         }
     }
 
-    /// Closes the idle connections, and the others when they come back, within some seconds.
+    /// Closes idle connections at once and the others when they are returned, within some seconds.
     pub async fn close(&self) {
-        // Whatever has not come back by then is closed when it is dropped.
-        let _ = timeout(CLOSE, self.pool.close()).await;
+        // A connection that is returned later is closed when it is dropped.
+        let _ = timeout(CLOSE_TIMEOUT, self.pool.close()).await;
     }
 }
 
-/// The pool would wait for the answer for ever, and keep the connection's place in it meanwhile.
-async fn lives(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    within(PING, connection.ping()).await.map(|()| true)
+/// Pings with a timeout: the pool itself would wait for the answer without limit and keep the connection's slot.
+async fn is_alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    with_timeout(PING_TIMEOUT, connection.ping()).await.map(|()| true)
 }
 
-async fn within<T>(
-    patience: Duration,
+async fn with_timeout<T>(
+    limit: Duration,
     answer: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
-    timeout(patience, answer).await.unwrap_or_else(|_| {
-        let silence = format!("no answer within {} s", patience.as_secs());
+    timeout(limit, answer).await.unwrap_or_else(|_| {
+        let silence = format!("no answer within {} s", limit.as_secs());
         Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, silence)))
     })
 }
 
-/// One transaction. Dropped without [`Tx::commit`] it is rolled back by the server, whatever it was doing.
+/// One transaction. If it is dropped without [`Tx::commit`], the server rolls it back, whatever it was doing.
 pub(super) struct Tx {
     connection: Option<PoolConnection<Postgres>>,
     target: Arc<Target>,
-    patience: Duration,
+    response_timeout: Duration,
 }
 
 impl Tx {
@@ -130,9 +143,9 @@ impl Tx {
         &self.target
     }
 
-    /// From here on a statement may take as long as this; we wait a little longer.
-    pub async fn allow(&mut self, statement: Duration) -> Result<(), DbError> {
-        self.patience = statement + Duration::from_secs(10);
+    /// Sets the timeout of the statements that follow. The client waits slightly longer.
+    pub async fn set_statement_timeout(&mut self, statement: Duration) -> Result<(), DbError> {
+        self.response_timeout = statement + Duration::from_secs(10);
         self.script(format!(
             "SET LOCAL statement_timeout TO '{}s'",
             statement.as_secs()
@@ -140,57 +153,60 @@ impl Tx {
         .await
     }
 
-    /// Runs a statement; how many rows it touched.
+    /// Executes a statement and returns the number of affected rows.
     pub async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, DbError> {
-        let (patience, connection) = self.ready()?;
-        let done = within(patience, connection.execute(statement.persistent(false))).await;
+        let (limit, connection) = self.connection()?;
+        let done = with_timeout(limit, connection.execute(statement.persistent(false))).await;
         done.map(|d| d.rows_affected()).map_err(|e| self.error(e))
     }
 
-    /// At most one row.
+    /// Fetches at most one row.
     pub async fn optional(&mut self, statement: Statement<'_>) -> Result<Option<PgRow>, DbError> {
-        let (patience, connection) = self.ready()?;
-        let row = within(patience, connection.fetch_optional(statement.persistent(false))).await;
+        let (limit, connection) = self.connection()?;
+        let row = with_timeout(limit, connection.fetch_optional(statement.persistent(false))).await;
         row.map_err(|e| self.error(e))
     }
 
-    /// Exactly one row.
+    /// Fetches exactly one row.
     pub async fn one(&mut self, statement: Statement<'_>) -> Result<PgRow, DbError> {
-        let (patience, connection) = self.ready()?;
-        let row = within(patience, connection.fetch_one(statement.persistent(false))).await;
+        let (limit, connection) = self.connection()?;
+        let row = with_timeout(limit, connection.fetch_one(statement.persistent(false))).await;
         row.map_err(|e| self.error(e))
     }
 
-    /// All rows, for the small answers.
+    /// Fetches all rows of a small result.
     pub async fn all(&mut self, statement: Statement<'_>) -> Result<Vec<PgRow>, DbError> {
-        let (patience, connection) = self.ready()?;
-        let rows = within(patience, connection.fetch_all(statement.persistent(false))).await;
+        let (limit, connection) = self.connection()?;
+        let rows = with_timeout(limit, connection.fetch_all(statement.persistent(false))).await;
         rows.map_err(|e| self.error(e))
     }
 
-    /// Statements without arguments, one message. The text is the operator's own, or quoted.
+    /// Executes statements without parameters in one message. The text is constant or quoted.
     pub async fn script(&mut self, sql: String) -> Result<(), DbError> {
-        let (patience, connection) = self.ready()?;
+        let (limit, connection) = self.connection()?;
         let script = sqlx::raw_sql(AssertSqlSafe(sql));
-        let done = within(patience, connection.execute(script)).await;
+        let done = with_timeout(limit, connection.execute(script)).await;
         done.map(|_| ()).map_err(|e| self.error(e))
     }
 
-    /// `COPY … TO STDOUT`, piece by piece. We are patient for each piece anew.
-    pub async fn copy_out(&mut self, sql: &str, mut piece: impl FnMut(&[u8])) -> Result<(), DbError> {
+    /// `COPY … TO STDOUT`. The timeout applies to each chunk.
+    pub async fn copy_out(&mut self, sql: &str, mut each: impl FnMut(&[u8])) -> Result<(), DbError> {
         let target = Arc::clone(&self.target);
         let fault = |e| DbError::new(&target, e);
-        let (_, connection) = self.ready()?;
-        let mut stream = within(PATIENCE, connection.copy_out_raw(sql))
+        let (_, connection) = self.connection()?;
+        let mut stream = with_timeout(RESPONSE_TIMEOUT, connection.copy_out_raw(sql))
             .await
             .map_err(fault)?;
-        while let Some(bytes) = within(PATIENCE, stream.try_next()).await.map_err(fault)? {
-            piece(&bytes);
+        while let Some(bytes) = with_timeout(RESPONSE_TIMEOUT, stream.try_next())
+            .await
+            .map_err(fault)?
+        {
+            each(&bytes);
         }
         Ok(())
     }
 
-    /// Reads one column.
+    /// Decodes one column.
     pub fn get<'r, T: Decode<'r, Postgres> + Type<Postgres>>(
         &self,
         row: &'r PgRow,
@@ -199,14 +215,14 @@ impl Tx {
         row.try_get(at).map_err(|e| DbError::new(&self.target, e))
     }
 
-    /// Makes it so, and gives the connection back.
+    /// Commits and returns the connection to the pool.
     pub async fn commit(mut self) -> Result<(), DbError> {
         self.script("COMMIT".to_owned()).await?;
         drop(self.connection.take());
         Ok(())
     }
 
-    /// Undoes it, and gives the connection back: for refusals that were expected.
+    /// Rolls back and returns the connection to the pool, after an expected error.
     pub async fn rollback(mut self) -> Result<(), DbError> {
         self.script("ROLLBACK".to_owned()).await?;
         drop(self.connection.take());
@@ -217,9 +233,9 @@ impl Tx {
         DbError::new(&self.target, source)
     }
 
-    fn ready(&mut self) -> Result<(Duration, &mut PgConnection), DbError> {
+    fn connection(&mut self) -> Result<(Duration, &mut PgConnection), DbError> {
         match &mut self.connection {
-            Some(connection) => Ok((self.patience, connection)),
+            Some(connection) => Ok((self.response_timeout, connection)),
             None => Err(DbError::new(&self.target, sqlx::Error::PoolClosed)),
         }
     }
@@ -228,7 +244,7 @@ impl Tx {
 impl Drop for Tx {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // Detached, it is closed here and now, without a word that could wait for an answer.
+            // A detached connection is closed at once, without a message that could wait for an answer.
             drop(connection.detach());
         }
     }

@@ -1,14 +1,14 @@
-//! What the database answers, sorted once into the faults of the operator.
+//! Maps errors of the database to faults, in one place.
 //!
-//! Contract: a message names the server and the database, and what to do. It never holds the URL, the user or the
-//! password; the server's own words are left out where they could repeat one of them.
+//! Contract: a message names the server, the database and the remedy. It never contains the URL, the user or the password;
+//! the server's message is omitted where it could repeat one of them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::fault::{Fault, Reason};
 
-/// Which database is meant, for messages.
+/// The database, for messages.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     /// Host name, address or socket directory.
@@ -23,17 +23,17 @@ pub(super) struct Target {
 
 impl Target {
     /// `database "x" at host:port`.
-    pub fn place(&self) -> String {
+    pub fn display_name(&self) -> String {
         format!("database {:?} at {}:{}", self.database, self.host, self.port)
     }
 }
 
-/// An error of the driver and the place where it happened. Turns into a [`Fault`] by `?`.
+/// An error of the driver and the database that it concerns. Converts into a [`Fault`] by `?`.
 #[derive(Debug)]
 pub(super) struct DbError {
     target: Arc<Target>,
     source: sqlx::Error,
-    beginning: bool,
+    in_preamble: bool,
 }
 
 impl DbError {
@@ -41,32 +41,31 @@ impl DbError {
         Self {
             target: Arc::clone(target),
             source,
-            beginning: false,
+            in_preamble: false,
         }
     }
 
-    /// It was the answer to a transaction's first statement. A standby refuses that one because we mean to write, with
-    /// a code that elsewhere says something else.
-    pub fn at_the_beginning(self) -> Self {
+    /// Marks an error of the preamble. A standby rejects `READ WRITE` there with a code that has another meaning elsewhere.
+    pub fn in_preamble(self) -> Self {
         Self {
-            beginning: true,
+            in_preamble: true,
             ..self
         }
     }
 
-    /// The SQLSTATE, where the server gave one.
+    /// The SQLSTATE, if the server sent one.
     pub fn code(&self) -> Option<Cow<'_, str>> {
         self.source
             .as_database_error()
             .and_then(sqlx::error::DatabaseError::code)
     }
 
-    /// Whether the server answered with this SQLSTATE.
-    pub fn is(&self, code: &str) -> bool {
+    /// Whether the server sent this SQLSTATE.
+    pub fn has_code(&self, code: &str) -> bool {
         self.code().is_some_and(|c| c == code)
     }
 
-    /// The name of the constraint that was violated.
+    /// Name of the violated constraint.
     pub fn constraint(&self) -> Option<&str> {
         self.source
             .as_database_error()
@@ -76,11 +75,11 @@ impl DbError {
 
 impl From<DbError> for Fault {
     fn from(error: DbError) -> Self {
-        let place = error.target.place();
+        let place = error.target.display_name();
         match &error.source {
             sqlx::Error::Database(e) => {
                 let code = e.code().unwrap_or_default();
-                let code = if error.beginning && code == "0A000" {
+                let code = if error.in_preamble && code == "0A000" {
                     READ_ONLY
                 } else {
                     &code
@@ -98,17 +97,19 @@ impl From<DbError> for Fault {
                 .and_then(|inner| inner.downcast_ref::<rustls::Error>())
             {
                 Some(refused) => tls(&place, refused, tls_remedy(refused)),
-                None => unreachable(&place, &e.to_string(), REACH),
+                None => unreachable(&place, &e.to_string(), CHECK_REACHABLE),
             },
             sqlx::Error::PoolTimedOut => unreachable(
                 &place,
                 "no connection in time: none could be made, or all are in use",
-                REACH,
+                CHECK_REACHABLE,
             ),
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-                unreachable(&place, "the pool was closed", REACH)
+                unreachable(&place, "the pool was closed", CHECK_REACHABLE)
             }
-            sqlx::Error::Protocol(what) => unreachable(&place, &format!("unexpected answer: {what}"), REACH),
+            sqlx::Error::Protocol(what) => {
+                unreachable(&place, &format!("unexpected answer: {what}"), CHECK_REACHABLE)
+            }
             other => Self::new(Reason::DatabaseError, format!("{place}: {other}")),
         }
     }
@@ -124,7 +125,7 @@ fn tls(place: &str, why: &dyn std::fmt::Display, remedy: &str) -> Fault {
     )
 }
 
-/// What to do about a handshake that we broke off.
+/// The remedy for a TLS handshake that this client aborted.
 fn tls_remedy(refused: &rustls::Error) -> &'static str {
     use rustls::CertificateError::{
         Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
@@ -148,21 +149,25 @@ fn tls_remedy(refused: &rustls::Error) -> &'static str {
     }
 }
 
-const REACH: &str =
+const CHECK_REACHABLE: &str =
     "check that it runs and may be reached from the operator, and the host in spec.database.secretRef";
 
-/// What may be over when it is tried again.
+/// A fault that a retry may resolve.
 fn unreachable(place: &str, why: &str, remedy: &str) -> Fault {
     Fault::new(Reason::DatabaseUnreachable, format!("{place}: {why}; {remedy}"))
 }
 
-/// The one table from SQLSTATE to reason.
-fn from_server(target: &Target, code: &str, said: &str) -> Fault {
-    let place = target.place();
+/// Maps a SQLSTATE to a reason.
+fn from_server(target: &Target, code: &str, message: &str) -> Fault {
+    let place = target.display_name();
     let schema = &target.schema;
-    let code = if code == POOLER { behind_pooler(said) } else { code };
+    let code = if code == PROTOCOL_VIOLATION {
+        pooler_code(message)
+    } else {
+        code
+    };
     match code {
-        // What the server says here names the user.
+        // The server's message contains the user.
         "28000" | "28P01" => Fault::new(
             Reason::DatabaseRefused,
             format!(
@@ -175,7 +180,7 @@ fn from_server(target: &Target, code: &str, said: &str) -> Fault {
                 "{place} does not exist; create it or correct the URL in the Secret of spec.database.secretRef"
             ),
         ),
-        "42501" if said.starts_with("permission denied for database") => Fault::new(
+        "42501" if message.starts_with("permission denied for database") => Fault::new(
             Reason::DatabaseRightsMissing,
             format!(
                 "{place}: the role in spec.database.secretRef may not connect; let the owner run: GRANT CONNECT ON DATABASE \"{}\" TO that role",
@@ -185,42 +190,42 @@ fn from_server(target: &Target, code: &str, said: &str) -> Fault {
         "42501" => Fault::new(
             Reason::DatabaseRightsMissing,
             format!(
-                "{place}: {said}; grant it to the role in spec.database.secretRef, or run `tarana-operator migrate` as the owner of the tables"
+                "{place}: {message}; grant it to the role in spec.database.secretRef, or run `tarana-operator migrate` as the owner of the tables"
             ),
         ),
         "3F000" | "42P01" | "42703" | "42704" | "42883" => Fault::new(
             Reason::SchemaInvalid,
             format!(
-                "{place}: {said}; schema {schema:?} is not as expected: correct spec.database.schema or restore what is missing"
+                "{place}: {message}; schema {schema:?} is not as expected: correct spec.database.schema or restore what is missing"
             ),
         ),
-        "40001" | "40P01" | "55P03" | "57014" => {
-            Fault::new(Reason::DatabaseBusy, format!("{place} is busy: {said} ({code})"))
-        }
-        // What the server says here may name the user, too.
+        "40001" | "40P01" | "55P03" | "57014" => Fault::new(
+            Reason::DatabaseBusy,
+            format!("{place} is busy: {message} ({code})"),
+        ),
+        // The server's message may contain the user.
         "53300" => unreachable(
             &place,
             "it takes no more connections (53300)",
             "close others or raise the limit of the server, the database, the role or the pooler; the operator keeps at \
              most four for each TaranaConnection",
         ),
-        _ => match circumstance(code) {
-            Some(remedy) => unreachable(&place, &format!("{said} ({code})"), remedy),
+        _ => match unavailable_remedy(code) {
+            Some(remedy) => unreachable(&place, &format!("{message} ({code})"), remedy),
             None => Fault::new(
                 Reason::DatabaseError,
-                format!("{place} refused a statement: {said} ({code})"),
+                format!("{place} refused a statement: {message} ({code})"),
             ),
         },
     }
 }
 
 const READ_ONLY: &str = "25006";
-const POOLER: &str = "08P01";
+const PROTOCOL_VIOLATION: &str = "08P01";
 
-/// PgBouncer says of everything that is wrong with a login that the protocol was violated, also when the server told it
-/// more. What is left is the server's words, in English.
-fn behind_pooler(said: &str) -> &'static str {
-    let words = [
+/// `PgBouncer` reports every failed login as a protocol violation. Recovers the server's SQLSTATE from its English message.
+fn pooler_code(message: &str) -> &'static str {
+    let phrases = [
         ("too many", "53300"),
         ("connection slots", "53300"),
         ("no more connections allowed", "53300"),
@@ -231,12 +236,12 @@ fn behind_pooler(said: &str) -> &'static str {
         ("no such database", "3D000"),
         ("database \"", "3D000"),
     ];
-    let known = words.iter().find(|(word, _)| said.contains(word));
-    known.map_or(POOLER, |(_, code)| code)
+    let known = phrases.iter().find(|(phrase, _)| message.contains(phrase));
+    known.map_or(PROTOCOL_VIOLATION, |(_, code)| code)
 }
 
-/// What to do about a server that cannot serve us now, whatever we say; `None` where it is our words that it refuses.
-fn circumstance(code: &str) -> Option<&'static str> {
+/// The remedy for a server that cannot serve any statement now; `None` if it rejected this statement.
+fn unavailable_remedy(code: &str) -> Option<&'static str> {
     match code {
         READ_ONLY => Some(
             "the server is read-only: a standby, or told so; the host in spec.database.secretRef must lead to the primary",
@@ -249,7 +254,7 @@ fn circumstance(code: &str) -> Option<&'static str> {
             .iter()
             .any(|class| code.starts_with(class)) =>
         {
-            Some(REACH)
+            Some(CHECK_REACHABLE)
         }
         _ => None,
     }
@@ -261,7 +266,7 @@ mod tests {
     use crate::fault::Reason;
 
     #[test]
-    fn every_sqlstate_has_its_reason() {
+    fn each_sqlstate_maps_to_a_reason() {
         let target = Target {
             host: "db".into(),
             port: 5432,
@@ -292,21 +297,21 @@ mod tests {
             ("25006", Reason::DatabaseUnreachable),
             ("22021", Reason::DatabaseError),
         ] {
-            let fault = from_server(&target, code, "so it says");
+            let fault = from_server(&target, code, "some message");
             assert_eq!(fault.reason, reason, "{code}");
             assert!(fault.message.contains("db:5432"), "{}", fault.message);
         }
     }
 
     #[test]
-    fn what_the_pooler_hands_on_is_known_by_its_words_and_names_no_user() {
+    fn errors_of_the_pooler_are_recognized_and_name_no_user() {
         let target = Target {
             host: "db".into(),
             port: 6432,
             database: "towers".into(),
             schema: "public".into(),
         };
-        for (code, said, reason) in [
+        for (code, message, reason) in [
             (
                 "08P01",
                 "role \"hunter2\" does not exist",
@@ -340,8 +345,8 @@ mod tests {
                 Reason::DatabaseRefused,
             ),
         ] {
-            let fault = from_server(&target, code, said);
-            assert_eq!(fault.reason, reason, "{said}");
+            let fault = from_server(&target, code, message);
+            assert_eq!(fault.reason, reason, "{message}");
             assert!(!fault.message.contains("hunter2"), "{}", fault.message);
         }
     }

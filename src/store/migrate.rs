@@ -1,8 +1,8 @@
-//! Brings a schema up to date, and says when it cannot be used.
+//! Migrates a schema, and reports one that cannot be used.
 //!
-//! Not sqlx's migrator, because that one locks by session and names its statements, which PgBouncer in transaction mode does not
-//! carry. Here everything happens in one transaction: it is all there or not at all, and the second of two
-//! processes waits on a lock that ends with the first one's transaction, and then finds nothing left to do.
+//! sqlx's migrator is not used, because it takes a session lock and names its statements, which PgBouncer in transaction
+//! mode does not support. All migrations run in one transaction under a transaction-level advisory lock: they are applied
+//! completely or not at all, and a second process waits for the lock and finds nothing left to apply.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ struct Migration {
     sql: &'static str,
 }
 
-/// In order, without gaps. A file that was released is never edited: its checksum is in people's databases.
+/// In order, without gaps. A released file is never edited: databases contain its checksum.
 const MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
@@ -57,11 +57,10 @@ const MIGRATIONS: [Migration; 7] = [
     },
 ];
 
-const BOOKS: &str = "CREATE TABLE IF NOT EXISTS tarana_migrations (
+const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS tarana_migrations (
     version int PRIMARY KEY, description text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())";
 
-/// Applies what is missing; the descriptions of what was applied. `Ok(None)` if something is missing and `allowed`
-/// is false.
+/// Applies pending migrations and returns their descriptions. `Ok(None)` if some are pending and `allowed` is false.
 pub(super) async fn migrate(db: &Db, allowed: bool) -> Result<Option<Vec<&'static str>>, Fault> {
     let mut tx = db.begin().await?;
     schema_exists(&mut tx).await?;
@@ -72,10 +71,10 @@ pub(super) async fn migrate(db: &Db, allowed: bool) -> Result<Option<Vec<&'stati
             return Ok(None);
         }
         lock(&mut tx).await?;
-        // Somebody else may have done it while we waited.
+        // Another process may have applied them while this one waited.
         pending = self::pending(&mut tx).await?;
         if !pending.is_empty() {
-            tx.script(BOOKS.to_owned()).await?;
+            tx.script(CREATE_TABLE.to_owned()).await?;
         }
         for migration in &pending {
             apply(&mut tx, migration).await?;
@@ -85,12 +84,12 @@ pub(super) async fn migrate(db: &Db, allowed: bool) -> Result<Option<Vec<&'stati
     Ok(Some(pending.into_iter().map(|m| m.description).collect()))
 }
 
-/// What to say when the schema is behind and may not be changed.
+/// The fault for an outdated schema that may not be migrated.
 pub(super) fn outdated(target: &Target) -> Fault {
     let message = format!(
         "schema {:?} of {} is older than this version needs; run `tarana-operator migrate`",
         target.schema,
-        target.place()
+        target.display_name()
     );
     Fault::new(Reason::SchemaOutdated, message)
 }
@@ -101,31 +100,33 @@ async fn schema_exists(tx: &mut Tx) -> Result<(), Fault> {
                          THEN format('GRANT USAGE ON SCHEMA %I TO %I;', nspname, current_user) END
                   FROM pg_namespace WHERE nspname = $1";
     let row = tx.optional(sqlx::query(usable).bind(&target.schema)).await?;
-    let (schema, place) = (&target.schema, target.place());
+    let (schema, database) = (&target.schema, target.display_name());
     match row.map(|r| tx.get::<Option<String>>(&r, 0)).transpose()? {
         Some(None) => Ok(()),
         Some(Some(remedy)) => Err(Fault::new(
             Reason::DatabaseRightsMissing,
             format!(
-                "{place}: the role in spec.database.secretRef may not use schema {schema:?}; let the owner run: {remedy}"
+                "{database}: the role in spec.database.secretRef may not use schema {schema:?}; let the owner run: {remedy}"
             ),
         )),
         None => Err(Fault::new(
             Reason::SchemaInvalid,
-            format!("schema {schema:?} does not exist in {place}; create it or correct spec.database.schema"),
+            format!(
+                "schema {schema:?} does not exist in {database}; create it or correct spec.database.schema"
+            ),
         )),
     }
 }
 
-/// Held until the end of the transaction, by schema.
+/// Takes the advisory lock of the schema until the end of the transaction.
 async fn lock(tx: &mut Tx) -> Result<(), DbError> {
-    tx.allow(Duration::from_mins(10)).await?;
+    tx.set_statement_timeout(Duration::from_mins(10)).await?;
     tx.script("SET LOCAL lock_timeout TO '60s'".to_owned()).await?;
     let key = "SELECT pg_advisory_xact_lock(hashtextextended('tarana-operator ' || current_schema(), 0))";
     tx.execute(sqlx::query(key)).await.map(|_| ())
 }
 
-/// What is not applied yet. Refuses a schema that a newer version wrote, and files that were edited afterwards.
+/// Migrations that are not applied yet. Rejects a schema of a newer version, and checksums that differ.
 async fn pending(tx: &mut Tx) -> Result<Vec<&'static Migration>, Fault> {
     let applied = applied(tx).await?;
     let target = tx.target();
@@ -136,7 +137,7 @@ async fn pending(tx: &mut Tx) -> Result<Vec<&'static Migration>, Fault> {
         let message = format!(
             "schema {:?} of {} is at version {newer}, written by a newer tarana-operator; run that version or newer",
             target.schema,
-            target.place()
+            target.display_name()
         );
         return Err(Fault::new(Reason::SchemaTooNew, message));
     }
@@ -157,24 +158,24 @@ fn drifted(target: &Target, migration: &Migration) -> Fault {
         migration.version,
         migration.description,
         target.schema,
-        target.place()
+        target.display_name()
     );
     Fault::new(Reason::SchemaInvalid, message)
 }
 
-/// Versions in the books, and whether each has the checksum of our file.
+/// Applied versions, and whether the checksum of each matches.
 ///
-/// Books that exist are never empty, so a role that sees none of them lacks a right or a policy: it must not take
-/// the schema for a new one.
+/// If the table exists, it is never empty. A role that sees no rows lacks a privilege or a policy, and must not treat the
+/// schema as new.
 async fn applied(tx: &mut Tx) -> Result<Vec<(i32, bool)>, Fault> {
-    let books = "SELECT has_table_privilege(c.oid, 'SELECT') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    let table = "SELECT has_table_privilege(c.oid, 'SELECT') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                  WHERE n.nspname = current_schema() AND c.relname = 'tarana_migrations'";
-    let Some(books) = tx.optional(sqlx::query(books)).await? else {
+    let Some(table) = tx.optional(sqlx::query(table)).await? else {
         return Ok(Vec::new());
     };
     let mut applied = Vec::new();
-    if tx.get(&books, 0)? {
-        // Hashed by the server: one dependency less.
+    if tx.get(&table, 0)? {
+        // The server computes the hashes, which saves a dependency.
         let rows = "SELECT m.version, coalesce(m.checksum = encode(sha256(convert_to(known.sql, 'UTF8')), 'hex'), true)
                     FROM tarana_migrations m LEFT JOIN unnest($1::int[], $2::text[]) AS known (version, sql) USING (version)
                     ORDER BY m.version";
@@ -186,7 +187,10 @@ async fn applied(tx: &mut Tx) -> Result<Vec<(i32, bool)>, Fault> {
     }
     if applied.is_empty() {
         rights::check(tx).await?;
-        let message = format!("{}: tarana_migrations is empty; restore it", tx.target().place());
+        let message = format!(
+            "{}: tarana_migrations is empty; restore it",
+            tx.target().display_name()
+        );
         return Err(Fault::new(Reason::SchemaInvalid, message));
     }
     Ok(applied)
@@ -194,11 +198,11 @@ async fn applied(tx: &mut Tx) -> Result<Vec<(i32, bool)>, Fault> {
 
 async fn apply(tx: &mut Tx, migration: &Migration) -> Result<(), DbError> {
     tx.script(migration.sql.to_owned()).await?;
-    let book = "INSERT INTO tarana_migrations (version, description, checksum)
+    let insert = "INSERT INTO tarana_migrations (version, description, checksum)
                 VALUES ($1, $2, encode(sha256(convert_to($3, 'UTF8')), 'hex'))";
-    let book = sqlx::query(book)
+    let insert = sqlx::query(insert)
         .bind(migration.version)
         .bind(migration.description)
         .bind(migration.sql);
-    tx.execute(book).await.map(|_| ())
+    tx.execute(insert).await.map(|_| ())
 }

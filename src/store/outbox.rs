@@ -1,18 +1,19 @@
-//! Events about the end of runs, written with the end itself and delivered afterwards: at least once, in order.
+//! The transactional outbox: events about the end of runs, written in the transaction that ends the run and delivered
+//! afterwards, at least once and in order.
 
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::Store;
 use super::db::{Db, Tx};
 use super::error::DbError;
+use super::handle::Store;
 use crate::fault::Fault;
 
-/// An event that waits for delivery.
+/// An event that has not been delivered yet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Event {
-    /// Goes up; the `id` of the `CloudEvent`.
+pub struct OutboxEvent {
+    /// Increasing number; the `id` of the `CloudEvent`.
     pub id: i64,
     /// The run that ended.
     pub run: Uuid,
@@ -22,8 +23,8 @@ pub struct Event {
     pub payload: serde_json::Value,
 }
 
-/// Writes the event of a run's end from its row, which this transaction has just finished. A second end adds nothing.
-pub(super) async fn announce(tx: &mut Tx, runs: &[Uuid]) -> Result<(), DbError> {
+/// Writes the events of runs that this transaction has just closed, from their log rows. Idempotent per run.
+pub(super) async fn enqueue(tx: &mut Tx, runs: &[Uuid]) -> Result<(), DbError> {
     let insert = "
         INSERT INTO tarana_sync_outbox (run, type, payload)
         SELECT id, 'tarana/sync.' || outcome,
@@ -39,8 +40,8 @@ pub(super) async fn announce(tx: &mut Tx, runs: &[Uuid]) -> Result<(), DbError> 
 }
 
 impl Store {
-    /// Events of a run that were not delivered yet, oldest first.
-    pub async fn undelivered(&self, run: Uuid) -> Result<Vec<Event>, Fault> {
+    /// Undelivered events of a run, oldest first.
+    pub async fn undelivered_events(&self, run: Uuid) -> Result<Vec<OutboxEvent>, Fault> {
         let select = "SELECT id, run, type, payload FROM tarana_sync_outbox
                       WHERE run = $1 AND delivered_at IS NULL ORDER BY id";
         let db: &Db = &self.db;
@@ -51,8 +52,8 @@ impl Store {
         Ok(events.map_err(|e| DbError::new(db.target(), e))?)
     }
 
-    /// Notes that these were delivered.
-    pub async fn delivered(&self, ids: &[i64]) -> Result<(), Fault> {
+    /// Marks events as delivered.
+    pub async fn mark_delivered(&self, ids: &[i64]) -> Result<(), Fault> {
         let update = "UPDATE tarana_sync_outbox SET delivered_at = now()
                       WHERE id = ANY ($1) AND delivered_at IS NULL";
         let mut tx = self.db.begin().await?;
@@ -61,8 +62,8 @@ impl Store {
     }
 }
 
-fn event(row: &PgRow) -> Result<Event, sqlx::Error> {
-    Ok(Event {
+fn event(row: &PgRow) -> Result<OutboxEvent, sqlx::Error> {
+    Ok(OutboxEvent {
         id: row.try_get(0)?,
         run: row.try_get(1)?,
         kind: row.try_get(2)?,

@@ -1,14 +1,14 @@
-//! Whether the role may do what a sync needs, told in one message with the statements that would allow it.
+//! Checks the privileges that a sync needs, and reports all missing ones in one message with the statements that grant them.
 //!
-//! Two things stand in the way of a role: grants, and on tables with row-level security the lack of a policy. The
-//! second is the nastier one, since an `UPDATE` that no policy allows succeeds and touches no row.
+//! A role can lack a grant or, on a table with row-level security, a policy. The second is harder to notice: an `UPDATE` that
+//! no policy admits succeeds and affects no row.
 
 use super::columns::COLUMNS;
 use super::db::Tx;
 use crate::fault::{Fault, Reason};
 
-/// Table, what is done to it, and to which columns (none: to all). What `migrations/roles/operator.sql` grants.
-fn needed() -> [(&'static str, &'static str, String); 12] {
+/// Table, privilege and columns (empty: all columns). The same as `migrations/roles/operator.sql` grants.
+fn required() -> [(&'static str, &'static str, String); 12] {
     let stations = COLUMNS.iter().map(|(name, _)| *name).chain(["last_updated"]);
     let inserted = stations.clone().collect::<Vec<_>>().join(" ");
     let updated = stations.skip(1).collect::<Vec<_>>().join(" ");
@@ -19,8 +19,8 @@ fn needed() -> [(&'static str, &'static str, String); 12] {
         ("tarana_base_stations", "INSERT", inserted),
         ("tarana_base_stations", "UPDATE", updated),
         ("tarana_sync_logs", "SELECT", String::new()),
-        ("tarana_sync_logs", "INSERT", REGISTERED.into()),
-        ("tarana_sync_logs", "UPDATE", RUN.into()),
+        ("tarana_sync_logs", "INSERT", INSERTED_LOG_COLUMNS.into()),
+        ("tarana_sync_logs", "UPDATE", UPDATED_LOG_COLUMNS.into()),
         ("tarana_sync_change_batches", "INSERT", String::new()),
         ("tarana_sync_outbox", "SELECT", String::new()),
         ("tarana_sync_outbox", "INSERT", "run type payload".into()),
@@ -28,16 +28,15 @@ fn needed() -> [(&'static str, &'static str, String); 12] {
     ]
 }
 
-/// What `register` writes of a run.
-const REGISTERED: &str = "id status trigger_type triggered_by namespace name connection connection_uid actor dry_run \
+/// Columns that `register` writes.
+const INSERTED_LOG_COLUMNS: &str = "id status trigger_type triggered_by namespace name connection connection_uid actor dry_run \
     delete_stale";
-/// What becomes of it afterwards.
-const RUN: &str = "status attempt fence started_at heartbeat_at completed_at duration_ms outcome reason message errors \
+/// Columns that are written later.
+const UPDATED_LOG_COLUMNS: &str = "status attempt fence started_at heartbeat_at completed_at duration_ms outcome reason message errors \
     stations_fetched inserted updated unchanged deleted skipped withheld listing proof";
 
-/// One row for each table on which something is missing: what is missing, and the statement that mends it. For
-/// row-level security a role needs BYPASSRLS, or a permissive policy for the verb that names the role, one it belongs
-/// to, or everybody.
+/// One row per table that lacks something: what is missing, and the statement that adds it. Under row-level security a role
+/// needs BYPASSRLS, or a permissive policy for the command that applies to the role, a role it belongs to, or PUBLIC.
 const MISSING: &str = "
     WITH needed AS (
         SELECT n.name, n.verb, n.columns, n.at, c.oid
@@ -69,12 +68,12 @@ const MISSING: &str = "
                         WHERE role = 0 OR pg_has_role(current_user, role, 'USAGE')))
     GROUP BY name";
 
-/// Asks the catalogue, and nothing else.
+/// Reads the catalogs only.
 pub(super) async fn check(tx: &mut Tx) -> Result<(), Fault> {
-    let needed = needed();
-    let tables = needed.each_ref().map(|(table, _, _)| *table);
-    let verbs = needed.each_ref().map(|(_, verb, _)| *verb);
-    let columns = needed.map(|(_, _, columns)| columns);
+    let required = required();
+    let tables = required.each_ref().map(|(table, _, _)| *table);
+    let verbs = required.each_ref().map(|(_, verb, _)| *verb);
+    let columns = required.map(|(_, _, columns)| columns);
     let missing = sqlx::query(MISSING).bind(tables).bind(verbs).bind(columns);
     let rows = tx.all(missing).await?;
     let (mut missing, mut remedies) = (Vec::new(), Vec::new());
@@ -91,7 +90,7 @@ pub(super) async fn check(tx: &mut Tx) -> Result<(), Fault> {
         format!("schema {schema:?} lacks {what}; restore it, or correct spec.database.schema")
     } else {
         format!(
-            "the role in spec.database.secretRef lacks rights, which migrations/roles/operator.sql or each GRANT below gives: {what}; let the owner run: {}",
+            "the role in spec.database.secretRef lacks privileges, which migrations/roles/operator.sql or each GRANT below gives: {what}; let the owner run: {}",
             remedies.join(" ")
         )
     };
@@ -100,5 +99,8 @@ pub(super) async fn check(tx: &mut Tx) -> Result<(), Fault> {
     } else {
         Reason::DatabaseRightsMissing
     };
-    Err(Fault::new(reason, format!("{}: {message}", tx.target().place())))
+    Err(Fault::new(
+        reason,
+        format!("{}: {message}", tx.target().display_name()),
+    ))
 }

@@ -1,4 +1,4 @@
-//! The table of stations, for whoever looks at it: searched, sorted, counted.
+//! Reads `tarana_base_stations` for the API: search, sort, pages, counts and the history of a station.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -6,24 +6,23 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::Store;
 use super::error::DbError;
-use super::history::read_only;
+use super::handle::Store;
 use crate::fault::Fault;
 
-/// Runs whose changes are looked through for the history of one station, the newest.
-const RUNS: i64 = 500;
+/// The history of a station covers this many of the newest runs.
+const HISTORY_RUNS: i64 = 500;
 
-/// A base station, as its row has it.
+/// A row of `tarana_base_stations`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
+pub struct StationRow {
     /// Its serial number.
     pub serial: String,
-    /// Name of the host.
+    /// Host name.
     pub hostname: String,
-    /// Name of the site.
+    /// Site name.
     pub site_name: String,
-    /// Customers.
+    /// Connected customers.
     pub active_connections: Option<i32>,
     /// Market.
     pub market: Option<String>,
@@ -33,31 +32,31 @@ pub struct Listed {
     pub lng: f64,
     /// Region.
     pub region: Option<String>,
-    /// Metres above the sea.
+    /// Metres above mean sea level.
     pub height_m: Option<f64>,
-    /// Degrees from north.
+    /// Degrees clockwise from north.
     pub azimuth_deg: Option<f64>,
     /// Band.
     pub band: Option<String>,
     /// Whether it is online.
     pub online: bool,
-    /// Name of the cell.
+    /// Cell name.
     pub cell_name: Option<String>,
-    /// Name of the sector.
+    /// Sector name.
     pub sector_name: Option<String>,
-    /// When a sync changed it last.
+    /// When a sync last changed it.
     pub last_updated: Option<Timestamp>,
 }
 
-/// What the rows are sorted by; within it by serial number.
+/// Sort column; ties are sorted by serial number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sort {
+pub enum StationSort {
     /// Serial number.
     #[default]
     Serial,
-    /// Name of the host.
+    /// Host name.
     Hostname,
-    /// Name of the site.
+    /// Site name.
     Site,
     /// Market.
     Market,
@@ -65,13 +64,13 @@ pub enum Sort {
     Region,
     /// Online or not.
     Status,
-    /// Customers.
+    /// Connected customers.
     Connections,
-    /// When a sync changed it last.
+    /// When a sync last changed it.
     LastUpdated,
 }
 
-impl Sort {
+impl StationSort {
     fn column(self) -> &'static str {
         match self {
             Self::Serial => "serial_number",
@@ -86,136 +85,133 @@ impl Sort {
     }
 }
 
-/// Which stations are wanted.
+/// Which stations to list.
 #[derive(Clone, Debug, Default)]
-pub struct Search<'a> {
-    /// Somewhere in serial, host, site, cell or sector; any case.
+pub struct StationQuery<'a> {
+    /// Substring of serial, host, site, cell or sector, case-insensitive.
     pub text: Option<&'a str>,
-    /// In this market.
+    /// Market.
     pub market: Option<&'a str>,
-    /// In this region.
+    /// Region.
     pub region: Option<&'a str>,
-    /// Online or not.
+    /// Online or offline.
     pub online: Option<bool>,
-    /// In this order.
-    pub sort: Sort,
-    /// From the end.
+    /// Sort column.
+    pub sort: StationSort,
+    /// Descending order.
     pub descending: bool,
-    /// So many are left out.
+    /// Number of rows to skip.
     pub offset: i64,
-    /// At most so many.
-    pub most: i64,
+    /// Maximum number of rows.
+    pub limit: i64,
 }
 
-/// What happened to a station.
+/// A change of a station by a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Happened {
-    /// In this run.
+pub struct StationChange {
+    /// Id of the run.
     pub run: Uuid,
     /// When the run was created.
     pub at: Timestamp,
     /// Number of the change in the run.
     pub seq: i32,
-    /// Of this station.
+    /// Serial number of the station.
     pub serial: String,
     /// `insert`, `update` or `delete`.
     pub op: String,
-    /// The columns before, of an update those that differ.
+    /// The columns before; of an update only those that differ.
     pub before: Option<Value>,
     /// The columns after.
     pub after: Option<Value>,
-    /// False for a dry run, and for a delete that was withheld.
+    /// False for a dry run and for a withheld delete.
     pub applied: bool,
 }
 
-/// Counts of stations.
+/// Numbers of stations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Market; `None` for the sum of all.
+pub struct StationCounts {
+    /// Market; `None` for the total.
     pub market: Option<String>,
-    /// All.
+    /// Number of stations.
     pub stations: i64,
-    /// Those that are online.
+    /// Number of online stations.
     pub online: i64,
-    /// Their customers.
+    /// Sum of their connected customers.
     pub active_connections: i64,
-    /// When a sync changed one last.
+    /// When a sync last changed one of them.
     pub last_updated: Option<Timestamp>,
 }
 
-/// The columns that [`read`] reads, in its order. The time in microseconds.
+/// The columns that [`read_station`] expects, in its order. Times are microseconds.
 const COLUMNS: &str = "
     serial_number, hostname, site_name, active_connections, market, lat::float8, lng::float8, region, height_m::float8,
     azimuth_deg::float8, band, coalesce(device_status, 0) = 1, cell_name, sector_name,
     (extract(epoch FROM last_updated) * 1000000)::int8";
 
-const WANTED: &str = "
+const MATCHES: &str = "
     ($1::text IS NULL OR serial_number ILIKE $1 OR hostname ILIKE $1 OR site_name ILIKE $1 OR cell_name ILIKE $1
         OR sector_name ILIKE $1)
     AND ($2::text IS NULL OR market = $2) AND ($3::text IS NULL OR region = $3)
     AND ($4::bool IS NULL OR (coalesce(device_status, 0) = 1) = $4)";
 
 impl Store {
-    /// Stations, and how many there are beside those.
-    pub async fn stations(&self, search: &Search<'_>) -> Result<(Vec<Listed>, i64), Fault> {
-        let order = if search.descending { "DESC" } else { "ASC" };
-        let column = search.sort.column();
+    /// A page of the matching stations, and the number of all matching stations.
+    pub async fn stations(&self, query: &StationQuery<'_>) -> Result<(Vec<StationRow>, i64), Fault> {
+        let order = if query.descending { "DESC" } else { "ASC" };
+        let column = query.sort.column();
         let select = format!(
-            "SELECT {COLUMNS} FROM tarana_base_stations WHERE {WANTED}
+            "SELECT {COLUMNS} FROM tarana_base_stations WHERE {MATCHES}
              ORDER BY {column} {order} NULLS LAST, serial_number {order} LIMIT $5 OFFSET $6"
         );
-        let count = format!("SELECT count(*) FROM tarana_base_stations WHERE {WANTED}");
-        let text = search.text.map(somewhere);
-        let mut tx = self.db.begin().await?;
-        read_only(&mut tx).await?;
+        let count = format!("SELECT count(*) FROM tarana_base_stations WHERE {MATCHES}");
+        let text = query.text.map(contains_pattern);
+        let mut tx = self.db.begin_read_only().await?;
         let counted = sqlx::query(sqlx::AssertSqlSafe(count))
             .bind(&text)
-            .bind(search.market)
-            .bind(search.region)
-            .bind(search.online);
+            .bind(query.market)
+            .bind(query.region)
+            .bind(query.online);
         let counted = tx.one(counted).await?;
         let total = tx.get(&counted, 0)?;
         let listed = sqlx::query(sqlx::AssertSqlSafe(select))
             .bind(&text)
-            .bind(search.market)
-            .bind(search.region)
-            .bind(search.online)
-            .bind(search.most)
-            .bind(search.offset);
+            .bind(query.market)
+            .bind(query.region)
+            .bind(query.online)
+            .bind(query.limit)
+            .bind(query.offset);
         let rows = tx.all(listed).await?;
         tx.commit().await?;
-        Ok((self.read_all(&rows, read)?, total))
+        Ok((self.decode_all(&rows, read_station)?, total))
     }
 
     /// One station.
-    pub async fn station(&self, serial: &str) -> Result<Option<Listed>, Fault> {
+    pub async fn station(&self, serial: &str) -> Result<Option<StationRow>, Fault> {
         let select = format!("SELECT {COLUMNS} FROM tarana_base_stations WHERE serial_number = $1");
-        let mut tx = self.db.begin().await?;
-        read_only(&mut tx).await?;
+        let mut tx = self.db.begin_read_only().await?;
         let rows = tx
             .all(sqlx::query(sqlx::AssertSqlSafe(select)).bind(serial))
             .await?;
         tx.commit().await?;
-        Ok(self.read_all(&rows, read)?.pop())
+        Ok(self.decode_all(&rows, read_station)?.pop())
     }
 
-    /// Stations in the order of their serials, those after this one: a page of a walk through all.
-    pub async fn stations_after(&self, serial: &str, most: i64) -> Result<Vec<Listed>, Fault> {
+    /// The stations after this serial number, in the order of serial numbers: one page of an export.
+    pub async fn stations_after(&self, serial: &str, limit: i64) -> Result<Vec<StationRow>, Fault> {
         let select = format!(
             "SELECT {COLUMNS} FROM tarana_base_stations WHERE serial_number > $1 ORDER BY serial_number LIMIT $2"
         );
-        let mut tx = self.db.begin().await?;
-        read_only(&mut tx).await?;
+        let mut tx = self.db.begin_read_only().await?;
         let rows = tx
-            .all(sqlx::query(sqlx::AssertSqlSafe(select)).bind(serial).bind(most))
+            .all(sqlx::query(sqlx::AssertSqlSafe(select)).bind(serial).bind(limit))
             .await?;
         tx.commit().await?;
-        self.read_all(&rows, read)
+        self.decode_all(&rows, read_station)
     }
 
-    /// What the newest runs did to a station, or would have, newest first.
-    pub async fn story(&self, serial: &str, most: i64) -> Result<Vec<Happened>, Fault> {
-        // Only runs in which the serial stands somewhere are unpacked.
+    /// The changes of a station in the newest runs, newest first. Includes changes that were not applied.
+    pub async fn station_history(&self, serial: &str, limit: i64) -> Result<Vec<StationChange>, Fault> {
+        // Unpacks only runs that contain the serial number.
         let select = "
             WITH newest AS (SELECT id, created_at FROM tarana_sync_logs ORDER BY created_at DESC NULLS LAST LIMIT $3),
                  hit AS (SELECT DISTINCT b.run FROM tarana_sync_change_batches b JOIN newest n ON n.id = b.run
@@ -224,46 +220,43 @@ impl Store {
                    c.after::jsonb, c.applied
             FROM hit JOIN newest n ON n.id = hit.run JOIN tarana_sync_changes c ON c.run = hit.run
             WHERE c.serial = $1 ORDER BY n.created_at DESC, c.seq DESC LIMIT $2";
-        let mut tx = self.db.begin().await?;
-        read_only(&mut tx).await?;
+        let mut tx = self.db.begin_read_only().await?;
         let rows = tx
-            .all(sqlx::query(select).bind(serial).bind(most).bind(RUNS))
+            .all(sqlx::query(select).bind(serial).bind(limit).bind(HISTORY_RUNS))
             .await?;
         tx.commit().await?;
-        self.read_all(&rows, happened)
+        self.decode_all(&rows, read_change)
     }
 
-    /// What a run did to the stations, or would have, in its order: the changes after this number.
-    pub async fn changes(&self, run: Uuid, after: i32, most: i64) -> Result<Vec<Happened>, Fault> {
-        // Whole batches before the one in question are not unpacked.
+    /// The changes of a run after this sequence number, in order. Includes changes that were not applied.
+    pub async fn changes(&self, run: Uuid, after: i32, limit: i64) -> Result<Vec<StationChange>, Fault> {
+        // Batches before `after` are not unpacked.
         let select = "
             SELECT c.run, (extract(epoch FROM l.created_at) * 1000000)::int8, c.seq, c.serial, c.op, c.before::jsonb,
                    c.after::jsonb, c.applied
             FROM tarana_sync_changes c JOIN tarana_sync_logs l ON l.id = c.run
             WHERE c.run = $1 AND c.seq > $2 ORDER BY c.seq LIMIT $3";
-        let mut tx = self.db.begin().await?;
-        read_only(&mut tx).await?;
+        let mut tx = self.db.begin_read_only().await?;
         let rows = tx
-            .all(sqlx::query(select).bind(run).bind(after).bind(most))
+            .all(sqlx::query(select).bind(run).bind(after).bind(limit))
             .await?;
         tx.commit().await?;
-        self.read_all(&rows, happened)
+        self.decode_all(&rows, read_change)
     }
 
-    /// Counts, of all and by market, the market with the most stations first.
-    pub async fn tally(&self) -> Result<Vec<Tally>, Fault> {
+    /// Numbers of stations in total and by market, the market with the most stations first.
+    pub async fn station_counts(&self) -> Result<Vec<StationCounts>, Fault> {
         let select = "
             SELECT market, grouping(market) = 1, count(*), count(*) FILTER (WHERE device_status = 1),
                    coalesce(sum(active_connections), 0)::int8, (extract(epoch FROM max(last_updated)) * 1000000)::int8
             FROM tarana_base_stations GROUP BY GROUPING SETS ((), (market)) ORDER BY 2 DESC, 3 DESC, 1";
-        let mut tx = self.db.begin().await?;
-        read_only(&mut tx).await?;
+        let mut tx = self.db.begin_read_only().await?;
         let rows = tx.all(sqlx::query(select)).await?;
         tx.commit().await?;
-        self.read_all(&rows, |row| {
+        self.decode_all(&rows, |row| {
             let market: Option<String> = row.try_get(0)?;
             let is_all: bool = row.try_get(1)?;
-            Ok(Tally {
+            Ok(StationCounts {
                 market: if is_all {
                     None
                 } else {
@@ -277,7 +270,7 @@ impl Store {
         })
     }
 
-    fn read_all<T>(
+    fn decode_all<T>(
         &self,
         rows: &[PgRow],
         read: impl Fn(&PgRow) -> Result<T, sqlx::Error>,
@@ -287,8 +280,8 @@ impl Store {
     }
 }
 
-/// A pattern of LIKE for text that may stand anywhere, taken as it is.
-fn somewhere(text: &str) -> String {
+/// A LIKE pattern that matches `text` literally, anywhere.
+fn contains_pattern(text: &str) -> String {
     let escaped = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
     format!("%{escaped}%")
 }
@@ -298,8 +291,8 @@ fn time(row: &PgRow, at: usize) -> Result<Option<Timestamp>, sqlx::Error> {
     Ok(microseconds.and_then(|t| Timestamp::from_microsecond(t).ok()))
 }
 
-fn read(row: &PgRow) -> Result<Listed, sqlx::Error> {
-    Ok(Listed {
+fn read_station(row: &PgRow) -> Result<StationRow, sqlx::Error> {
+    Ok(StationRow {
         serial: row.try_get(0)?,
         hostname: row.try_get(1)?,
         site_name: row.try_get(2)?,
@@ -318,8 +311,8 @@ fn read(row: &PgRow) -> Result<Listed, sqlx::Error> {
     })
 }
 
-fn happened(row: &PgRow) -> Result<Happened, sqlx::Error> {
-    Ok(Happened {
+fn read_change(row: &PgRow) -> Result<StationChange, sqlx::Error> {
+    Ok(StationChange {
         run: row.try_get(0)?,
         at: time(row, 1)?.unwrap_or_default(),
         seq: row.try_get(2)?,
@@ -333,10 +326,10 @@ fn happened(row: &PgRow) -> Result<Happened, sqlx::Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::somewhere;
+    use super::contains_pattern;
 
     #[test]
-    fn what_is_searched_for_is_no_pattern() {
-        assert_eq!(somewhere(r"50%_\"), r"%50\%\_\\%");
+    fn search_text_is_matched_literally() {
+        assert_eq!(contains_pattern(r"50%_\"), r"%50\%\_\\%");
     }
 }

@@ -1,34 +1,39 @@
-//! Writes what a plan has: the rows that differ, and only those, and the record of each.
+//! Writes a plan: only the rows that differ, and the change record of each.
 //!
-//! Rows go as arguments of plain statements, some thousands at a time, column by column; a new row's record is kept in
-//! the same statement, from the same arguments. COPY is not for us: PostgreSQL refuses it into a table to whoever is
-//! subject to row-level security on it, and a server that waits for the rest of a COPY waits for ever, with the table
-//! locked, while one that waits for the next statement gives up after `idle_in_transaction_session_timeout`. `id`,
-//! `created_at`, `location`, `network_profile_id` and `bandwidth_mhz` are never named.
+//! Rows are bound as array parameters, column by column, some thousands per statement. The change record of an insert is
+//! written by the same statement from the same parameters. COPY is not used: PostgreSQL refuses COPY into a table to a role
+//! that is subject to row-level security on it, and a server that waits for the rest of a COPY keeps the table locked
+//! without limit, whereas `idle_in_transaction_session_timeout` ends a transaction that waits for its next statement. `id`,
+//! `created_at`, `location`, `network_profile_id` and `bandwidth_mhz` are never written.
 
 use futures::future::join;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::changes::{self, Op};
+use super::changes::{self, Batch, Op};
 use super::columns::{COLUMNS, list};
 use super::db::{Statement, Tx};
-use super::piece::Piece;
+use super::encode::RowChunk;
 use crate::fault::{Fault, Reason};
 use crate::station::{Change, Row};
 
-/// Rows that one statement deletes. Other tables refer to them, perhaps without an index.
-const DELETES: usize = 500;
+/// Rows that one statement deletes. Other tables reference them, perhaps without an index.
+const DELETE_CHUNK: usize = 500;
 
-/// Writes every insert, update and delete, and sees that each of them happened. Records the changes in their order. A
-/// dry run only records.
-pub(super) async fn changes(tx: &mut Tx, run: Uuid, changes: &[Change], dry_run: bool) -> Result<(), Fault> {
-    // Joins by hash or merge would read the whole table for each piece; by its key, each row once.
+/// Writes every insert, update and delete, checks that each row was affected, and records the changes in their order. A dry
+/// run only records them.
+pub(super) async fn write_changes(
+    tx: &mut Tx,
+    run: Uuid,
+    changes: &[Change],
+    dry_run: bool,
+) -> Result<(), Fault> {
+    // Hash and merge joins would read the whole table for each chunk; a nested loop uses the key.
     tx.script("SET LOCAL enable_hashjoin TO off; SET LOCAL enable_mergejoin TO off".to_owned())
         .await?;
     let mut first = 1;
-    for alike in changes.chunk_by(|a, b| Op::of(a) == Op::of(b)) {
-        let op = Op::of(&alike[0]);
+    for same_op in changes.chunk_by(|a, b| Op::of(a) == Op::of(b)) {
+        let op = Op::of(&same_op[0]);
         let batch = Batch {
             run,
             op,
@@ -36,34 +41,31 @@ pub(super) async fn changes(tx: &mut Tx, run: Uuid, changes: &[Change], dry_run:
         };
         match op {
             Op::Update => {
-                changes::record(tx, &batch, first, alike).await?;
+                changes::record_updates(tx, &batch, first, same_op).await?;
                 if batch.applied {
-                    update(tx, alike).await?;
+                    update_rows(tx, same_op).await?;
                 }
             }
-            Op::Insert | Op::Delete | Op::Withhold => whole(tx, &batch, first, alike).await?,
+            Op::Insert | Op::Delete | Op::Withhold => write_whole_rows(tx, &batch, first, same_op).await?,
         }
-        first += i64::try_from(alike.len()).unwrap_or(i64::MAX);
+        first += i64::try_from(same_op.len()).unwrap_or(i64::MAX);
     }
     Ok(())
 }
 
-/// What changes that are recorded together have in common.
-pub(super) struct Batch {
-    pub(super) run: Uuid,
-    pub(super) op: Op,
-    pub(super) applied: bool,
-}
-
 /// Records whole rows, and inserts or deletes them.
-async fn whole(tx: &mut Tx, batch: &Batch, first: i64, changes: &[Change]) -> Result<(), Fault> {
+async fn write_whole_rows(tx: &mut Tx, batch: &Batch, first: i64, changes: &[Change]) -> Result<(), Fault> {
     let insert = batch.applied && batch.op == Op::Insert;
-    let sql = if insert { keep_and_insert() } else { keep() };
-    let rows = changes.iter().filter_map(changes::whole);
+    let sql = if insert {
+        record_and_insert_sql()
+    } else {
+        record_sql()
+    };
+    let rows = changes.iter().filter_map(changes::whole_row);
     let record = Some((batch, first));
-    let (pieces, touched) = send(
+    let (chunks, touched) = send_chunks(
         tx,
-        Pieces {
+        Chunks {
             rows,
             sql: &sql,
             record,
@@ -71,104 +73,104 @@ async fn whole(tx: &mut Tx, batch: &Batch, first: i64, changes: &[Change]) -> Re
     )
     .await?;
     if insert {
-        return all_touched(tx, "inserted", changes.len(), touched);
+        return check_affected(tx, "inserted", changes.len(), touched);
     }
-    // A piece is one row of the record.
-    all_touched(tx, "recorded", pieces, touched)?;
+    // A chunk is one row of tarana_sync_change_batches.
+    check_affected(tx, "recorded", chunks, touched)?;
     if batch.applied && batch.op == Op::Delete {
-        return delete(tx, changes).await;
+        return delete_rows(tx, changes).await;
     }
     Ok(())
 }
 
-async fn update(tx: &mut Tx, changes: &[Change]) -> Result<(), Fault> {
-    let sql = update_statement();
-    let rows = changes.iter().filter_map(updated);
-    let pieces = Pieces {
+async fn update_rows(tx: &mut Tx, changes: &[Change]) -> Result<(), Fault> {
+    let sql = update_sql();
+    let rows = changes.iter().filter_map(updated_row);
+    let chunks = Chunks {
         rows,
         sql: &sql,
         record: None,
     };
-    let (_, touched) = send(tx, pieces).await?;
-    all_touched(tx, "updated", changes.len(), touched)
+    let (_, touched) = send_chunks(tx, chunks).await?;
+    check_affected(tx, "updated", changes.len(), touched)
 }
 
-/// One statement's arguments after the other.
-struct Pieces<'a, I> {
+/// Splits rows into statements.
+struct Chunks<'a, I> {
     rows: I,
     sql: &'a str,
-    /// Where the statement keeps a record: of what, and the position of the next row in it.
+    /// For a statement that records: the batch, and the position of its next row.
     record: Option<(&'a Batch, i64)>,
 }
 
-impl<'a, I: Iterator<Item = &'a Row>> Pieces<'a, I> {
-    /// The next one with all that it says, ready to be sent.
+impl<'a, I: Iterator<Item = &'a Row>> Chunks<'a, I> {
+    /// The next statement with its parameters bound.
     async fn next(&mut self) -> Option<Statement<'a>> {
-        let piece = Piece::of(&mut self.rows).await;
-        if piece.rows() == 0 {
+        let chunk = RowChunk::take_from(&mut self.rows).await;
+        if chunk.rows() == 0 {
             return None;
         }
-        let statement = piece.bind(sqlx::query(AssertSqlSafe(self.sql)));
+        let statement = chunk.bind(sqlx::query(AssertSqlSafe(self.sql)));
         let Some((batch, first)) = &mut self.record else {
             return Some(statement);
         };
         let position = i32::try_from(*first).unwrap_or(i32::MAX);
-        *first += i64::from(piece.rows());
+        *first += i64::from(chunk.rows());
         let statement = statement.bind(batch.run).bind(position);
         Some(statement.bind(batch.op.as_str()).bind(batch.applied))
     }
 }
 
-/// Sends all pieces; says how many they were, and how many rows they touched.
-async fn send<'a, I>(tx: &mut Tx, mut pieces: Pieces<'a, I>) -> Result<(usize, u64), Fault>
+/// Executes all statements. Returns their number and the number of rows that they affected.
+async fn send_chunks<'a, I>(tx: &mut Tx, mut chunks: Chunks<'a, I>) -> Result<(usize, u64), Fault>
 where
     I: Iterator<Item = &'a Row>,
 {
     let (mut sent, mut touched) = (0, 0);
-    let mut ready = pieces.next().await;
+    let mut ready = chunks.next().await;
     while let Some(statement) = ready {
-        // The next one is made while the server is at work on this one.
-        let (done, next) = join(tx.execute(statement), pieces.next()).await;
+        // Encode the next chunk while the server executes this one.
+        let (done, next) = join(tx.execute(statement), chunks.next()).await;
         (sent, touched, ready) = (sent + 1, touched + done?, next);
     }
     Ok((sent, touched))
 }
 
-fn updated(change: &Change) -> Option<&Row> {
+fn updated_row(change: &Change) -> Option<&Row> {
     match change {
         Change::Update { after, .. } => Some(after),
         Change::Insert(_) | Change::Delete(_) | Change::Withhold(_) => None,
     }
 }
 
-async fn delete(tx: &mut Tx, changes: &[Change]) -> Result<(), Fault> {
+async fn delete_rows(tx: &mut Tx, changes: &[Change]) -> Result<(), Fault> {
     let mut touched = 0;
-    for some in changes.chunks(DELETES) {
+    for some in changes.chunks(DELETE_CHUNK) {
         let serials: Vec<&str> = some
             .iter()
-            .filter_map(changes::whole)
+            .filter_map(changes::whole_row)
             .map(|row| row.serial.as_str())
             .collect();
         let delete = "DELETE FROM tarana_base_stations WHERE serial_number = ANY ($1)";
         touched += tx.execute(sqlx::query(delete).bind(serials)).await?;
     }
-    all_touched(tx, "deleted", changes.len(), touched)
+    check_affected(tx, "deleted", changes.len(), touched)
 }
 
-/// The table is locked, so nobody else can be the reason: something in the database swallows our writes.
-fn all_touched(tx: &Tx, done: &str, expected: usize, touched: u64) -> Result<(), Fault> {
+/// The table is locked, so a row that was not affected was suppressed by a trigger, a rule or a policy.
+fn check_affected(tx: &Tx, done: &str, expected: usize, touched: u64) -> Result<(), Fault> {
     if touched == expected as u64 {
         return Ok(());
     }
     let message = format!(
         "{}: {touched} of {expected} rows of tarana_base_stations were {done}, so nothing was kept; a trigger, rule or row-level security policy stands in the way",
-        tx.target().place()
+        tx.target().display_name()
     );
     Err(Fault::new(Reason::DatabaseError, message))
 }
 
 /// `unnest($1::text[]) AS serial_number, …`
-fn incoming() -> String {
+fn incoming_columns() -> String {
     let mut at = 0;
     list(|name, kind| {
         at += 1;
@@ -181,27 +183,27 @@ fn incoming() -> String {
     })
 }
 
-/// The rows of a piece as one row of the record; $20 to $23 are run, position, kind and whether it was done.
-fn keep() -> String {
+/// Inserts a chunk as one change batch; $20 to $23 are run, position, op and applied.
+fn record_sql() -> String {
     let columns = list(|name, _| name.to_owned());
     let values: Vec<String> = (1..=COLUMNS.len() + 4).map(|at| format!("${at}")).collect();
     let values = values.join(", ");
     format!("INSERT INTO tarana_sync_change_batches ({columns}, run, first, op, applied) VALUES ({values})")
 }
 
-fn keep_and_insert() -> String {
-    let (keep, columns, incoming) = (keep(), list(|name, _| name.to_owned()), incoming());
+fn record_and_insert_sql() -> String {
+    let (record, columns, incoming) = (record_sql(), list(|name, _| name.to_owned()), incoming_columns());
     format!(
-        "WITH kept AS ({keep})
+        "WITH recorded AS ({record})
          INSERT INTO tarana_base_stations ({columns}, last_updated) SELECT {incoming}, now()"
     )
 }
 
-fn update_statement() -> String {
-    // Not the serial: it is the same, and naming it would have every reference to it looked at.
+fn update_sql() -> String {
+    // Without the serial: it is equal, and assigning it would check every foreign key that references it.
     let changing = COLUMNS.iter().filter(|(name, _)| *name != "serial_number");
     let assignments: Vec<String> = changing.map(|(name, _)| format!("{name} = i.{name}")).collect();
-    let (assignments, incoming) = (assignments.join(", "), incoming());
+    let (assignments, incoming) = (assignments.join(", "), incoming_columns());
     format!(
         "UPDATE tarana_base_stations s SET {assignments}, last_updated = now()
          FROM (SELECT {incoming}) i WHERE s.serial_number = i.serial_number"

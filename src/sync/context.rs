@@ -1,13 +1,13 @@
-//! What every turn of every run needs, and what this process holds for the runs that are under way.
+//! What every reconcile of a run needs, and the state that this process keeps for active runs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::reflector::Store as Reader;
 use kube::{Client, ResourceExt};
 
-use super::machine::{End, Hand};
+use super::machine::{AttemptState, Termination};
 use super::plan::Missed;
 use crate::api::sync::TaranaSync;
 use crate::cluster::version;
@@ -15,9 +15,9 @@ use crate::connection::{Connections, Key};
 use crate::notify::Notifier;
 use crate::station::Fetched;
 
-/// What every turn needs.
-pub struct Context {
-    /// Talks to Kubernetes.
+/// What every reconcile needs.
+pub struct SyncContext {
+    /// Client of the Kubernetes API.
     pub client: Client,
     /// The connections of the same scope.
     pub connections: Arc<Connections>,
@@ -25,33 +25,33 @@ pub struct Context {
     pub reader: Reader<TaranaSync>,
     /// Publishes Events.
     pub notifier: Notifier,
-    runs: Mutex<HashMap<String, Held>>,
+    runs: Mutex<HashMap<String, RunState>>,
 }
 
-/// What this process holds for one run. All of it may be lost without harm.
+/// What this process keeps for one run. All of it may be lost without harm.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct RunState {
     /// The fence that the log row gave to this process.
     pub fence: Option<i64>,
-    /// The whole listing.
+    /// The complete listing.
     pub fetched: Option<Fetched>,
-    /// What the reading before that one missed, of what the table has.
+    /// The rows of the table that the previous listing did not contain.
     pub missed: Option<Missed>,
-    /// How the run ends once its log row can be asked: what led there is not tried again meanwhile.
-    pub due: Option<End>,
+    /// How the run ends once its log row can be closed. The step that led here is not repeated.
+    pub pending_end: Option<Termination>,
     /// The log row exists.
     pub registered: bool,
-    /// Its log row was running when another run looked, whatever its object says: it need not queue.
-    pub first: bool,
-    /// Another process took the run over: hands off until then.
-    pub lost_until: Option<Timestamp>,
-    /// The newest `resourceVersion` that we wrote or were told: a cache that is older has yet to catch up.
-    written: Option<u64>,
-    /// We wrote that it ended, whatever an older cache says.
+    /// Another run found this run's log row running, whatever its object says: it skips the queue.
+    pub skips_queue: bool,
+    /// Another process took the run over: do nothing until then.
+    pub fenced_until: Option<Timestamp>,
+    /// The newest `resourceVersion` that this process wrote or read. An older cache entry is stale.
+    newest_version: Option<u64>,
+    /// This process wrote that the run has ended, whatever an older cache entry says.
     ended: bool,
 }
 
-impl Context {
+impl SyncContext {
     /// A context without any run.
     pub fn new(
         client: Client,
@@ -68,90 +68,93 @@ impl Context {
         }
     }
 
-    /// Changes what is held for a run.
-    pub(super) fn hold<T>(&self, uid: &str, change: impl FnOnce(&mut Held) -> T) -> T {
+    /// Changes the state of a run.
+    pub(super) fn with_state<T>(&self, uid: &str, change: impl FnOnce(&mut RunState) -> T) -> T {
         change(self.runs().entry(uid.to_owned()).or_default())
     }
 
-    /// Looks at what is held for a run, most likely nothing: thousands of finished ones are looked at, and leave no trace.
-    pub(super) fn held<T>(&self, uid: &str, look: impl FnOnce(&Held) -> T) -> T {
-        look(self.runs().get(uid).unwrap_or(&Held::default()))
+    /// Reads the state of a run without creating an entry, since most runs are finished and have none.
+    pub(super) fn read_state<T>(&self, uid: &str, read: impl FnOnce(&RunState) -> T) -> T {
+        read(self.runs().get(uid).unwrap_or(&RunState::default()))
     }
 
-    /// Lets go of what an attempt left.
-    pub(super) fn drop_hand(&self, uid: &str) {
-        self.hold(uid, |held| {
-            (held.fence, held.fetched, held.missed, held.due) = (None, None, None, None);
+    /// Drops the state of the current attempt.
+    pub(super) fn reset_attempt(&self, uid: &str) {
+        self.with_state(uid, |state| {
+            (state.fence, state.fetched, state.missed, state.pending_end) = (None, None, None, None);
         });
     }
 
-    /// How much this process holds, for the machine.
-    pub(super) fn hand(&self, uid: &str) -> Hand {
-        self.held(uid, |held| match (held.fence, &held.fetched) {
-            (None, _) => Hand::Empty,
-            (Some(_), None) => Hand::Opened,
-            (Some(_), Some(_)) => Hand::Fetched,
+    /// How far this process has come with the attempt.
+    pub(super) fn attempt_state(&self, uid: &str) -> AttemptState {
+        self.read_state(uid, |state| match (state.fence, &state.fetched) {
+            (None, _) => AttemptState::NotOwned,
+            (Some(_), None) => AttemptState::Opened,
+            (Some(_), Some(_)) => AttemptState::Fetched,
         })
     }
 
-    /// Remembers a write of ours.
-    pub(super) fn wrote(&self, sync: &TaranaSync) {
+    /// Records the version of an object that this process wrote.
+    pub(super) fn record_version(&self, sync: &TaranaSync) {
         let (uid, version) = (sync.uid().unwrap_or_default(), version(sync));
         let ended = is_final(sync);
-        self.hold(&uid, |held| {
-            held.written = version.max(held.written);
-            held.ended |= ended;
+        self.with_state(&uid, |state| {
+            state.newest_version = version.max(state.newest_version);
+            state.ended |= ended;
         });
     }
 
-    /// Remembers what the API server told us of an object that somebody else has written.
-    pub(super) fn saw(&self, sync: &TaranaSync) {
+    /// Records the version of an object that this process read from the API server.
+    pub(super) fn observe_version(&self, sync: &TaranaSync) {
         let (uid, version) = (sync.uid().unwrap_or_default(), version(sync));
-        self.hold(&uid, |held| held.written = version.max(held.written));
+        self.with_state(&uid, |state| {
+            state.newest_version = version.max(state.newest_version);
+        });
     }
 
-    /// Whether the cache has yet to catch up with our last write, or with what we were told.
-    pub(super) fn is_behind(&self, sync: &TaranaSync) -> bool {
-        let written = self.held(&sync.uid().unwrap_or_default(), |held| held.written);
-        matches!((version(sync), written), (Some(cached), Some(written)) if cached < written)
+    /// Whether the cached object is older than what this process wrote or read.
+    pub(super) fn cache_is_stale(&self, sync: &TaranaSync) -> bool {
+        let newest = self.read_state(&sync.uid().unwrap_or_default(), |state| state.newest_version);
+        matches!((version(sync), newest), (Some(cached), Some(newest)) if cached < newest)
     }
 
-    /// The run that goes before this one on its connection: the one that runs, else the oldest that waits.
-    pub(super) fn ahead_of(&self, sync: &TaranaSync) -> Option<Arc<TaranaSync>> {
-        let mine = key(sync);
-        let before = |other: &TaranaSync| {
+    /// The run that precedes this one on its connection: the one that has started, else the oldest that waits.
+    pub(super) fn queue_head(&self, sync: &TaranaSync) -> Option<Arc<TaranaSync>> {
+        let connection = connection_key(sync);
+        let precedes = |other: &TaranaSync| {
             !is_final(other)
                 && other.metadata.uid != sync.metadata.uid
-                && key(other) == mine
-                && (has_started(other) || place(other) < place(sync))
+                && connection_key(other) == connection
+                && (has_started(other) || queue_position(other) < queue_position(sync))
         };
-        let mut others = self.reader.state_filter(before);
-        others.retain(|o| !self.held(&o.uid().unwrap_or_default(), |held| held.ended));
-        others.into_iter().min_by_key(|o| (!has_started(o), place(o)))
+        let mut others = self.reader.state_filter(precedes);
+        others.retain(|o| !self.read_state(&o.uid().unwrap_or_default(), |state| state.ended));
+        others
+            .into_iter()
+            .min_by_key(|o| (!has_started(o), queue_position(o)))
     }
 
-    /// Forgets runs whose objects are gone.
+    /// Drops the state of runs whose objects are gone.
     pub(super) fn prune(&self) {
-        let live: std::collections::HashSet<String> =
-            self.reader.state().iter().filter_map(|s| s.uid()).collect();
+        let live: HashSet<String> = self.reader.state().iter().filter_map(|s| s.uid()).collect();
         self.runs().retain(|uid, _| live.contains(uid));
     }
 
-    fn runs(&self) -> MutexGuard<'_, HashMap<String, Held>> {
-        // Nothing in here can panic half-way through a change, so a poisoned lock still guards a sound map.
+    fn runs(&self) -> MutexGuard<'_, HashMap<String, RunState>> {
+        // No code panics while it changes the map, so a poisoned lock still guards a consistent map.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The connection that a run is for.
-pub(super) fn key(sync: &TaranaSync) -> Key {
+/// The connection of a run.
+pub(super) fn connection_key(sync: &TaranaSync) -> Key {
     Key {
         namespace: sync.namespace().unwrap_or_default(),
         name: sync.spec.connection_ref.name.clone(),
     }
 }
 
-/// Whether the object says that the run has ended.
+/// Whether the run has ended, according to its object.
 pub(super) fn is_final(sync: &TaranaSync) -> bool {
     sync.status.as_ref().is_some_and(|s| s.phase.is_final())
 }
@@ -160,8 +163,8 @@ fn has_started(sync: &TaranaSync) -> bool {
     sync.status.as_ref().is_some_and(|s| s.start_time.is_some())
 }
 
-/// The place in the queue: by creation, then by uid, so that it is the same for everybody.
-fn place(sync: &TaranaSync) -> (Option<Timestamp>, String) {
+/// Queue order: creation time, then uid, so that all processes agree.
+fn queue_position(sync: &TaranaSync) -> (Option<Timestamp>, String) {
     (
         sync.metadata.creation_timestamp.as_ref().map(|t| t.0),
         sync.uid().unwrap_or_default(),

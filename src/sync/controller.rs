@@ -1,4 +1,4 @@
-//! Gives every run its turns: observe → decide → act once → record, until there is nothing to do.
+//! The controller of `TaranaSync`: observe → decide → act once → record, until nothing is left to do.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -7,77 +7,87 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt;
-use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::controller::{self, Config, Controller};
 
-use super::context::{Context, is_final, key};
-use super::machine::{self, Action as Next, Seen};
-use super::run::{Flow, Run, now};
+use super::context::{SyncContext, connection_key, is_final};
+use super::machine::{self, Action, Observed};
+use super::run::{Next, SyncRun, now};
 use crate::api::sync::TaranaSync;
-use crate::cluster::Error;
+use crate::cluster::ReconcileError;
 use crate::connection::Key;
 
-/// Runs whose turns are taken at once. A reading is some megabytes, so there is an end to it.
-const AT_ONCE: u16 = 256;
+/// Maximum number of concurrent reconciles. A listing takes some megabytes, so the number is bounded.
+const CONCURRENCY: u16 = 256;
 
 /// Runs until its streams end.
-pub async fn run(context: Arc<Context>, objects: impl Stream<Item = Arc<TaranaSync>> + Send + 'static) {
-    let on_it = |sync: &TaranaSync, changed: &Key| !is_final(sync) && key(sync) == *changed;
-    let woken = context.connections.wakes(context.reader.clone(), on_it);
-    // Finished runs are the most by far, and come all at once at the start.
+pub async fn run(context: Arc<SyncContext>, objects: impl Stream<Item = Arc<TaranaSync>> + Send + 'static) {
+    let uses = |sync: &TaranaSync, changed: &Key| !is_final(sync) && connection_key(sync) == *changed;
+    let affected = context
+        .connections
+        .objects_to_requeue(context.reader.clone(), uses);
+    // Most objects are finished runs, which all arrive at start-up.
     let unsettled = objects.filter(|sync| ready(!machine::is_settled(sync, now())));
     Controller::for_shared_stream(unsettled, context.reader.clone())
-        .with_config(Config::default().concurrency(AT_ONCE))
-        .reconcile_on(woken)
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .reconcile_on(affected)
         .run(reconcile, |sync, error, _| on_error(&sync, error), context)
         .for_each(|_| ready(()))
         .await;
 }
 
-fn on_error(sync: &TaranaSync, error: &Error) -> Action {
+fn on_error(sync: &TaranaSync, error: &ReconcileError) -> controller::Action {
     match error {
-        // The cache brings what the other one wrote.
-        Error::Overtaken => Action::requeue(Duration::from_secs(1)),
-        Error::Kubernetes(error) => {
-            tracing::warn!(sync = sync.name_any(), %error, "the Kubernetes API could not be used, trying again in 5 s");
-            Action::requeue(Duration::from_secs(5))
+        // The cache will receive what the other writer wrote.
+        ReconcileError::Conflict => controller::Action::requeue(Duration::from_secs(1)),
+        ReconcileError::Kubernetes(error) => {
+            tracing::warn!(sync = sync.name_any(), %error, "a request to the Kubernetes API failed, retrying in 5 s");
+            controller::Action::requeue(Duration::from_secs(5))
         }
     }
 }
 
-/// At the start every object is a task at once: where the turns are boxed, they take memory only while they are taken.
-async fn reconcile(sync: Arc<TaranaSync>, context: Arc<Context>) -> Result<Action, Error> {
-    Box::pin(turns(sync, context)).await
+/// kube creates a future per object at start-up. Boxed, it takes memory only while it runs.
+async fn reconcile(
+    sync: Arc<TaranaSync>,
+    context: Arc<SyncContext>,
+) -> Result<controller::Action, ReconcileError> {
+    Box::pin(reconcile_run(sync, context)).await
 }
 
-/// All turns that a run can take now.
-async fn turns(sync: Arc<TaranaSync>, context: Arc<Context>) -> Result<Action, Error> {
-    if context.is_behind(&sync) {
-        return Ok(Action::await_change());
+async fn reconcile_run(
+    sync: Arc<TaranaSync>,
+    context: Arc<SyncContext>,
+) -> Result<controller::Action, ReconcileError> {
+    if context.cache_is_stale(&sync) {
+        return Ok(controller::Action::await_change());
     }
-    let mut run = Run::of(&context, (*sync).clone());
+    let mut run = SyncRun::new(&context, (*sync).clone());
     loop {
-        let (gate, due) = (run.gate(), run.due());
-        let seen = Seen {
+        let (gate, pending_end) = (run.gate(), run.pending_end());
+        let observed = Observed {
             sync: run.sync(),
             gate: &gate,
-            hand: run.hand(),
-            due: due.as_ref(),
+            attempt: run.attempt_state(),
+            pending_end: pending_end.as_ref(),
             now: now(),
         };
-        let flow = match machine::decide(seen) {
-            Next::Rest(again) => Flow::Rest(again),
-            Next::Adopt => run.adopt().await?,
-            Next::Wait(why, again) => run.wait(&why, again).await?,
-            Next::Open { attempt, resumed } => run.open(attempt, resumed).await?,
-            Next::Fetch => run.fetch().await?,
-            Next::Apply => run.apply().await?,
-            Next::End(end) => run.end(&end).await?,
-            Next::Announce => run.announce().await?,
-            Next::Acknowledge => run.acknowledge().await?,
-            Next::Delete => run.delete().await?,
+        let next = match machine::decide(observed) {
+            Action::Requeue(after) => Next::Requeue(after),
+            Action::AwaitChange => Next::AwaitChange,
+            Action::AddFinalizer => run.add_finalizer().await?,
+            Action::Wait(reason, after) => run.wait(&reason, after).await?,
+            Action::Open { attempt, resumed } => run.open(attempt, resumed).await?,
+            Action::Fetch => run.fetch().await?,
+            Action::Apply => run.apply().await?,
+            Action::Terminate(termination) => run.terminate(&termination).await?,
+            Action::Finalize => run.finalize().await?,
+            Action::ObserveGeneration => run.observe_generation().await?,
+            Action::Delete => run.delete().await?,
         };
-        if let Flow::Rest(again) = flow {
-            return Ok(again.map_or_else(Action::await_change, |d| Action::requeue(unsigned(d))));
+        match next {
+            Next::Continue => {}
+            Next::Requeue(after) => return Ok(controller::Action::requeue(unsigned(after))),
+            Next::AwaitChange => return Ok(controller::Action::await_change()),
         }
     }
 }

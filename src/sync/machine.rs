@@ -1,13 +1,13 @@
-//! Pure: what a run does next, and what becomes of it. No I/O, no clock, no client.
+//! Pure: the state machine of a run. No I/O, no clock, no client.
 //!
-//! [`decide`] is a function of the object, the gate before it, what this process holds for it, and the time. [`judge`]
-//! is the one place where a fault becomes a retry or the end. A failure is a value like any other: nothing returns early.
+//! [`decide`] is a function of the object, its gate, the state of this process and the time. [`retry_decision`] is the one
+//! place where a fault becomes a retry or the end. A failure is a value like any other: nothing returns early.
 //!
 //! ```text
-//! Pending ──(gate open)──▶ Running: Open → Fetch → Apply ──▶ Completed ──▶ Announce
+//! Pending ──(gate open)──▶ Running: Open → Fetch → Apply ──▶ Completed ──▶ Finalize
 //! Running ──transient fault, attempts left──▶ Running (no step, nextAttemptTime) ──▶ Open
-//! Running ──permanent fault | attempts spent | deadline──▶ Failed ──▶ Announce
-//! any active phase ──cancel or delete──▶ Cancelled ──▶ Announce
+//! Running ──permanent fault | attempts exhausted | deadline──▶ Failed ──▶ Finalize
+//! any active phase ──cancel or delete──▶ Cancelled ──▶ Finalize
 //! ```
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -16,173 +16,179 @@ use crate::api::reason::Reason;
 use crate::api::sync::{Phase, TaranaSync, TaranaSyncSpec, TaranaSyncStatus};
 use crate::fault::Fault;
 
-/// Held on a run while it is active, so that its log row is closed before its object goes.
+/// Finalizer on active runs: the log row is closed before the object is deleted.
 pub const FINALIZER: &str = "tarana.dev/run";
 
-/// How long after the deadline the log row may still be awaited before a run ends without it.
-const LAST_WORD: SignedDuration = SignedDuration::from_secs(60);
-/// How often a run looks again at a gate that is shut, should no change have woken it.
-const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(15);
+/// How long after the deadline a run waits for its log row to be closed before it ends without it.
+const CLOSE_GRACE: SignedDuration = SignedDuration::from_secs(60);
+/// Requeue interval at a blocked gate, in case no change triggers a reconcile.
+const GATE_RECHECK: SignedDuration = SignedDuration::from_secs(15);
 
-/// Whether a run may go on, as its connection and its queue have it.
+/// Whether a run may continue, according to its connection and the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gate {
-    /// It may.
+    /// It may continue.
     Open,
-    /// Not now: the condition says why.
-    Shut(Fault),
-    /// Never, as things stand: the run ends with this.
-    Refused(Fault),
+    /// It waits, for this reason.
+    Blocked(Fault),
+    /// It cannot continue and fails with this fault.
+    Rejected(Fault),
 }
 
-/// What this process holds for a run. A restart holds nothing.
+/// How far this process has come with an attempt. A new process owns nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hand {
-    /// Nothing: an attempt under way was somebody else's.
-    Empty,
-    /// A fence: the attempt is ours.
+pub enum AttemptState {
+    /// It has no fence: an active attempt was started by another process.
+    NotOwned,
+    /// It has a fence.
     Opened,
-    /// A fence and a complete reading.
+    /// It has a fence and the complete listing.
     Fetched,
 }
 
-/// What a turn sees.
+/// What a reconcile observes.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub struct Observed<'a> {
     /// The object.
     pub sync: &'a TaranaSync,
-    /// The gate before it.
+    /// Its gate.
     pub gate: &'a Gate,
-    /// What this process holds.
-    pub hand: Hand,
-    /// The end that this process has come to and could not bring about yet.
-    pub due: Option<&'a End>,
+    /// How far this process has come with the attempt.
+    pub attempt: AttemptState,
+    /// An end that this process decided on and could not carry out yet.
+    pub pending_end: Option<&'a Termination>,
     /// The time.
     pub now: Timestamp,
 }
 
-/// How a run ends without a commit.
+/// The end of a run without a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct End {
+pub struct Termination {
     /// `Failed` or `Cancelled`.
     pub phase: Phase,
-    /// Why.
+    /// Reason of the conditions.
     pub reason: Reason,
-    /// For a person.
+    /// Message of the conditions.
     pub message: String,
-    /// Until then the log row must have its say: it may tell of a commit whose answer was lost.
-    pub insist_until: Option<Timestamp>,
+    /// Until then the log row must be closed first: it may show a commit whose answer was lost.
+    pub row_close_deadline: Option<Timestamp>,
 }
 
-/// The one thing that a turn does.
+/// The one effect of a reconcile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing, until the object changes or the time comes.
-    Rest(Option<SignedDuration>),
-    /// Take the finalizer.
-    Adopt,
-    /// Say why the run does not go on; look again after a while.
+    /// Nothing until this time has passed or the object changes.
+    Requeue(SignedDuration),
+    /// Nothing until the object changes.
+    AwaitChange,
+    /// Add the finalizer.
+    AddFinalizer,
+    /// Record why the run does not continue, and reconcile again after a while.
     Wait(Fault, SignedDuration),
-    /// Begin the attempt, or (resumed) go on with it under a new fence.
+    /// Start the attempt, or (resumed) take it over under a new fence.
     Open {
         /// Number of the attempt, from 1.
         attempt: i32,
-        /// Whether another process had begun it.
+        /// Whether another process had started it.
         resumed: bool,
     },
     /// Read the listing.
     Fetch,
     /// Write the difference.
     Apply,
-    /// Close the log row and say how it ended.
-    End(End),
-    /// Tell the world, let go of the finalizer.
-    Announce,
-    /// Say that a change of the spec after the end was seen: it changes nothing any more.
-    Acknowledge,
-    /// Delete the object: its time is up.
+    /// Close the log row and record the end.
+    Terminate(Termination),
+    /// Publish the final Events and remove the finalizer.
+    Finalize,
+    /// Update `observedGeneration` of a finished run.
+    ObserveGeneration,
+    /// Delete the object after its time to live.
     Delete,
 }
 
-/// What becomes of a run after a fault.
+/// What happens to a run after a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Another attempt, at this time.
+pub enum RetryDecision {
+    /// Another attempt at this time.
     Retry(Timestamp),
-    /// The end.
-    End(End),
+    /// The end of the run.
+    Terminate(Termination),
 }
 
-/// What the turn does.
-pub fn decide(seen: Seen<'_>) -> Action {
-    let Seen { sync, now, .. } = seen;
+/// Decides what the reconcile does.
+pub fn decide(observed: Observed<'_>) -> Action {
+    let Observed { sync, now, .. } = observed;
     let status = sync.status.clone().unwrap_or_default();
-    let held = sync.metadata.finalizers.iter().flatten().any(|f| f == FINALIZER);
-    let leaving = sync.metadata.deletion_timestamp.is_some();
+    let has_finalizer = sync.metadata.finalizers.iter().flatten().any(|f| f == FINALIZER);
+    let deleting = sync.metadata.deletion_timestamp.is_some();
     if status.phase.is_final() {
-        return if held {
-            Action::Announce
+        return if has_finalizer {
+            Action::Finalize
         } else {
-            after_the_end(sync, &status, leaving, now)
+            after_end(sync, &status, deleting, now)
         };
     }
-    if leaving && !held {
-        return Action::Rest(None);
+    if deleting && !has_finalizer {
+        return Action::AwaitChange;
     }
-    if !held {
-        return Action::Adopt;
+    if !has_finalizer {
+        return Action::AddFinalizer;
     }
-    if leaving || sync.spec.cancel {
-        return Action::End(cancelled(sync, &status, leaving));
+    if deleting || sync.spec.cancel {
+        return Action::Terminate(cancelled(sync, &status, deleting));
     }
-    if let Some(end) = seen.due {
-        return Action::End(end.clone());
+    if let Some(end) = observed.pending_end {
+        return Action::Terminate(end.clone());
     }
     match status.phase {
-        Phase::Pending => pending(seen),
-        _ => running(seen, &status),
+        Phase::Pending => decide_pending(observed),
+        _ => decide_running(observed, &status),
     }
 }
 
-/// Whether nothing is left to do for a run unless its object changes.
+/// Whether nothing is left to do unless the object changes.
 pub fn is_settled(sync: &TaranaSync, now: Timestamp) -> bool {
-    // Neither of these matters where a turn rests for good.
-    let (gate, hand, due) = (&Gate::Open, Hand::Empty, None);
-    let seen = Seen {
+    // The decision to await a change does not depend on gate, attempt or pending end.
+    let observed = Observed {
         sync,
-        gate,
-        hand,
-        due,
+        gate: &Gate::Open,
+        attempt: AttemptState::NotOwned,
+        pending_end: None,
         now,
     };
-    decide(seen) == Action::Rest(None)
+    decide(observed) == Action::AwaitChange
 }
 
-fn pending(seen: Seen<'_>) -> Action {
-    match seen.gate {
+fn decide_pending(observed: Observed<'_>) -> Action {
+    match observed.gate {
         Gate::Open => Action::Open {
             attempt: 1,
             resumed: false,
         },
-        Gate::Shut(why) => Action::Wait(why.clone(), LOOK_AGAIN),
-        Gate::Refused(why) => Action::End(failed(why, None)),
+        Gate::Blocked(why) => Action::Wait(why.clone(), GATE_RECHECK),
+        Gate::Rejected(why) => Action::Terminate(failed(why, None)),
     }
 }
 
-fn running(seen: Seen<'_>, status: &TaranaSyncStatus) -> Action {
-    let deadline = deadline(&seen.sync.spec, status, seen.now);
-    if seen.now >= deadline {
-        return Action::End(failed(&too_late(&seen.sync.spec, status), Some(deadline)));
+fn decide_running(observed: Observed<'_>, status: &TaranaSyncStatus) -> Action {
+    let deadline = deadline(&observed.sync.spec, status, observed.now);
+    if observed.now >= deadline {
+        return Action::Terminate(failed(
+            &deadline_exceeded(&observed.sync.spec, status),
+            Some(deadline),
+        ));
     }
-    match seen.gate {
-        Gate::Shut(why) => return Action::Wait(why.clone(), LOOK_AGAIN.min(until(deadline, seen.now))),
-        Gate::Refused(why) => return Action::End(failed(why, Some(deadline))),
+    match observed.gate {
+        Gate::Blocked(why) => {
+            return Action::Wait(why.clone(), GATE_RECHECK.min(until(deadline, observed.now)));
+        }
+        Gate::Rejected(why) => return Action::Terminate(failed(why, Some(deadline))),
         Gate::Open => {}
     }
     if status.step.is_none() {
-        let due = status.next_attempt_time.as_ref().map_or(seen.now, |t| t.0);
-        return if seen.now < due {
-            Action::Rest(Some(until(due.min(deadline), seen.now)))
+        let next_attempt = status.next_attempt_time.as_ref().map_or(observed.now, |t| t.0);
+        return if observed.now < next_attempt {
+            Action::Requeue(until(next_attempt.min(deadline), observed.now))
         } else {
             Action::Open {
                 attempt: status.attempt + 1,
@@ -190,78 +196,78 @@ fn running(seen: Seen<'_>, status: &TaranaSyncStatus) -> Action {
             }
         };
     }
-    match seen.hand {
-        Hand::Empty => Action::Open {
+    match observed.attempt {
+        AttemptState::NotOwned => Action::Open {
             attempt: status.attempt,
             resumed: true,
         },
-        Hand::Opened => Action::Fetch,
-        Hand::Fetched => Action::Apply,
+        AttemptState::Opened => Action::Fetch,
+        AttemptState::Fetched => Action::Apply,
     }
 }
 
-fn after_the_end(sync: &TaranaSync, status: &TaranaSyncStatus, leaving: bool, now: Timestamp) -> Action {
-    if !leaving && status.observed_generation != sync.metadata.generation {
-        return Action::Acknowledge;
+fn after_end(sync: &TaranaSync, status: &TaranaSyncStatus, deleting: bool, now: Timestamp) -> Action {
+    if !deleting && status.observed_generation != sync.metadata.generation {
+        return Action::ObserveGeneration;
     }
     let (Some(ttl), Some(end), false) = (
         sync.spec.ttl_seconds_after_finished,
         status.completion_time.as_ref(),
-        leaving,
+        deleting,
     ) else {
-        return Action::Rest(None);
+        return Action::AwaitChange;
     };
     let due = after(end.0, SignedDuration::from_secs(ttl.into()));
     if now >= due {
         Action::Delete
     } else {
-        Action::Rest(Some(until(due, now)))
+        Action::Requeue(until(due, now))
     }
 }
 
-/// Retry or end: the one place where a fault is judged. `attempt` is the one that failed.
-pub fn judge(
+/// Decides between a retry and the end after a fault. `attempt` is the one that failed.
+pub fn retry_decision(
     spec: &TaranaSyncSpec,
     status: &TaranaSyncStatus,
     attempt: i32,
     fault: &Fault,
     now: Timestamp,
-) -> Verdict {
+) -> RetryDecision {
     let deadline = deadline(spec, status, now);
     if fault.is_permanent() {
-        return Verdict::End(failed(fault, Some(deadline)));
+        return RetryDecision::Terminate(failed(fault, Some(deadline)));
     }
     if attempt > spec.backoff_limit {
         let message = format!("{} (attempt {attempt} of {attempt}, none left)", fault.message);
-        return Verdict::End(failed(&Fault::new(fault.reason, message), Some(deadline)));
+        return RetryDecision::Terminate(failed(&Fault::new(fault.reason, message), Some(deadline)));
     }
-    let next = after(now, pause(spec, attempt, fault));
+    let next = after(now, backoff(spec, attempt, fault));
     if next >= deadline {
         let message = format!(
-            "{}: {}; the next attempt would begin after spec.activeDeadlineSeconds ({} s)",
+            "{}: {}; the next attempt would start after spec.activeDeadlineSeconds ({} s)",
             fault.reason, fault.message, spec.active_deadline_seconds
         );
-        return Verdict::End(failed(
+        return RetryDecision::Terminate(failed(
             &Fault::new(Reason::DeadlineExceeded, message),
             Some(deadline),
         ));
     }
-    Verdict::Retry(next)
+    RetryDecision::Retry(next)
 }
 
-/// The pause after the n-th failed attempt: doubled each time, and never shorter than the other side asked for.
-fn pause(spec: &TaranaSyncSpec, attempt: i32, fault: &Fault) -> SignedDuration {
+/// The backoff after the n-th failed attempt: doubled each time, and never shorter than `Retry-After`.
+fn backoff(spec: &TaranaSyncSpec, attempt: i32, fault: &Fault) -> SignedDuration {
     let doublings = u32::try_from(attempt - 1).unwrap_or(0).min(20);
     let seconds = i64::from(spec.backoff.initial_seconds).saturating_mul(1 << doublings);
-    let asked = fault.retry_after.map_or(0, |d| {
+    let retry_after = fault.retry_after.map_or(0, |d| {
         i64::try_from(d.as_secs())
             .unwrap_or(i64::MAX / 2)
             .saturating_add(1)
     });
-    SignedDuration::from_secs(seconds.min(spec.backoff.max_seconds.into()).max(asked))
+    SignedDuration::from_secs(seconds.min(spec.backoff.max_seconds.into()).max(retry_after))
 }
 
-/// When the run ends whatever happens. A run that is about to start has all its time.
+/// The deadline of the run. `now` is its start if it has not started yet.
 pub fn deadline(spec: &TaranaSyncSpec, status: &TaranaSyncStatus, now: Timestamp) -> Timestamp {
     let start = status.start_time.as_ref().map_or(now, |t| t.0);
     after(
@@ -270,47 +276,46 @@ pub fn deadline(spec: &TaranaSyncSpec, status: &TaranaSyncStatus, now: Timestamp
     )
 }
 
-fn failed(why: &Fault, deadline: Option<Timestamp>) -> End {
-    End {
+fn failed(why: &Fault, deadline: Option<Timestamp>) -> Termination {
+    Termination {
         phase: Phase::Failed,
         reason: why.reason,
         message: why.message.clone(),
-        insist_until: deadline.map(|t| after(t, LAST_WORD)),
+        row_close_deadline: deadline.map(|t| after(t, CLOSE_GRACE)),
     }
 }
 
-fn cancelled(sync: &TaranaSync, status: &TaranaSyncStatus, leaving: bool) -> End {
-    let message = if leaving {
+fn cancelled(sync: &TaranaSync, status: &TaranaSyncStatus, deleting: bool) -> Termination {
+    let message = if deleting {
         "its object was deleted"
     } else {
         "spec.cancel was set"
     };
-    // A run that never left Pending has nothing in doubt. Any other may have committed: the object is told of the step
-    // Apply late, and an attempt that failed there may have lost no more than the answer.
-    let insist_until = status
+    // A run that never left Pending cannot have committed. Any other may have: the object shows the step Apply late, and a
+    // failed attempt may have lost only the answer of its commit.
+    let row_close_deadline = status
         .start_time
         .as_ref()
-        .map(|_| after(deadline(&sync.spec, status, Timestamp::UNIX_EPOCH), LAST_WORD));
-    End {
+        .map(|_| after(deadline(&sync.spec, status, Timestamp::UNIX_EPOCH), CLOSE_GRACE));
+    Termination {
         phase: Phase::Cancelled,
         reason: Reason::Cancelled,
         message: message.to_owned(),
-        insist_until,
+        row_close_deadline,
     }
 }
 
-fn too_late(spec: &TaranaSyncSpec, status: &TaranaSyncStatus) -> Fault {
+fn deadline_exceeded(spec: &TaranaSyncSpec, status: &TaranaSyncStatus) -> Fault {
     let step = status
         .step
         .map_or_else(|| "between attempts".to_owned(), |s| format!("in step {s:?}"));
-    let last = status
-        .last_failure
-        .as_ref()
-        .map_or_else(String::new, |f| format!("; last: {}: {}", f.reason, f.message));
+    let last = status.last_failure.as_ref().map_or_else(String::new, |f| {
+        format!("; last failure: {}: {}", f.reason, f.message)
+    });
     Fault::new(
         Reason::DeadlineExceeded,
         format!(
-            "not done after spec.activeDeadlineSeconds ({} s), attempt {} {step}{last}",
+            "not finished after spec.activeDeadlineSeconds ({} s), attempt {} {step}{last}",
             spec.active_deadline_seconds, status.attempt
         ),
     )

@@ -2,15 +2,17 @@
 
 mod context;
 pub mod controller;
-mod endings;
+mod gate;
+mod log_row;
 pub mod machine;
 #[cfg(test)]
 mod model;
 pub mod plan;
 mod record;
+mod results;
 mod run;
 pub mod status;
 mod steps;
 pub mod sweep;
 
-pub use context::Context;
+pub use context::SyncContext;

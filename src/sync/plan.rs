@@ -1,23 +1,23 @@
-//! Pure: the difference between a reading of the vendor's listing and the table.
+//! Pure: the difference between the vendor's listing and the table.
 //!
-//! The store streams the table's rows past a [`Planner`], which keeps only those that will change: a table of 100,000
-//! rows that are the same costs nothing but the reading. Strings are moved from reading to plan, not copied.
+//! The store streams the rows of the table through a [`Planner`], which keeps only those that will change. Strings are moved
+//! from the listing to the plan, not copied.
 //!
-//! Which row is what:
+//! Classification:
 //!
 //! | row or station | becomes | counted as |
 //! |---|---|---|
 //! | in the listing, not in the table | an insert | `inserted` |
-//! | … but without a position, which a row must have | a skipped record | `skipped` |
+//! | … but without a position, which a row requires | a skipped record | `skipped` |
 //! | in both, something differs | an update | `updated` |
 //! | in both, nothing differs | nothing | `unchanged` |
 //! | in the table; its record was skipped | nothing: it is present | `skipped` (the record) |
 //! | in the table only, of a covered region: **stale** | a delete, or withheld | `deleted`, `withheld` |
-//! | … but another reading just before had it | nothing | not at all: the list changed while it was read |
-//! | … but `deleteStale` was not asked | nothing | not at all: nobody asked about it |
-//! | in the table only, of another region or none | nothing | not at all: this run says nothing about it |
+//! | … but the previous reading contained it | nothing | not at all: the listing changed while it was read |
+//! | … but `deleteStale` is not set | nothing | not at all |
+//! | in the table only, of another region or none | nothing | not at all: the listing did not cover it |
 //!
-//! So `fetched = inserted + updated + unchanged + skipped`, always.
+//! Invariant: `fetched = inserted + updated + unchanged + skipped`.
 
 #[cfg(test)]
 mod properties;
@@ -27,31 +27,31 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::station::{Change, Counts, Fetched, Listing, Plan, Proof, Rejected, Row, Station, Text};
+use crate::station::{Change, Fetched, Listing, Plan, Proof, Rejected, Row, RunCounts, Station, Text};
 
-/// What a run asks of its plan, and how careful its connection is.
+/// Options of the run and the delete guard of its connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// `spec.deleteStale`: delete rows that the vendor no longer lists.
     pub delete_stale: bool,
-    /// `spec.approvedDeletes`: a person looked at this many deletes and found them right.
+    /// `spec.approvedDeletes`: the number of deletes that a person approved.
     pub approved_deletes: Option<u32>,
-    /// `deleteGuard.maxPercent` of the connection, of the table's rows in covered regions.
+    /// `deleteGuard.maxPercent` of the connection, of the rows of the table in covered regions.
     pub max_percent: u32,
-    /// `deleteGuard.freeCount` of the connection: this many deletes are never withheld.
+    /// `deleteGuard.freeCount` of the connection: up to this many deletes are never withheld.
     pub free_count: u32,
 }
 
 /// Serials of the stale rows of a plan.
 pub type Missed = BTreeSet<Text>;
 
-/// A plan in the making. Assumes what [`Fetched`] and the table promise: one station and one row per serial.
+/// Builds a plan. Requires that [`Fetched`] and the table contain each serial once.
 #[derive(Debug)]
 pub struct Planner {
     options: Options,
-    /// Sorted by serial. The serial of a station that was seen stays, for the search; the rest may be gone.
+    /// Sorted by serial. Fields of a seen station may have been moved out, but its serial stays for the search.
     stations: Vec<Station>,
-    /// Which of `stations` the table has.
+    /// Which of `stations` the table contains.
     seen: Vec<bool>,
     /// Sorted by serial.
     skipped: Vec<Rejected>,
@@ -60,23 +60,24 @@ pub struct Planner {
     listing: Listing,
     proof: Proof,
     unidentified: usize,
-    /// Serials that an earlier reading missed; where there was one, no others can be stale.
+    /// Serials that the previous reading missed. If there was one, only these can be stale.
     missed: Option<Missed>,
-    /// Rows of the table in covered regions, stale or not.
+    /// Number of rows of the table in covered regions, stale or not.
     covered_rows: usize,
-    counts: Counts,
-    /// Rows before and after. Pairs, since a [`Change`] is as large as a row, and the memory of `stations` will hold those.
+    counts: RunCounts,
+    /// Rows before and after. Boxed pairs instead of [`Change`]s, which are as large as a row: the final changes reuse the
+    /// memory of `stations`.
     updates: Vec<(Box<Row>, Box<Row>)>,
     stale: Vec<Row>,
 }
 
 impl Planner {
-    /// Begins a plan with what the listing said.
+    /// Starts a plan from a listing.
     pub fn new(fetched: Fetched, options: Options) -> Self {
         let unidentified = fetched.unidentified();
-        let counts = Counts {
+        let counts = RunCounts {
             fetched: count(fetched.len()),
-            ..Counts::default()
+            ..RunCounts::default()
         };
         let Fetched {
             mut stations,
@@ -85,7 +86,7 @@ impl Planner {
             covered,
             listing,
             proof,
-            instead: _,
+            fallback_reason: _,
         } = fetched;
         stations.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
         skipped.sort_by(|a, b| a.serial.cmp(&b.serial));
@@ -107,7 +108,7 @@ impl Planner {
         }
     }
 
-    /// Lets only those be stale that an earlier reading missed as well.
+    /// Restricts stale rows to those that the previous reading missed as well.
     #[must_use]
     pub fn confirming(self, missed: Option<Missed>) -> Self {
         Self { missed, ..self }
@@ -118,8 +119,8 @@ impl Planner {
         self.stale.iter().map(|row| row.serial.clone()).collect()
     }
 
-    /// Takes note of one row of the table. Every row must be shown, in any order.
-    pub fn see(&mut self, row: Row) {
+    /// Adds a row of the table. Every row must be added, in any order.
+    pub fn add_row(&mut self, row: Row) {
         let covered = row.region_id.is_some_and(|id| self.covered.contains(&id));
         self.covered_rows += usize::from(covered);
         if let Ok(at) = self.stations.binary_search_by(|s| s.serial.cmp(&row.serial)) {
@@ -133,7 +134,7 @@ impl Planner {
         }
     }
 
-    /// Ends the plan: whatever was not seen is new, and the fate of the stale rows is decided, all or none.
+    /// Completes the plan: stations that were not seen are new, and the stale rows are deleted or withheld together.
     pub fn finish(mut self) -> Plan {
         let withheld_because = self.withheld_because();
         let mut changes = self.inserts();
@@ -141,13 +142,13 @@ impl Planner {
         self.counts.updated = count(self.updates.len());
         let updates = self.updates.into_iter();
         changes.extend(updates.map(|(before, after)| Change::Update { before, after }));
-        let (tally, fate): (_, fn(Row) -> Change) = match withheld_because {
+        let (stale_count, stale_change): (_, fn(Row) -> Change) = match withheld_because {
             Some(_) => (&mut self.counts.withheld, Change::Withhold),
             None => (&mut self.counts.deleted, Change::Delete),
         };
-        *tally = count(self.stale.len());
-        changes.extend(self.stale.into_iter().map(fate));
-        // The room of the stations, where few of them changed. Nearly full, it is freed as the one block that it is.
+        *stale_count = count(self.stale.len());
+        changes.extend(self.stale.into_iter().map(stale_change));
+        // The allocation of the stations is kept only if it is mostly used.
         if changes.len() < changes.capacity() / 2 {
             changes.shrink_to_fit();
         }
@@ -163,7 +164,7 @@ impl Planner {
         }
     }
 
-    /// Whether the vendor no longer has this serial. A record that could not be used is present all the same.
+    /// Whether the vendor no longer has this serial. A skipped record is present.
     fn is_absent(&self, serial: &str) -> bool {
         let skipped = self
             .skipped
@@ -172,11 +173,11 @@ impl Planner {
         !skipped && self.missed.as_ref().is_none_or(|missed| missed.contains(serial))
     }
 
-    /// The stations that the table does not have; those that no row can hold are skipped.
+    /// The stations that the table does not contain. Those without a position are skipped.
     fn inserts(&mut self) -> Vec<Change> {
         let fallbacks = row::Fallbacks::default();
         let stations = std::mem::take(&mut self.stations).into_iter().enumerate();
-        // Both sides of this are of one size, so that the collection takes over the memory of the stations.
+        // Source and target elements have the same size, so that `collect` reuses the allocation of the stations.
         stations
             .filter(|(at, _)| !self.seen[*at])
             .filter_map(|(_, station)| match fallbacks.row(station) {
@@ -189,7 +190,7 @@ impl Planner {
             .collect()
     }
 
-    /// Why the stale rows are kept though their deletion was asked; `None` where they may go, or there are none.
+    /// Why the stale rows are withheld; `None` if they may be deleted or there are none.
     fn withheld_because(&self) -> Option<String> {
         let (stale, rows) = (self.stale.len(), self.covered_rows);
         let Options {
@@ -212,7 +213,7 @@ impl Planner {
             let records = self.unidentified;
             return Some(format!(
                 "kept all {stale} stale rows: {records} records of the listing have no readable serial number, so no \
-                 station can be called absent; have those records mended at the vendor, then sync again"
+                 station can be called absent; have these records corrected at the vendor, then sync again"
             ));
         }
         let free = stale <= widen(free_count)

@@ -1,31 +1,31 @@
-//! Writes what a turn did to the object: status, finalizer. Each write carries the resourceVersion of what the turn
-//! saw, so that a process that was overtaken is refused.
+//! Writes the status and the finalizer of the object. Each write carries the resourceVersion that was observed, so that a
+//! fenced process gets a conflict.
 
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use super::context::Context;
+use super::context::SyncContext;
 use super::machine::FINALIZER;
 use crate::api::sync::{TaranaSync, TaranaSyncStatus};
-use crate::cluster::{self, Error};
+use crate::cluster::{self, ReconcileError};
 
-/// One object, as it was last seen or written.
+/// One object, as it was last read or written.
 pub(super) struct Record<'a> {
-    context: &'a Context,
+    context: &'a SyncContext,
     api: Api<TaranaSync>,
     /// The newest copy.
     pub sync: TaranaSync,
 }
 
 impl<'a> Record<'a> {
-    pub fn new(context: &'a Context, sync: TaranaSync) -> Self {
+    pub fn new(context: &'a SyncContext, sync: TaranaSync) -> Self {
         let api = Api::namespaced(context.client.clone(), &sync.namespace().unwrap_or_default());
         Self { context, api, sync }
     }
 
-    /// Writes the status, if it says anything new.
-    pub async fn status(&mut self, status: TaranaSyncStatus) -> Result<(), Error> {
+    /// Writes the status, if it differs.
+    pub async fn set_status(&mut self, status: TaranaSyncStatus) -> Result<(), ReconcileError> {
         if self.sync.status.as_ref() == Some(&status) {
             return Ok(());
         }
@@ -40,40 +40,43 @@ impl<'a> Record<'a> {
                 .await
             {
                 Ok(written) => {
-                    self.took(written);
+                    self.written(written);
                     return Ok(());
                 }
                 Err(kube::Error::Api(e)) if e.code == 409 => {
-                    next.metadata.resource_version = self.meanwhile().await?.metadata.resource_version;
+                    let fresh = self.refetch_after_conflict().await?;
+                    next.metadata.resource_version = fresh.metadata.resource_version;
                 }
-                Err(kube::Error::Api(e)) if e.code == 404 => return Err(Error::Overtaken),
+                Err(kube::Error::Api(e)) if e.code == 404 => return Err(ReconcileError::Conflict),
                 Err(e) => return Err(e.into()),
             }
         }
     }
 
-    /// After a conflict: somebody who changed the spec or the metadata does not stand in the way of our status;
-    /// somebody who changed the status does.
-    async fn meanwhile(&mut self) -> Result<TaranaSync, Error> {
+    /// Reads the object after a conflict. A change of the spec or the metadata does not prevent the status write; a change of
+    /// the status does.
+    async fn refetch_after_conflict(&mut self) -> Result<TaranaSync, ReconcileError> {
         let fresh = self
             .api
             .get_opt(&self.sync.name_any())
             .await?
-            .ok_or(Error::Overtaken)?;
-        // A turn from a cache that knows less would repeat what was just refused.
-        self.context.saw(&fresh);
-        if fresh.uid() != self.sync.uid() || essence(&fresh) != essence(&self.sync) {
-            return Err(Error::Overtaken);
+            .ok_or(ReconcileError::Conflict)?;
+        // A reconcile of an older cache entry would repeat the write that was just rejected.
+        self.context.observe_version(&fresh);
+        if fresh.uid() != self.sync.uid()
+            || status_without_progress(&fresh) != status_without_progress(&self.sync)
+        {
+            return Err(ReconcileError::Conflict);
         }
         self.sync = fresh.clone();
         Ok(fresh)
     }
 
-    /// Takes or lets go of the finalizer.
-    pub async fn finalizer(&mut self, wanted: bool) -> Result<(), Error> {
+    /// Adds or removes the finalizer.
+    pub async fn set_finalizer(&mut self, present: bool) -> Result<(), ReconcileError> {
         let mut finalizers = self.sync.metadata.finalizers.clone().unwrap_or_default();
         finalizers.retain(|f| f != FINALIZER);
-        if wanted {
+        if present {
             finalizers.push(FINALIZER.to_owned());
         }
         let patch = json!({"metadata": {
@@ -91,27 +94,27 @@ impl<'a> Record<'a> {
             .await
         {
             Ok(written) => {
-                self.took(written);
+                self.written(written);
                 Ok(())
             }
-            Err(kube::Error::Api(e)) if e.code == 404 || e.code == 409 => Err(Error::Overtaken),
+            Err(kube::Error::Api(e)) if e.code == 404 || e.code == 409 => Err(ReconcileError::Conflict),
             Err(e) => Err(e.into()),
         }
     }
 
-    /// Deletes the object, and no other of the same name.
-    pub async fn delete(&self) -> Result<(), Error> {
+    /// Deletes this object, but no other object of the same name.
+    pub async fn delete(&self) -> Result<(), ReconcileError> {
         cluster::delete(&self.api, &self.sync).await
     }
 
-    fn took(&mut self, written: TaranaSync) {
-        self.context.wrote(&written);
+    fn written(&mut self, written: TaranaSync) {
+        self.context.record_version(&written);
         self.sync = written;
     }
 }
 
-/// The status without what a write that was given up half-way may have changed.
-pub(super) fn essence(sync: &TaranaSync) -> TaranaSyncStatus {
+/// The status without the progress, which an aborted write may have changed.
+pub(super) fn status_without_progress(sync: &TaranaSync) -> TaranaSyncStatus {
     TaranaSyncStatus {
         progress: None,
         ..sync.status.clone().unwrap_or_default()

@@ -1,59 +1,62 @@
-//! One run in one turn: what it sees, and what each of the machine's actions does to the world.
+//! One run in one reconcile: what it observes, and the effect of each action of the machine but Fetch and Apply.
+
+use std::sync::Arc;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt};
-use std::sync::Arc;
 
-use super::context::{Context, key};
-use super::machine::{self, End, Gate, Hand, Verdict};
+use super::context::{SyncContext, connection_key};
+use super::machine::{self, AttemptState, RetryDecision, Termination};
 use super::record::Record;
-use super::status::{Ending, Next};
-use super::{endings, steps};
+use super::status::{RunResult, StatusBuilder};
+use super::{log_row, results};
 use crate::api::sync::{Phase, Step, TaranaSync, TaranaSyncStatus};
-use crate::cluster::Error;
-use crate::connection::{Key, Link, State, View};
+use crate::cluster::ReconcileError;
+use crate::connection::{ConnectionClients, ConnectionState, ConnectionView, Key};
 use crate::fault::{Fault, Reason};
-use crate::notify::News;
+use crate::notify::EventSpec;
 use crate::store;
 
-/// How long a process that was overtaken keeps its hands off the run.
-const HANDS_OFF: SignedDuration = SignedDuration::from_secs(30);
-/// How soon the log row is asked again for its last word.
-const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(3);
-/// How soon a run looks again whether the row that stands in its way is closed.
-const BUSY_AGAIN: SignedDuration = SignedDuration::from_secs(2);
+/// How long a fenced process leaves the run alone.
+const TAKEOVER_BACKOFF: SignedDuration = SignedDuration::from_secs(30);
+/// Requeue interval while a log row cannot be closed.
+const CLOSE_RETRY: SignedDuration = SignedDuration::from_secs(3);
+/// Requeue interval while another run's log row is running, or this run's is locked.
+const BUSY_RETRY: SignedDuration = SignedDuration::from_secs(2);
 
-/// Whether the run takes another turn at once.
+/// How a reconcile continues.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Flow {
-    /// It does.
-    Again,
-    /// It rests until it changes, or until this much later.
-    Rest(Option<SignedDuration>),
+pub(super) enum Next {
+    /// Decide again at once.
+    Continue,
+    /// Reconcile again after this time, or when the object changes.
+    Requeue(SignedDuration),
+    /// Reconcile again when the object changes.
+    AwaitChange,
 }
 
-/// One run.
-pub(super) struct Run<'a> {
-    pub(super) context: &'a Context,
+/// One run in one reconcile.
+pub(super) struct SyncRun<'a> {
+    pub(super) context: &'a SyncContext,
     pub(super) record: Record<'a>,
     pub(super) uid: String,
-    /// The step that failed in this turn: the object may not have been told yet that it was reached.
-    failing: Option<Step>,
-    key: Key,
-    view: View,
+    pub(super) connection: Key,
+    pub(super) view: ConnectionView,
+    /// The step that failed in this reconcile, which the object may not show yet.
+    failed_step: Option<Step>,
 }
 
-impl<'a> Run<'a> {
-    pub fn of(context: &'a Context, sync: TaranaSync) -> Self {
-        let (key, uid) = (key(&sync), sync.uid().unwrap_or_default());
-        let view = context.connections.view(&key);
+impl<'a> SyncRun<'a> {
+    pub fn new(context: &'a SyncContext, sync: TaranaSync) -> Self {
+        let (connection, uid) = (connection_key(&sync), sync.uid().unwrap_or_default());
+        let view = context.connections.view(&connection);
         Self {
             context,
             record: Record::new(context, sync),
             uid,
-            failing: None,
-            key,
+            connection,
             view,
+            failed_step: None,
         }
     }
 
@@ -61,324 +64,288 @@ impl<'a> Run<'a> {
         &self.record.sync
     }
 
-    pub fn hand(&self) -> Hand {
-        self.context.hand(&self.uid)
+    pub fn attempt_state(&self) -> AttemptState {
+        self.context.attempt_state(&self.uid)
     }
 
-    pub fn due(&self) -> Option<End> {
-        self.context.held(&self.uid, |held| held.due.clone())
+    pub fn pending_end(&self) -> Option<Termination> {
+        self.context
+            .read_state(&self.uid, |state| state.pending_end.clone())
     }
 
-    pub(super) fn link(&self) -> Option<Arc<Link>> {
-        self.view.link.clone()
+    pub(super) fn clients(&self) -> Option<Arc<ConnectionClients>> {
+        self.view.clients.clone()
     }
 
     pub(super) fn status(&self) -> TaranaSyncStatus {
         self.sync().status.clone().unwrap_or_default()
     }
 
-    /// What the log row calls this run.
-    pub(super) fn log_row(&self, link: &Link) -> store::Run {
-        steps::log_row(self.sync(), link)
+    /// The run as its log row identifies it.
+    pub(super) fn run_info(&self, clients: &ConnectionClients) -> store::RunInfo {
+        log_row::run_info(self.sync(), clients)
     }
 
-    /// Looks at the connection and, while pending, at the queue.
-    pub fn gate(&mut self) -> Gate {
-        self.view = self.context.connections.view(&self.key);
-        let pending = self.status().phase == Phase::Pending;
-        if let Some(until) = self.context.held(&self.uid, |held| held.lost_until)
-            && now() < until
+    /// Adds the finalizer, so that the log row is closed before the object is deleted.
+    pub async fn add_finalizer(&mut self) -> Result<Next, ReconcileError> {
+        self.record.set_finalizer(true).await?;
+        Ok(Next::Continue)
+    }
+
+    /// Records why the run does not continue. Its log row is created as soon as a database is available.
+    pub async fn wait(&mut self, reason: &Fault, after: SignedDuration) -> Result<Next, ReconcileError> {
+        if reason.reason == Reason::Superseded {
+            return Ok(Next::Requeue(after));
+        }
+        if let Some(clients) = self.clients()
+            && !self.context.read_state(&self.uid, |state| state.registered)
         {
-            return Gate::Shut(Fault::new(
-                Reason::Superseded,
-                "another process has taken this run over",
-            ));
-        }
-        let name = &self.key.name;
-        match &self.view.state {
-            State::Missing => Gate::Shut(Fault::new(
-                Reason::ConnectionNotFound,
-                format!(
-                    "TaranaConnection {name} does not exist in namespace {}: create it, or create a TaranaSync with another spec.connectionRef.name",
-                    self.key.namespace
-                ),
-            )),
-            State::Unverified(why) => Gate::Shut(Fault::new(
-                Reason::ConnectionNotReady,
-                format!(
-                    "TaranaConnection {name} is not ready: {}: {}",
-                    why.reason, why.message
-                ),
-            )),
-            State::Refused(why) => self.refused(why.clone()),
-            State::Ready if pending && self.view.suspended => Gate::Shut(Fault::new(
-                Reason::ConnectionSuspended,
-                format!(
-                    "TaranaConnection {name} is suspended: set its spec.suspend to false to let this run start"
-                ),
-            )),
-            State::Ready if pending => self.queue(),
-            State::Ready => Gate::Open,
-        }
-    }
-
-    /// A refusal counts if it is younger than the run: what a person mended before is tried anew.
-    fn refused(&self, why: Fault) -> Gate {
-        let created = self.sync().metadata.creation_timestamp.as_ref().map(|t| t.0);
-        if self.view.checked >= created {
-            return Gate::Refused(why);
-        }
-        self.context.connections.recheck(&self.key);
-        Gate::Shut(Fault::new(
-            Reason::ConnectionNotReady,
-            format!(
-                "TaranaConnection {} is tried again; before, it was {}: {}",
-                self.key.name, why.reason, why.message
-            ),
-        ))
-    }
-
-    fn queue(&self) -> Gate {
-        match self.context.ahead_of(self.sync()) {
-            None => Gate::Open,
-            Some(_) if self.context.held(&self.uid, |held| held.first) => Gate::Open,
-            Some(first) => Gate::Shut(Fault::new(
-                Reason::Queued,
-                format!(
-                    "waits for TaranaSync {}, which goes first on TaranaConnection {}",
-                    first.name_any(),
-                    self.key.name
-                ),
-            )),
-        }
-    }
-
-    /// Takes the finalizer, so that the log row is closed before the object goes.
-    pub async fn adopt(&mut self) -> Result<Flow, Error> {
-        self.record.finalizer(true).await?;
-        Ok(Flow::Again)
-    }
-
-    /// Says why the run does not go on. Its log row exists from the first turn at which there is a database.
-    pub async fn wait(&mut self, why: &Fault, again: SignedDuration) -> Result<Flow, Error> {
-        if why.reason == Reason::Superseded {
-            return Ok(Flow::Rest(Some(again)));
-        }
-        if let Some(link) = self.link()
-            && !self.context.held(&self.uid, |held| held.registered)
-        {
-            match link.store.register(&self.log_row(&link)).await {
-                Ok(()) => self.context.hold(&self.uid, |held| held.registered = true),
+            match clients.store.register(&self.run_info(&clients)).await {
+                Ok(()) => self
+                    .context
+                    .with_state(&self.uid, |state| state.registered = true),
                 Err(fault) => {
-                    tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be written yet");
+                    tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be created yet");
                 }
             }
         }
-        let status = Next::of(self.sync(), now()).waiting(why);
-        self.record.status(status).await?;
-        Ok(Flow::Rest(Some(again)))
+        let status = StatusBuilder::new(self.sync(), now()).waiting(reason);
+        self.record.set_status(status).await?;
+        Ok(Next::Requeue(after))
     }
 
-    /// Makes the log row say running, under a new fence.
-    pub async fn open(&mut self, attempt: i32, resumed: bool) -> Result<Flow, Error> {
-        let Some(link) = self.link() else {
-            return Ok(Flow::Rest(Some(BUSY_AGAIN)));
+    /// Sets the log row to running under a new fence.
+    pub async fn open(&mut self, attempt: i32, resumed: bool) -> Result<Next, ReconcileError> {
+        let Some(clients) = self.clients() else {
+            return Ok(Next::Requeue(BUSY_RETRY));
         };
-        if resumed && let Some(rest) = self.leave_it_to_the_other(&link).await {
-            return Ok(Flow::Rest(Some(rest)));
+        if resumed && let Some(after) = self.defer_to_owner(&clients).await {
+            return Ok(Next::Requeue(after));
         }
-        match link.store.open(&self.log_row(&link), attempt).await {
-            Ok(store::Opened::Fence(fence)) => self.opened(attempt, resumed, fence).await,
-            Ok(store::Opened::Busy { run, name }) => {
-                // Its object may say Pending, if who opened its row died or was refused before it could say so. Then it
-                // must not wait for us while we wait for it.
-                self.context.hold(&run.to_string(), |held| held.first = true);
-                let why = format!(
-                    "waits for {name}, which still runs on TaranaConnection {}",
-                    self.key.name
+        match clients.store.open(&self.run_info(&clients), attempt).await {
+            Ok(store::OpenResult::Opened(fence)) => self.opened(attempt, resumed, fence).await,
+            Ok(store::OpenResult::Busy { run, name }) => {
+                // The object of the running row may still say Pending (crash between row and status). It must skip the queue,
+                // or both runs wait for each other.
+                self.context
+                    .with_state(&run.to_string(), |state| state.skips_queue = true);
+                let message = format!(
+                    "waits for TaranaSync {name}, which is still running on TaranaConnection {}",
+                    self.connection.name
                 );
-                self.wait(&Fault::new(Reason::Queued, why), BUSY_AGAIN).await
+                self.wait(&Fault::new(Reason::Queued, message), BUSY_RETRY).await
             }
-            Ok(store::Opened::Ended(ended)) => self.ended(&endings::of_row(&ended, self.sync())).await,
-            Err(fault) if fault.reason == Reason::DatabaseBusy => self.locked(resumed, &fault).await,
-            Err(fault) => self.failed(attempt, Step::Open, &fault).await,
+            Ok(store::OpenResult::Closed(row)) => self.end(&results::from_row(&row, self.sync())).await,
+            Err(fault) if fault.reason == Reason::DatabaseBusy => self.row_locked(resumed, &fault).await,
+            Err(fault) => self.attempt_failed(attempt, Step::Open, &fault).await,
         }
     }
 
-    /// Somebody holds the log row: most likely the one who applies this run. That is no failure of an attempt, and where
-    /// the run is under way its status is for that one to write.
-    async fn locked(&mut self, resumed: bool, fault: &Fault) -> Result<Flow, Error> {
+    /// Another process holds a lock on the log row: most likely it is applying this run. That is not a failed attempt, and
+    /// if the run is active, its owner writes the status.
+    async fn row_locked(&mut self, resumed: bool, fault: &Fault) -> Result<Next, ReconcileError> {
         if resumed {
-            tracing::info!(sync = self.sync().name_any(), %fault, "the run is left to whoever holds its log row");
-            return Ok(Flow::Rest(Some(BUSY_AGAIN)));
+            tracing::info!(sync = self.sync().name_any(), %fault, "the run is left to the owner of its log row");
+            return Ok(Next::Requeue(BUSY_RETRY));
         }
-        self.wait(fault, BUSY_AGAIN).await
+        self.wait(fault, BUSY_RETRY).await
     }
 
-    /// The fence is ours only once the object shows it: until then somebody else may, and whoever held an older one could
-    /// still write over what we do.
-    async fn opened(&mut self, attempt: i32, resumed: bool, fence: i64) -> Result<Flow, Error> {
-        let status = Next::of(self.sync(), now()).opened(attempt, Some(fence));
-        self.record.status(status).await?;
-        self.context.hold(&self.uid, |held| {
-            (held.fence, held.fetched, held.missed) = (Some(fence), None, None);
-            (held.registered, held.lost_until) = (true, None);
+    /// This process owns the fence only once the object shows it: before that, a process with an older fence could still
+    /// overwrite the status.
+    async fn opened(&mut self, attempt: i32, resumed: bool, fence: i64) -> Result<Next, ReconcileError> {
+        let status = StatusBuilder::new(self.sync(), now()).opened(attempt, Some(fence));
+        self.record.set_status(status).await?;
+        self.context.with_state(&self.uid, |state| {
+            (state.fence, state.fetched, state.missed) = (Some(fence), None, None);
+            (state.registered, state.fenced_until) = (true, None);
         });
-        self.context.connections.began(&self.key, &self.sync().name_any());
-        tracing::info!(sync = self.sync().name_any(), connection = %self.key, attempt, resumed, fence, "attempt begins");
+        self.context
+            .connections
+            .run_started(&self.connection, &self.sync().name_any());
+        tracing::info!(sync = self.sync().name_any(), connection = %self.connection, attempt, resumed, fence, "attempt started");
         if resumed {
-            self.tell(&News::normal(
+            self.publish_event(&EventSpec::normal(
                 Reason::Resumed,
-                format!("goes on with attempt {attempt} in another process; not charged"),
+                format!("another process continues attempt {attempt}, which is not charged"),
             ))
             .await;
         } else if attempt == 1 {
-            self.tell(&News::normal(Reason::Started, endings::intent(self.sync())))
-                .await;
+            self.publish_event(&EventSpec::normal(
+                Reason::Started,
+                results::describe_intent(self.sync()),
+            ))
+            .await;
         }
-        Ok(Flow::Again)
+        Ok(Next::Continue)
     }
 
-    /// After it was overtaken, a process resumes only what nobody works on any more.
-    async fn leave_it_to_the_other(&self, link: &Link) -> Option<SignedDuration> {
-        self.context.held(&self.uid, |held| held.lost_until)?;
-        let id = self.log_row(link).id;
-        let heard = link.store.heard(id).await.ok().flatten()?;
-        let quiet = SignedDuration::try_from(heard).unwrap_or(SignedDuration::MAX);
-        (quiet < HANDS_OFF).then_some(HANDS_OFF)
+    /// A fenced process resumes a run only once its heartbeat has stopped.
+    async fn defer_to_owner(&self, clients: &ConnectionClients) -> Option<SignedDuration> {
+        self.context.read_state(&self.uid, |state| state.fenced_until)?;
+        let id = self.run_info(clients).id;
+        let silence = clients.store.time_since_heartbeat(id).await.ok().flatten()?;
+        let silence = SignedDuration::try_from(silence).unwrap_or(SignedDuration::MAX);
+        (silence < TAKEOVER_BACKOFF).then_some(TAKEOVER_BACKOFF)
     }
 
-    /// A failed attempt: a retry, or the end.
-    pub(super) async fn failed(&mut self, attempt: i32, step: Step, fault: &Fault) -> Result<Flow, Error> {
+    /// Decides between a retry and the end after a failed attempt, and records it.
+    pub(super) async fn attempt_failed(
+        &mut self,
+        attempt: i32,
+        step: Step,
+        fault: &Fault,
+    ) -> Result<Next, ReconcileError> {
         if fault.reason == Reason::Superseded {
-            return Ok(self.overtaken(fault));
+            return Ok(self.fenced(fault));
         }
-        self.failing = Some(step);
+        self.failed_step = Some(step);
         tracing::warn!(sync = self.sync().name_any(), attempt, ?step, %fault, "attempt failed");
-        let fence = self.context.held(&self.uid, |held| held.fence);
-        match machine::judge(&self.sync().spec, &self.status(), attempt, fault, now()) {
-            Verdict::End(end) => {
+        let fence = self.context.read_state(&self.uid, |state| state.fence);
+        match machine::retry_decision(&self.sync().spec, &self.status(), attempt, fault, now()) {
+            RetryDecision::Terminate(termination) => {
                 if self.status().phase == Phase::Pending {
-                    let status = Next::of(self.sync(), now()).opened(attempt, fence);
+                    let status = StatusBuilder::new(self.sync(), now()).opened(attempt, fence);
                     self.record.sync.status = Some(status);
                 }
-                self.end(&end).await
+                self.terminate(&termination).await
             }
-            Verdict::Retry(next) => {
-                self.context.drop_hand(&self.uid);
-                if let (Some(link), Some(fence)) = (self.link(), fence)
-                    && let Some(taken) =
-                        steps::note_failure(&link, &self.log_row(&link), fence, attempt, fault).await
+            RetryDecision::Retry(next) => {
+                self.context.reset_attempt(&self.uid);
+                if let (Some(clients), Some(fence)) = (self.clients(), fence)
+                    && let Some(superseded) = log_row::record_failed_attempt(
+                        &clients,
+                        &self.run_info(&clients),
+                        fence,
+                        attempt,
+                        fault,
+                    )
+                    .await
                 {
-                    return Ok(self.overtaken(&taken));
+                    return Ok(self.fenced(&superseded));
                 }
-                let status = Next::of(self.sync(), now()).retrying(attempt, step, fault, next);
-                self.record.status(status).await?;
-                self.tell(&News::warning(
+                let status = StatusBuilder::new(self.sync(), now()).retrying(attempt, step, fault, next);
+                self.record.set_status(status).await?;
+                self.publish_event(&EventSpec::warning(
                     Reason::RetryScheduled,
                     format!("attempt {attempt}: {fault}"),
                 ))
                 .await;
-                Ok(Flow::Again)
+                Ok(Next::Continue)
             }
         }
     }
 
-    /// Another process holds a newer fence: nothing of ours counts any more.
-    fn overtaken(&mut self, fault: &Fault) -> Flow {
+    /// Another process has a newer fence: drop the attempt.
+    fn fenced(&mut self, fault: &Fault) -> Next {
         tracing::warn!(sync = self.sync().name_any(), %fault, "fenced: another process has taken this run over");
-        self.context.drop_hand(&self.uid);
-        let until = now().checked_add(HANDS_OFF).unwrap_or(Timestamp::MAX);
-        self.context.hold(&self.uid, |held| held.lost_until = Some(until));
-        Flow::Rest(Some(HANDS_OFF))
+        self.context.reset_attempt(&self.uid);
+        let until = now().checked_add(TAKEOVER_BACKOFF).unwrap_or(Timestamp::MAX);
+        self.context
+            .with_state(&self.uid, |state| state.fenced_until = Some(until));
+        Next::Requeue(TAKEOVER_BACKOFF)
     }
 
-    /// Closes the log row, which has the last word, and records the end.
-    pub async fn end(&mut self, end: &End) -> Result<Flow, Error> {
-        let fence = self.context.held(&self.uid, |held| held.fence);
-        let closed = match (self.link(), &self.view.state) {
-            (Some(link), _) => {
-                let closing = steps::closing(end, &self.status(), fence);
-                link.store.close(&self.log_row(&link), &closing).await.map(Some)
+    /// Closes the log row and records the end, which is the row's: it may say that the run completed.
+    pub async fn terminate(&mut self, termination: &Termination) -> Result<Next, ReconcileError> {
+        let fence = self.context.read_state(&self.uid, |state| state.fence);
+        let closed = match (self.clients(), &self.view.state) {
+            (Some(clients), _) => {
+                let request = log_row::close_request(termination, &self.status(), fence);
+                clients
+                    .store
+                    .close(&self.run_info(&clients), &request)
+                    .await
+                    .map(Some)
             }
-            // After a restart the tables are not known before the first trial is over, which ends in any case. Whatever the
-            // object says, there may be a row: one that stays open would keep others waiting.
-            (None, State::Unverified(why)) if self.view.checked.is_none() => {
-                let why = why.clone();
-                return self.insist(end, &why).await;
+            // After a restart no database is available before the first probe ends. A row may exist, whatever the object says,
+            // and if it stayed open, other runs would wait for it.
+            (None, ConnectionState::Unverified(reason)) if self.view.checked.is_none() => {
+                let reason = reason.clone();
+                return self.await_row_close(termination, &reason).await;
             }
-            (None, State::Unverified(why)) => Err(why.clone()),
+            (None, ConnectionState::Unverified(reason)) => Err(reason.clone()),
             (None, _) => Ok(None),
         };
-        let ending = match closed {
-            Ok(Some(ended)) => endings::of_close(&ended, end, self.sync()),
-            Ok(None) => endings::without_row(end),
-            Err(fault) if fault.reason == Reason::Superseded => return Ok(self.overtaken(&fault)),
-            Err(fault) if !fault.is_permanent() && end.insist_until.is_some_and(|t| now() < t) => {
-                return self.insist(end, &fault).await;
+        let result = match closed {
+            Ok(Some(row)) => results::from_close(&row, termination, self.sync()),
+            Ok(None) => results::without_row(termination),
+            Err(fault) if fault.reason == Reason::Superseded => return Ok(self.fenced(&fault)),
+            Err(fault)
+                if !fault.is_permanent() && termination.row_close_deadline.is_some_and(|t| now() < t) =>
+            {
+                return self.await_row_close(termination, &fault).await;
             }
             Err(fault) => {
-                tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be closed; the sweeper will");
-                endings::without_row(end)
+                tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be closed; the sweeper will close it");
+                results::without_row(termination)
             }
         };
-        self.ended(&ending).await
+        self.end(&result).await
     }
 
-    /// Waits for the log row's word, with nothing else to do.
-    async fn insist(&mut self, end: &End, fault: &Fault) -> Result<Flow, Error> {
-        self.context.hold(&self.uid, |held| held.due = Some(end.clone()));
+    /// Waits until the log row can be closed.
+    async fn await_row_close(
+        &mut self,
+        termination: &Termination,
+        fault: &Fault,
+    ) -> Result<Next, ReconcileError> {
+        self.context.with_state(&self.uid, |state| {
+            state.pending_end = Some(termination.clone());
+        });
         let message = format!(
-            "ends as {} ({}) once its log row is closed: {}",
-            end.reason, end.message, fault.message
+            "ends with {} ({}) once its log row is closed: {}",
+            termination.reason, termination.message, fault.message
         );
-        self.wait(&Fault::new(fault.reason, message), ASK_AGAIN).await
+        self.wait(&Fault::new(fault.reason, message), CLOSE_RETRY).await
     }
 
     /// Records the end.
-    pub(super) async fn ended(&mut self, ending: &Ending) -> Result<Flow, Error> {
-        self.context.drop_hand(&self.uid);
-        let step = self.failing.or(self.status().step);
-        let status = Next::of(self.sync(), now()).ended(ending, step);
-        self.record.status(status).await?;
-        let Ending {
+    pub(super) async fn end(&mut self, result: &RunResult) -> Result<Next, ReconcileError> {
+        self.context.reset_attempt(&self.uid);
+        let step = self.failed_step.or(self.status().step);
+        let status = StatusBuilder::new(self.sync(), now()).ended(result, step);
+        self.record.set_status(status).await?;
+        let RunResult {
             phase,
             reason,
             message,
             duration_ms,
             ..
-        } = ending;
-        tracing::info!(sync = self.sync().name_any(), connection = %self.key, ?phase, %reason, duration_ms, "run ended: {message}");
-        Ok(Flow::Again)
+        } = result;
+        tracing::info!(sync = self.sync().name_any(), connection = %self.connection, ?phase, %reason, duration_ms, "run ended: {message}");
+        Ok(Next::Continue)
     }
 
-    /// Tells the world, then lets go of the object.
-    pub async fn announce(&mut self) -> Result<Flow, Error> {
-        for news in endings::news(self.sync()) {
-            self.tell(&news).await;
+    /// Publishes the final Events, then removes the finalizer.
+    pub async fn finalize(&mut self) -> Result<Next, ReconcileError> {
+        for event in results::final_events(self.sync()) {
+            self.publish_event(&event).await;
         }
-        self.context.connections.ended(&self.key, &self.sync().name_any());
-        self.record.finalizer(false).await?;
-        Ok(Flow::Again)
+        self.context
+            .connections
+            .run_ended(&self.connection, &self.sync().name_any());
+        self.record.set_finalizer(false).await?;
+        Ok(Next::Continue)
     }
 
-    /// Its spec changed after its end.
-    pub async fn acknowledge(&mut self) -> Result<Flow, Error> {
-        let status = Next::of(self.sync(), now()).acknowledged();
-        self.record.status(status).await?;
-        Ok(Flow::Again)
+    /// Updates `observedGeneration` after a change of the spec of a finished run.
+    pub async fn observe_generation(&mut self) -> Result<Next, ReconcileError> {
+        let status = StatusBuilder::new(self.sync(), now()).observed();
+        self.record.set_status(status).await?;
+        Ok(Next::Continue)
     }
 
-    /// Its time to live is over.
-    pub async fn delete(&mut self) -> Result<Flow, Error> {
+    /// Deletes the object after its time to live.
+    pub async fn delete(&mut self) -> Result<Next, ReconcileError> {
         self.record.delete().await?;
-        Ok(Flow::Rest(None))
+        Ok(Next::AwaitChange)
     }
 
-    pub(super) async fn tell(&self, news: &News) {
+    pub(super) async fn publish_event(&self, event: &EventSpec) {
         self.context
             .notifier
-            .publish(&self.sync().object_ref(&()), news)
+            .publish(&self.sync().object_ref(&()), event)
             .await;
     }
 }

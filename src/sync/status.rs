@@ -1,4 +1,4 @@
-//! Pure: the status that belongs to each moment of a run. Every function takes what was and gives what is.
+//! Pure: builds the status of a run for each transition from its previous status.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -11,33 +11,33 @@ use crate::station;
 
 /// Builds the next status of one object.
 #[derive(Clone, Copy, Debug)]
-pub struct Next<'a> {
+pub struct StatusBuilder<'a> {
     sync: &'a TaranaSync,
     now: Timestamp,
 }
 
-/// How a run ended, from the log row or from the machine.
+/// How a run ended, according to its log row or to the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
+pub struct RunResult {
     /// The final phase.
     pub phase: Phase,
-    /// Why.
+    /// Reason of the conditions.
     pub reason: Reason,
-    /// For a person.
+    /// Message of the conditions.
     pub message: String,
-    /// What was done, where the run got that far.
-    pub counts: Option<station::Counts>,
-    /// Milliseconds by the database's clock; `None` where the database could not be asked.
+    /// What was done; only of a completed run.
+    pub counts: Option<station::RunCounts>,
+    /// Milliseconds by the database's clock; `None` if the log row could not be read.
     pub duration_ms: Option<i64>,
-    /// Which listing was read, and how it was proven whole.
+    /// The listing that was read, and how it was proven complete.
     pub reading: Option<(String, String)>,
-    /// Why stale rows were kept, where the delete guard kept them.
+    /// Why the delete guard withheld deletes, if it did.
     pub withheld: Option<String>,
 }
 
-impl<'a> Next<'a> {
-    /// The next status of `sync`, at `now`.
-    pub fn of(sync: &'a TaranaSync, now: Timestamp) -> Self {
+impl<'a> StatusBuilder<'a> {
+    /// A builder for the next status of `sync` at `now`.
+    pub fn new(sync: &'a TaranaSync, now: Timestamp) -> Self {
         Self { sync, now }
     }
 
@@ -48,15 +48,15 @@ impl<'a> Next<'a> {
         }
     }
 
-    /// It does not go on, and why.
+    /// The run waits for this reason.
     pub fn waiting(&self, why: &Fault) -> TaranaSyncStatus {
         let mut status = self.base();
-        self.going_on(&mut status, why.reason, &why.message);
+        self.in_progress(&mut status, why.reason, &why.message);
         status
     }
 
-    /// An attempt has begun, or was taken over. The fence makes each take-over a change of the object, so that what the
-    /// process before still wants to write is refused.
+    /// An attempt was started or taken over. The fence makes each takeover a change of the status, so that a late write of the
+    /// previous owner gets a conflict.
     pub fn opened(&self, attempt: i32, fence: Option<i64>) -> TaranaSyncStatus {
         let mut status = self.base();
         status.fence = fence;
@@ -66,11 +66,11 @@ impl<'a> Next<'a> {
         status.next_attempt_time = None;
         status.progress = None;
         status.start_time.get_or_insert(Time(whole_seconds(self.now)));
-        self.going_on(&mut status, Reason::Fetching, "reads the listing of base nodes");
+        self.in_progress(&mut status, Reason::Fetching, "reads the listing of base nodes");
         status
     }
 
-    /// So many rows were read.
+    /// `current` of `total` rows were read.
     pub fn progress(&self, current: u64, total: u64) -> TaranaSyncStatus {
         let mut status = self.base();
         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
@@ -81,7 +81,7 @@ impl<'a> Next<'a> {
         status
     }
 
-    /// The listing was read, whole; the table is being written.
+    /// The listing is complete, and the table is being written.
     pub fn applying(&self, rows: usize) -> TaranaSyncStatus {
         let mut status = self.base();
         status.step = Some(Step::Apply);
@@ -89,7 +89,7 @@ impl<'a> Next<'a> {
             fetched: i64::try_from(rows).unwrap_or(i64::MAX),
             ..Counts::default()
         });
-        self.going_on(
+        self.in_progress(
             &mut status,
             Reason::Applying,
             "writes the difference in one transaction",
@@ -97,7 +97,7 @@ impl<'a> Next<'a> {
         status
     }
 
-    /// An attempt failed; the next begins at `next`.
+    /// An attempt failed; the next one starts at `next`.
     pub fn retrying(&self, attempt: i32, step: Step, fault: &Fault, next: Timestamp) -> TaranaSyncStatus {
         let mut status = self.base();
         status.phase = Phase::Running;
@@ -109,38 +109,38 @@ impl<'a> Next<'a> {
         status.progress = None;
         status.counts = None;
         let message = format!(
-            "attempt {attempt} failed ({}), the next begins at {}: {}",
+            "attempt {attempt} failed ({}), the next one starts at {}: {}",
             fault.reason,
             ceil_seconds(next),
             fault.message
         );
-        self.going_on(&mut status, Reason::RetryScheduled, &message);
+        self.in_progress(&mut status, Reason::RetryScheduled, &message);
         status
     }
 
-    /// The end, whichever, and the step that it came in.
-    pub fn ended(&self, ending: &Ending, step: Option<Step>) -> TaranaSyncStatus {
+    /// The run ended with this result, in this step.
+    pub fn ended(&self, result: &RunResult, step: Option<Step>) -> TaranaSyncStatus {
         let mut status = self.base();
-        if ending.phase == Phase::Failed {
-            status.last_failure = Some(self.failure(status.attempt, step, ending.reason, &ending.message));
+        if result.phase == Phase::Failed {
+            status.last_failure = Some(self.failure(status.attempt, step, result.reason, &result.message));
         }
-        status.phase = ending.phase;
+        status.phase = result.phase;
         status.step = None;
         status.next_attempt_time = None;
         status.progress = None;
         status.completion_time = Some(Time(whole_seconds(self.now)));
-        status.duration_ms = ending.duration_ms;
-        status.counts = ending.counts.map(counts);
-        status.reading = ending
+        status.duration_ms = result.duration_ms;
+        status.counts = result.counts.map(counts);
+        status.reading = result
             .reading
             .clone()
             .map(|(listing, proof)| Reading { listing, proof });
-        self.done(&mut status, ending);
+        self.finished(&mut status, result);
         status
     }
 
-    /// The same end, of the spec as it is now. Tools take a status of an older generation for one that is on its way.
-    pub fn acknowledged(&self) -> TaranaSyncStatus {
+    /// The same result, for the current generation. kstatus treats a status of an older generation as in progress.
+    pub fn observed(&self) -> TaranaSyncStatus {
         let mut status = self.base();
         for condition in &mut status.conditions {
             condition.observed_generation = self.sync.metadata.generation;
@@ -154,40 +154,37 @@ impl<'a> Next<'a> {
             attempt,
             step,
             reason: reason.to_string(),
-            message: condition::brief(message),
+            message: condition::truncate_message(message),
         }
     }
 
-    fn going_on(&self, status: &mut TaranaSyncStatus, reason: Reason, message: &str) {
+    fn in_progress(&self, status: &mut TaranaSyncStatus, reason: Reason, message: &str) {
         for (type_, value) in [(READY, false), (RECONCILING, true), (FINISHED, false)] {
             self.set(status, type_, value, reason, message);
         }
         condition::clear(&mut status.conditions, STALLED);
     }
 
-    fn done(&self, status: &mut TaranaSyncStatus, ending: &Ending) {
-        let completed = ending.phase == Phase::Completed;
-        let (reason, message) = (ending.reason, ending.message.as_str());
+    fn finished(&self, status: &mut TaranaSyncStatus, result: &RunResult) {
+        let completed = result.phase == Phase::Completed;
+        let (reason, message) = (result.reason, result.message.as_str());
         self.set(status, READY, completed, reason, message);
         self.set(status, FINISHED, true, reason, message);
         condition::clear(&mut status.conditions, RECONCILING);
         if completed {
-            let (reason, message) = match &ending.withheld {
+            let (reason, message) = match &result.withheld {
                 Some(why) => (Reason::DeletesWithheld, why.as_str()),
-                None => (
-                    Reason::NothingWithheld,
-                    "no stale row was kept by the delete guard",
-                ),
+                None => (Reason::NothingWithheld, "the delete guard withheld no deletes"),
             };
             self.set(
                 status,
                 DELETES_WITHHELD,
-                ending.withheld.is_some(),
+                result.withheld.is_some(),
                 reason,
                 message,
             );
         } else {
-            // kstatus takes Ready=False alone for "still at it"; this one never will be.
+            // kstatus treats Ready=False alone as in progress.
             self.set(status, STALLED, true, reason, message);
         }
     }
@@ -206,7 +203,7 @@ impl<'a> Next<'a> {
     }
 }
 
-fn counts(c: station::Counts) -> Counts {
+fn counts(c: station::RunCounts) -> Counts {
     Counts {
         fetched: c.fetched,
         inserted: c.inserted,
@@ -218,7 +215,7 @@ fn counts(c: station::Counts) -> Counts {
     }
 }
 
-/// The next whole second, so that nothing is due earlier than it should be.
+/// Rounds up to a whole second, so that nothing is due too early.
 fn ceil_seconds(t: Timestamp) -> Timestamp {
     if t.subsec_nanosecond() == 0 {
         return t;

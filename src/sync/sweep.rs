@@ -1,4 +1,4 @@
-//! Closes log rows that nobody will: at start-up, and every few minutes.
+//! The sweeper: closes abandoned log rows at start-up and every few minutes.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,32 +9,32 @@ use kube::ResourceExt;
 use tokio::time::interval;
 use uuid::Uuid;
 
-use super::context::{Context, is_final, key};
-use crate::connection::{Key, Link};
+use super::context::{SyncContext, connection_key, is_final};
+use crate::connection::{ConnectionClients, Key};
 
-const EVERY: Duration = Duration::from_mins(2);
-/// A row younger than this may belong to an object that the watch cache has yet to hear of.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(2);
+/// A younger row may belong to an object that the watch cache does not have yet.
 const GRACE: Duration = Duration::from_mins(1);
 
-/// Runs for ever. A connection that has just been verified is swept at once: that is start-up, for its rows.
-pub async fn run(context: Arc<Context>) {
-    // A cache that has not heard of the live runs yet would call every one of them dead.
+/// Runs forever. A connection is swept as soon as it has been verified, which covers start-up.
+pub async fn run(context: Arc<SyncContext>) {
+    // An empty cache would make every run look abandoned.
     let _ = context.reader.wait_until_ready().await;
-    let mut ticks = interval(EVERY);
-    let mut changed = Box::pin(context.connections.changes());
+    let mut ticks = interval(SWEEP_INTERVAL);
+    let mut changed = Box::pin(context.connections.gate_changes());
     let mut swept = HashSet::new();
     loop {
         tokio::select! {
             _ = ticks.tick() => {
                 context.prune();
-                for (key, link) in context.connections.ready() {
-                    sweep(&context, &key, &link).await;
+                for (key, clients) in context.connections.ready_clients() {
+                    sweep(&context, &key, &clients).await;
                 }
             }
             Some(_) = changed.next() => {
-                for (key, link) in context.connections.ready() {
-                    if swept.insert(link.uid) {
-                        sweep(&context, &key, &link).await;
+                for (key, clients) in context.connections.ready_clients() {
+                    if swept.insert(clients.uid) {
+                        sweep(&context, &key, &clients).await;
                     }
                 }
             }
@@ -42,17 +42,17 @@ pub async fn run(context: Arc<Context>) {
     }
 }
 
-async fn sweep(context: &Context, connection: &Key, link: &Link) {
+async fn sweep(context: &SyncContext, connection: &Key, clients: &ConnectionClients) {
     let live: Vec<Uuid> = context
         .reader
-        .state_filter(|s| !is_final(s) && key(s) == *connection)
+        .state_filter(|s| !is_final(s) && connection_key(s) == *connection)
         .iter()
         .filter_map(|s| s.uid()?.parse().ok())
         .collect();
-    match link.store.sweep(link.uid, &live, GRACE).await {
+    match clients.store.sweep(clients.uid, &live, GRACE).await {
         Ok(closed) if closed.is_empty() => {}
         Ok(closed) => {
-            tracing::warn!(%connection, ?closed, "log rows left open by nobody were closed");
+            tracing::warn!(%connection, ?closed, "abandoned log rows were closed");
         }
         Err(fault) => {
             tracing::warn!(%connection, %fault, "log rows could not be swept");

@@ -1,4 +1,4 @@
-//! What a client is told, and how it is checked before the first byte is sent.
+//! The configuration of a client, and its validation before anything is sent.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use reqwest::{Certificate, Url};
 use crate::fault::{Fault, Reason};
 use crate::station::Listing;
 
-/// A text that never shows itself: `Debug` is redacted and there is no `Display`.
+/// A secret text: `Debug` is redacted and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, to be sent and not to be kept.
+    /// The text itself, only for sending.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -37,7 +37,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// One connection's side of the API: where, as whom, how much at once. Field by field `spec.api` of a TaranaConnection.
+/// Address, credentials and limits of one connection: `spec.api` of a TaranaConnection, field by field.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `spec.api.url`: scheme and host, perhaps a path before `/api`.
@@ -46,30 +46,30 @@ pub struct Config {
     pub username: String,
     /// From the same Secret.
     pub password: Secret,
-    /// From the Secret of `spec.api.caSecretRef`: PEM. Where given, nothing else is trusted; else the system's roots are.
+    /// From the Secret of `spec.api.caSecretRef`: PEM. If set, only these are trusted; otherwise the system's roots.
     pub ca_pem: Option<Vec<u8>>,
-    /// `spec.api.operatorId`; `None` finds it out.
+    /// `spec.api.operatorId`; `None` discovers it.
     pub operator_id: Option<i64>,
-    /// `spec.api.includeRegionIds`; empty means all that are listed.
+    /// `spec.api.includeRegionIds`; empty means all listed regions.
     pub include_region_ids: Vec<i32>,
-    /// `spec.api.excludeRegionIds`; wins over inclusion.
+    /// `spec.api.excludeRegionIds`; takes precedence over inclusion.
     pub exclude_region_ids: Vec<i32>,
-    /// `spec.api.pageSize`: rows asked for at once. The server may give fewer.
+    /// `spec.api.pageSize`: rows requested per page. The server may return fewer.
     pub page_size: u32,
-    /// `spec.api.requestTimeoutSeconds`: from the connection's begin to the last byte of the answer.
+    /// `spec.api.requestTimeoutSeconds`: from the start of the connection to the last byte of the answer.
     pub request_timeout: Duration,
     /// `spec.api.requestsPerSecond`, with a burst of one second's worth.
     pub requests_per_second: u32,
-    /// `spec.api.maxInFlight`: requests under way at once, at most; see In flight in the README.
+    /// `spec.api.maxInFlight`: most requests in flight; see Concurrency in the README.
     pub max_in_flight: u32,
-    /// `spec.api.listing`; `None` is Auto: the best that the API offers.
+    /// `spec.api.listing`; `None` is Auto: the best that works.
     pub listing: Option<Listing>,
     /// `spec.activeConnections: Count`.
     pub count_connections: bool,
 }
 
 impl Config {
-    /// The base URL, without a slash at its end.
+    /// The base URL, without a trailing slash.
     pub(super) fn url(&self) -> Result<Url, Fault> {
         let mut url = Url::parse(self.base_url.trim()).map_err(|e| {
             invalid(format!(
@@ -83,7 +83,7 @@ impl Config {
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(invalid(
-                "spec.api.url must not hold a user or password: they belong into the Secret of spec.api.credentialsSecretRef",
+                "spec.api.url must not hold a user or password: put them into the Secret of spec.api.credentialsSecretRef",
             ));
         }
         if url.query().is_some() || url.fragment().is_some() {
@@ -94,7 +94,7 @@ impl Config {
         Ok(url)
     }
 
-    /// The certificates that are trusted instead of the system's.
+    /// The CA certificates that are trusted instead of the system's.
     pub(super) fn roots(&self) -> Result<Option<Vec<Certificate>>, Fault> {
         let Some(pem) = &self.ca_pem else { return Ok(None) };
         let unusable = "the Secret key of spec.api.caSecretRef holds no usable PEM certificate: put the CA's certificate \
@@ -107,7 +107,7 @@ impl Config {
         }
     }
 
-    /// User and password, as they go into a Basic header.
+    /// Checks that username and password can be sent in a Basic header.
     pub(super) fn check_credentials(&self) -> Result<(), Fault> {
         if self.username.is_empty() || self.password.expose().is_empty() {
             return Err(invalid(
@@ -123,7 +123,7 @@ impl Config {
     }
 }
 
-/// A fault of the connection's own words.
+/// An `InvalidConfiguration` fault.
 pub(super) fn invalid(message: impl Into<String>) -> Fault {
     Fault::new(Reason::InvalidConfiguration, message)
 }

@@ -1,9 +1,10 @@
-//! Walls around the chart: it carries the generated kinds, says only what the binary hears, and its README and schema know every value.
+//! Rules for the chart: it contains the generated CRDs, sets only variables that the binary reads, and its README and schema
+//! document every value.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::assert_none;
+use super::assert_no_violations;
 use super::files::{read, root, walk};
 
 const CHART: &str = "charts/tarana-operator";
@@ -33,7 +34,6 @@ fn the_chart_has_the_version_of_the_binary() {
 
 #[test]
 fn the_chart_sets_only_variables_that_the_binary_reads() {
-    // Both come from one hand each; until there is a command line there is nothing to compare with.
     if !root().join("src/cli.rs").exists() {
         return;
     }
@@ -42,18 +42,18 @@ fn the_chart_sets_only_variables_that_the_binary_reads() {
         .iter()
         .map(|path| std::fs::read_to_string(path).unwrap())
         .collect();
-    assert_none(&unheard(&templates, &read("src/cli.rs")));
+    assert_no_violations(&unread_variables(&templates, &read("src/cli.rs")));
 }
 
 #[test]
 fn every_value_is_documented_and_checked() {
     let [values, readme, schema] =
         ["values.yaml", "README.md", "values.schema.json"].map(|name| read(&format!("{CHART}/{name}")));
-    assert_none(&undocumented(&values, &readme, &schema));
+    assert_no_violations(&undocumented(&values, &readme, &schema));
 }
 
-/// Complaints about variables that the templates set and the command line does not know.
-fn unheard(templates: &str, cli: &str) -> Vec<String> {
+/// Violations: variables that the templates set and the command line does not read.
+fn unread_variables(templates: &str, cli: &str) -> Vec<String> {
     let heard = variables(cli);
     let unheard = variables(templates)
         .into_iter()
@@ -69,15 +69,16 @@ fn variables(text: &str) -> BTreeSet<&str> {
     words.filter(|word| word.starts_with("TARANA_")).collect()
 }
 
-/// Complaints about top-level values that README or schema leave out.
+/// Violations: top-level values that the README or the schema does not document.
 fn undocumented(values: &str, readme: &str, schema: &str) -> Vec<String> {
     let keys = values
         .lines()
         .filter_map(|line| line.split_once(':'))
         .map(|(key, _)| key);
     let keys = keys.filter(|key| key.chars().all(char::is_alphanumeric));
-    let told = |key: &str| readme.contains(&format!("`{key}`")) || readme.contains(&format!("`{key}."));
-    keys.filter(|key| !told(key) || !schema.contains(&format!("\"{key}\"")))
+    let is_documented =
+        |key: &str| readme.contains(&format!("`{key}`")) || readme.contains(&format!("`{key}."));
+    keys.filter(|key| !is_documented(key) || !schema.contains(&format!("\"{key}\"")))
         .map(|key| {
             format!(
                 "{CHART}/values.yaml has `{key}`: put it into README.md and values.schema.json beside it too"
@@ -88,9 +89,12 @@ fn undocumented(values: &str, readme: &str, schema: &str) -> Vec<String> {
 
 #[test]
 fn these_walls_can_fail() {
-    assert_eq!(unheard("name: TARANA_LOGS", "env = \"TARANA_LOG\"").len(), 1);
     assert_eq!(
-        unheard("name: TARANA_LOG", "env = \"TARANA_LOG\", env = \"TARANA_X\"").len(),
+        unread_variables("name: TARANA_LOGS", "env = \"TARANA_LOG\"").len(),
+        1
+    );
+    assert_eq!(
+        unread_variables("name: TARANA_LOG", "env = \"TARANA_LOG\", env = \"TARANA_X\"").len(),
         0
     );
     let values = "# a: b\nlog:\n  filter: info\nreplicas: 1\n";

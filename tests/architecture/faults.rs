@@ -1,13 +1,13 @@
-//! Wall: the table of faults in `CONTRIBUTING.md` knows every reason that is a fault, says its class truly, and names tests that are there.
+//! Rule: the fault table in `CONTRIBUTING.md` contains every reason that is a fault, with its class and existing tests.
 
 use std::collections::BTreeSet;
 
 use tarana_operator::fault::{Class, Fault, Reason};
 
-use super::assert_none;
+use super::assert_no_violations;
 use super::files::{read, rust_files};
 
-/// Reasons that tell how a run stands, and no fault.
+/// Reasons that are not faults.
 const NO_FAULTS: &[Reason] = &[
     Reason::Queued,
     Reason::Started,
@@ -30,25 +30,25 @@ const NO_FAULTS: &[Reason] = &[
 fn every_fault_has_its_line_and_its_test() {
     let sources = ["src", "tests", "devenv"].into_iter().flat_map(rust_files);
     let tests: BTreeSet<String> = sources.flat_map(|source| functions(&source.text)).collect();
-    assert_none(&complaints(&read("CONTRIBUTING.md"), &tests));
+    assert_no_violations(&violations(&read("CONTRIBUTING.md"), &tests));
 }
 
 #[test]
-fn this_wall_can_fail() {
+fn violations_are_detected() {
     let table = "| fault | class | reason | what a user sees | tests |\n|---|---|---|---|---|\n\
                  | 503 | permanent | `ApiUnavailable` | a retry | `there`, `gone` |\n\
                  | odd | transient | `NoSuchReason` | nothing | |\n";
-    let complaints = complaints(table, &BTreeSet::from(["there".to_owned()])).join("\n");
-    for said in [
+    let violations = violations(table, &BTreeSet::from(["there".to_owned()])).join("\n");
+    for expected in [
         "`ApiUnavailable` is transient",
         "no test `gone`",
         "no reason `NoSuchReason`",
         "names no test",
-        "`FetchEmpty` has no line",
+        "`FetchEmpty` has no row",
     ] {
-        assert!(complaints.contains(said), "{said}: {complaints}");
+        assert!(violations.contains(expected), "{expected}: {violations}");
     }
-    assert!(!complaints.contains("`there`"), "{complaints}");
+    assert!(!violations.contains("`there`"), "{violations}");
 }
 
 /// Names of all functions of a file.
@@ -60,7 +60,7 @@ fn functions(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// One line of the table.
+/// One row of the table.
 struct Line<'a> {
     fault: &'a str,
     class: &'a str,
@@ -80,7 +80,7 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
             let &[fault, class, reasons, _, tests] = cells.as_slice() else {
                 return None;
             };
-            // A heading within the table.
+            // A heading inside the table.
             if cells[1..].iter().all(|cell| cell.is_empty()) {
                 return None;
             }
@@ -97,20 +97,20 @@ fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-fn complaints(text: &str, tests: &BTreeSet<String>) -> Vec<String> {
-    let mut complaints = Vec::new();
+fn violations(text: &str, tests: &BTreeSet<String>) -> Vec<String> {
+    let mut violations = Vec::new();
     let mut told = BTreeSet::new();
     for line in lines(text) {
         let fault = line.fault;
         if line.tests.is_empty() {
-            complaints.push(format!("CONTRIBUTING.md: {fault}: names no test"));
+            violations.push(format!("CONTRIBUTING.md: {fault}: names no test"));
         }
         for test in line.tests.iter().filter(|test| !tests.contains(**test)) {
-            complaints.push(format!("CONTRIBUTING.md: {fault}: there is no test `{test}`"));
+            violations.push(format!("CONTRIBUTING.md: {fault}: there is no test `{test}`"));
         }
         for word in line.reasons {
             let Some(reason) = Reason::parse(word) else {
-                complaints.push(format!("CONTRIBUTING.md: {fault}: there is no reason `{word}`"));
+                violations.push(format!("CONTRIBUTING.md: {fault}: there is no reason `{word}`"));
                 continue;
             };
             told.insert(reason);
@@ -119,15 +119,15 @@ fn complaints(text: &str, tests: &BTreeSet<String>) -> Vec<String> {
                 Class::Permanent => "permanent",
             };
             if line.class != class && line.class != "–" {
-                complaints.push(format!("CONTRIBUTING.md: {fault}: `{word}` is {class}"));
+                violations.push(format!("CONTRIBUTING.md: {fault}: `{word}` is {class}"));
             }
         }
     }
     let faults = Reason::ALL.iter().filter(|reason| !NO_FAULTS.contains(reason));
-    complaints.extend(
+    violations.extend(
         faults
             .filter(|reason| !told.contains(*reason))
-            .map(|reason| format!("CONTRIBUTING.md: `{reason}` has no line in the table of faults")),
+            .map(|reason| format!("CONTRIBUTING.md: `{reason}` has no row in the fault table")),
     );
-    complaints
+    violations
 }

@@ -1,4 +1,4 @@
-//! The files of this repository, as the walls see them.
+//! Reads the files of this repository.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,12 +23,12 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The text of a file that must be there.
+/// The text of a file that must exist.
 pub fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path} cannot be read: {e}"))
 }
 
-/// Every `.rs` file below `folder` (relative to the root), in order of path; none if there is no such folder.
+/// All `.rs` files below `folder` (relative to the root), sorted by path; none if the folder does not exist.
 pub fn rust_files(folder: &str) -> Vec<Source> {
     walk(&root().join(folder))
         .iter()
@@ -45,7 +45,7 @@ pub fn is_rust(path: impl AsRef<Path>) -> bool {
     path.as_ref().extension().is_some_and(|e| e == "rs")
 }
 
-/// Every file below `folder`, in order of path. Links are not followed.
+/// All files below `folder`, sorted by path. Links are not followed.
 pub fn walk(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else {

@@ -1,32 +1,32 @@
-//! Wall: names go down the ladder, never up and never sideways.
+//! Rule: a module imports only modules on lower rungs of the ladder.
 
 use super::files::{Source, rust_files};
 use super::lexer::{Token, tokens};
-use super::{FORBIDDEN, RUNGS, assert_none};
+use super::{FORBIDDEN, RUNGS, assert_no_violations};
 
 #[test]
-fn every_name_stands_on_the_ladder() {
-    assert_none(
+fn imports_go_down_the_ladder() {
+    assert_no_violations(
         &rust_files("src")
             .iter()
-            .flat_map(off_the_ladder)
+            .flat_map(ladder_violations)
             .collect::<Vec<_>>(),
     );
 }
 
 #[test]
-fn operator_and_devenv_do_not_know_each_other() {
-    let strangers = [("src", "devenv"), ("devenv/src", "tarana_operator")];
-    let complaints = strangers.iter().flat_map(|(folder, name)| {
+fn operator_and_devenv_do_not_import_each_other() {
+    let pairs = [("src", "devenv"), ("devenv/src", "tarana_operator")];
+    let violations = pairs.iter().flat_map(|(folder, name)| {
         rust_files(folder)
             .into_iter()
-            .flat_map(move |source| naming(&source, name))
+            .flat_map(move |source| uses_of(&source, name))
     });
-    assert_none(&complaints.collect::<Vec<_>>());
+    assert_no_violations(&violations.collect::<Vec<_>>());
 }
 
-/// Complaints about a file that names what stands beside or above its top-level module.
-fn off_the_ladder(source: &Source) -> Vec<String> {
+/// Violations in a file that imports a module on the same or a higher rung.
+fn ladder_violations(source: &Source) -> Vec<String> {
     let home = module_of(&source.path);
     let Some(own) = home.first() else {
         return Vec::new();
@@ -34,30 +34,30 @@ fn off_the_ladder(source: &Source) -> Vec<String> {
     if rung(own).is_none() {
         let path = &source.path;
         return vec![format!(
-            "{path}: module `{own}` has no rung: write it into RUNGS of tests/architecture/main.rs"
+            "{path}: module `{own}` has no rung: add it to RUNGS in tests/architecture/main.rs"
         )];
     }
     named_modules(&tokens(&source.text), &home)
         .into_iter()
         .filter_map(|(name, line)| {
-            let why = wrong(own, &name)?;
-            Some(format!("{}:{line}: `{own}` names `{name}`, {why}", source.path))
+            let why = forbidden_because(own, &name)?;
+            Some(format!("{}:{line}: `{own}` imports `{name}`, {why}", source.path))
         })
         .collect()
 }
 
-/// Why `own` may not name `other`; `None` where it may.
-fn wrong(own: &str, other: &str) -> Option<&'static str> {
+/// Why `own` may not import `other`; `None` if it may.
+fn forbidden_because(own: &str, other: &str) -> Option<&'static str> {
     let Some(below) = rung(other) else {
-        return Some("which has no rung: write it into RUNGS of tests/architecture/main.rs");
+        return Some("which has no rung: add it to RUNGS in tests/architecture/main.rs");
     };
     if FORBIDDEN.contains(&(own, other)) {
         return Some(
-            "which FORBIDDEN rules out: take what you need through `fault` or `station`, or map it in the caller",
+            "which FORBIDDEN excludes: use it through `fault` or `station`, or convert it in the caller",
         );
     }
     (own != other && rung(own) <= Some(below)).then_some(
-        "which is not below it on the ladder: pass the value in from above, or move the shared part down",
+        "which is not on a lower rung: pass the value as an argument, or move the shared part down",
     )
 }
 
@@ -78,7 +78,7 @@ fn module_of(path: &str) -> Vec<String> {
     }
 }
 
-/// Top-level modules that `crate::…` and `super::…` in a file of module `home` lead to, with the line.
+/// Top-level modules that `crate::…` and `super::…` in a file of module `home` refer to, with the line.
 fn named_modules(tokens: &[Token], home: &[String]) -> Vec<(String, usize)> {
     let mut found = Vec::new();
     let mut inline = Inline::default();
@@ -98,7 +98,7 @@ fn named_modules(tokens: &[Token], home: &[String]) -> Vec<(String, usize)> {
     found
 }
 
-/// How many modules the path that starts here climbs, and how many tokens say so. `crate` climbs them all.
+/// How many modules the path that starts here ascends, and its number of tokens. `crate` ascends them all.
 fn path_start(tokens: &[Token], depth: usize) -> Option<(usize, usize)> {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|t| t.text == text);
     if is(0, "crate") && is(1, "::") {
@@ -110,7 +110,7 @@ fn path_start(tokens: &[Token], depth: usize) -> Option<(usize, usize)> {
     (supers > 0).then_some((supers, 2 * supers))
 }
 
-/// The names that a path goes on with: one, or the heads of a `{…}` list.
+/// The next names of a path: one, or the first names of a `{…}` list.
 fn first_names(tokens: &[Token]) -> Vec<(String, usize)> {
     let Some(first) = tokens.first() else {
         return Vec::new();
@@ -134,7 +134,7 @@ fn first_names(tokens: &[Token]) -> Vec<(String, usize)> {
     found
 }
 
-/// Which `mod name { … }` a token stands in, since each is one `super` more.
+/// Tracks the `mod name { … }` blocks around a token, since each needs one more `super`.
 #[derive(Default)]
 struct Inline {
     braces: usize,
@@ -159,13 +159,13 @@ impl Inline {
     }
 }
 
-/// Complaints about a file that says `name` in its code.
-fn naming(source: &Source, name: &str) -> Vec<String> {
-    let says = tokens(&source.text).into_iter().filter(|t| t.text == name);
+/// Violations in a file that contains the identifier `name`.
+fn uses_of(source: &Source, name: &str) -> Vec<String> {
+    let uses = tokens(&source.text).into_iter().filter(|t| t.text == name);
     let path = &source.path;
-    says.map(|t| {
+    uses.map(|t| {
         format!(
-            "{path}:{}: names `{name}`: the operator and its simulated world share no type; write it twice",
+            "{path}:{}: uses `{name}`: operator and simulator share no type; define it twice",
             t.line
         )
     })
@@ -174,35 +174,35 @@ fn naming(source: &Source, name: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Source, naming, off_the_ladder};
+    use super::{Source, ladder_violations, uses_of};
 
-    fn complaints(path: &str, text: &str) -> usize {
-        off_the_ladder(&Source::new(path, text)).len()
+    fn violations(path: &str, text: &str) -> usize {
+        ladder_violations(&Source::new(path, text)).len()
     }
 
     #[test]
     fn down_is_allowed() {
         assert_eq!(
-            complaints(
+            violations(
                 "src/sync/plan.rs",
                 "use crate::{station::Row, fault::{Fault, Reason}}; use super::machine;"
             ),
             0
         );
         assert_eq!(
-            complaints(
+            violations(
                 "src/sync/plan.rs",
                 "use crate::sync::machine; mod tests { use super::super::machine; }"
             ),
             0
         );
         assert_eq!(
-            complaints("src/operator.rs", "fn f() { crate::cli::x(); crate::sync::y() }"),
+            violations("src/operator.rs", "fn f() { crate::cli::x(); crate::sync::y() }"),
             0
         );
-        assert_eq!(complaints("src/main.rs", "use tarana_operator::operator;"), 0);
+        assert_eq!(violations("src/main.rs", "use tarana_operator::operator;"), 0);
         assert_eq!(
-            complaints(
+            violations(
                 "src/fault.rs",
                 "//! [`crate::operator`]\nmod tests { use super::Fault; }"
             ),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn this_wall_can_fail() {
+    fn violations_are_detected() {
         for (path, text) in [
             ("src/fault.rs", "use crate::sync::plan;"),
             ("src/fault.rs", "fn f() { super::store::x() }"),
@@ -231,10 +231,10 @@ mod tests {
             ("src/sync/mod.rs", "use crate::elsewhere::X;"),
             ("src/util.rs", ""),
         ] {
-            assert_eq!(complaints(path, text), 1, "{path}: {text}");
+            assert_eq!(violations(path, text), 1, "{path}: {text}");
         }
         assert_eq!(
-            naming(
+            uses_of(
                 &Source::new("src/x.rs", "use devenv::Simulator; // devenv"),
                 "devenv"
             )

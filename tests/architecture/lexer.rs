@@ -1,11 +1,11 @@
-//! Just enough of Rust's grammar to tell words from comments and literals, and a path from a name.
+//! A lexer for Rust that is sufficient to separate words from comments and literals, and paths from names.
 //!
-//! A parser would not look into macros; names in `select!` or `json!` count like any others.
+//! A parser would skip macros; here names in `select!` or `json!` count like all others.
 
-/// A word, a literal or a mark, and the lines (from 1) that it stands on.
+/// A word, a literal or a punctuation mark, and its lines (from 1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// The word or mark; `""` for a literal in quotes.
+    /// The word or mark; `""` for a quoted literal.
     pub text: String,
     pub line: usize,
     pub last_line: usize,
@@ -29,7 +29,7 @@ struct Lexer<'a> {
 }
 
 impl Lexer<'_> {
-    /// Takes one token, comment or space; `false` at the end.
+    /// Consumes one token, comment or space; `false` at the end.
     fn step(&mut self) -> bool {
         let Some(first) = self.rest.chars().next() else {
             return false;
@@ -73,7 +73,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Length of the block comment at the start of `text`; they nest.
+/// Length of the block comment at the start of `text`; block comments nest.
 fn block_comment(text: &str) -> usize {
     let (mut depth, mut at) = (0, 0);
     while at < text.len() {
@@ -93,7 +93,7 @@ fn block_comment(text: &str) -> usize {
     at
 }
 
-/// Length of the literal in quotes at the start of `text`, if one is there. A lifetime is none.
+/// Length of the quoted literal at the start of `text`, if there is one. A lifetime is not a literal.
 fn literal(text: &str) -> Option<usize> {
     let prefix = ["br", "cr", "r", "b", "c", ""].into_iter().find(|p| {
         let after = text.strip_prefix(p).unwrap_or_default();
@@ -118,7 +118,7 @@ fn literal(text: &str) -> Option<usize> {
     Some(prefix.len() + end + 2)
 }
 
-/// Whether `'` at the start of `text` opens a character and not a lifetime.
+/// Whether `'` at the start of `text` begins a character and not a lifetime.
 fn is_char(text: &str) -> bool {
     let mut chars = text.chars().skip(1);
     matches!(

@@ -1,6 +1,6 @@
-//! The architecture test: walls that no compiler holds. It needs no server.
+//! The architecture test: rules that the compiler does not check. It needs no server.
 //!
-//! Every wall is a plain function from texts to complaints, and has a unit test on a bad sample: a wall that cannot fail is no wall.
+//! Each rule is a pure function from texts to violations, and has a unit test with a bad sample.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -8,8 +8,10 @@
 )]
 
 mod chart;
+mod cycles;
 mod faults;
 mod files;
+mod imports;
 mod ladder;
 mod lexer;
 mod packaging;
@@ -18,8 +20,8 @@ mod readmes;
 mod size;
 mod tour;
 
-/// The ladder, highest rung first: a module names only modules on rungs strictly below its own (and itself).
-/// `main` stands above all; it is a crate of its own.
+/// The ladder, highest rung first: a module imports only modules on lower rungs, and itself. `main` is above all; it is a
+/// crate of its own.
 pub const RUNGS: &[&[&str]] = &[
     &["operator", "fuzzing"],
     &["cli"],
@@ -30,18 +32,18 @@ pub const RUNGS: &[&[&str]] = &[
     &["api", "station"],
 ];
 
-/// What stands below and may not be named all the same: these take `Reason` through `fault`.
+/// Exceptions: modules that may not be imported although they are lower. These use `Reason` through `fault`.
 pub const FORBIDDEN: &[(&str, &str)] = &[("tarana", "api"), ("store", "api")];
 
-/// Most lines of code that a file may hold.
+/// Maximum number of lines of code of a file.
 pub const FILE_LIMIT: usize = 400;
-/// Most lines of code that a function may hold.
+/// Maximum number of lines of code of a function.
 pub const FUNCTION_LIMIT: usize = 60;
 
-/// Crates that may not be in the tree: one TLS provider (rustls on ring), and none that takes a C library of the system.
+/// Banned crates: there is one TLS provider (rustls with ring), and no dependency on a C library of the system.
 pub const BANNED: &[&str] = &["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "native-tls"];
 
-/// Fails with every complaint, one a line.
-fn assert_none(complaints: &[String]) {
-    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+/// Fails with all violations, one per line.
+fn assert_no_violations(violations: &[String]) {
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }

@@ -1,10 +1,10 @@
-//! Walls: a file that begins `//! Pure:` decides and does nothing else, and only `src/cli.rs` reads the environment.
+//! Rules: a file that begins with `//! Pure:` has no effects, and only `src/cli.rs` reads the environment.
 
-use super::assert_none;
+use super::assert_no_violations;
 use super::files::{Source, rust_files};
 use super::lexer::{Token, tokens};
 
-/// What a pure file may not say, as tokens apart by spaces, and what it would be.
+/// Token sequences that a pure file may not contain, and what they are.
 const IMPURE: &[(&str, &str)] = &[
     ("async", "waiting"),
     ("await", "waiting"),
@@ -28,17 +28,17 @@ const IMPURE: &[(&str, &str)] = &[
     ("rand ::", "chance"),
 ];
 
-/// What reading the environment looks like: directly, or through clap.
+/// Token sequences that read the environment: directly, or through clap.
 const ENVIRONMENT: &[&str] = &["env ::", ":: env", "env =", ", env ) ]", "( env ) ]"];
 
 #[test]
 fn pure_files_are_pure() {
-    assert_none(&rust_files("src").iter().flat_map(impure).collect::<Vec<_>>());
+    assert_no_violations(&rust_files("src").iter().flat_map(impure).collect::<Vec<_>>());
 }
 
 #[test]
 fn only_cli_reads_the_environment() {
-    assert_none(
+    assert_no_violations(
         &rust_files("src")
             .iter()
             .flat_map(reads_environment)
@@ -53,11 +53,11 @@ fn impure(source: &Source) -> Vec<String> {
     let tokens = tokens(&source.text);
     let found = IMPURE
         .iter()
-        .flat_map(|(said, what)| occurrences(&tokens, said).map(move |t| (t.line, said, what)));
+        .flat_map(|(sequence, what)| occurrences(&tokens, sequence).map(move |t| (t.line, sequence, what)));
     found
-        .map(|(line, said, what)| {
-            let (path, said) = (&source.path, said.replace(' ', ""));
-            format!("{path}:{line}: `{said}` is {what} in a file that begins `//! Pure:`: take it as an argument, or move it to the caller")
+        .map(|(line, sequence, what)| {
+            let (path, sequence) = (&source.path, sequence.replace(' ', ""));
+            format!("{path}:{line}: `{sequence}` is {what} in a file that begins with `//! Pure:`: pass it as an argument, or move it to the caller")
         })
         .collect()
 }
@@ -67,7 +67,9 @@ fn reads_environment(source: &Source) -> Vec<String> {
         return Vec::new();
     }
     let tokens = tokens(&source.text);
-    let found = ENVIRONMENT.iter().flat_map(|said| occurrences(&tokens, said));
+    let found = ENVIRONMENT
+        .iter()
+        .flat_map(|sequence| occurrences(&tokens, sequence));
     let path = &source.path;
     found
         .map(|t| {
@@ -79,12 +81,17 @@ fn reads_environment(source: &Source) -> Vec<String> {
         .collect()
 }
 
-/// Where `said` stands in `tokens`.
-fn occurrences<'a>(tokens: &'a [Token], said: &str) -> impl Iterator<Item = &'a Token> {
-    let said: Vec<&str> = said.split(' ').collect();
-    let starts = tokens.windows(said.len());
+/// Lines of `tokens` that contain the sequence.
+fn occurrences<'a>(tokens: &'a [Token], sequence: &str) -> impl Iterator<Item = &'a Token> {
+    let sequence: Vec<&str> = sequence.split(' ').collect();
+    let starts = tokens.windows(sequence.len());
     starts
-        .filter(move |window| window.iter().map(|t| t.text.as_str()).eq(said.iter().copied()))
+        .filter(move |window| {
+            window
+                .iter()
+                .map(|t| t.text.as_str())
+                .eq(sequence.iter().copied())
+        })
         .map(|window| &window[0])
 }
 

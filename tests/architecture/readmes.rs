@@ -1,26 +1,26 @@
-//! Wall: each folder documents itself in a README.
+//! Rule: each folder has a README.
 
 use std::collections::BTreeMap;
 
-use super::assert_none;
+use super::assert_no_violations;
 use super::files::{is_rust, relative, root, walk};
 
-/// Folders that have a README whatever they hold. `src` itself is told by the code tour of `lib.rs`.
+/// Folders that always have a README. `src` itself is documented by the code tour in `lib.rs`.
 const ALWAYS: &[&str] = &["crds", "migrations", "devenv", "charts", "tests"];
-/// A folder of `src` with more Rust files than this has one too.
-const FEW: usize = 2;
+/// A folder of `src` with more Rust files than this needs one too.
+const MAX_WITHOUT: usize = 2;
 
 #[test]
-fn every_folder_documents_itself() {
+fn every_folder_has_a_readme() {
     let files = ALWAYS
         .iter()
         .chain(&["src"])
         .flat_map(|folder| walk(&root().join(folder)));
     let files: Vec<String> = files.map(|path| relative(&path)).collect();
-    assert_none(&undocumented(&files));
+    assert_no_violations(&undocumented(&files));
 }
 
-/// Complaints about folders of `files` that lack a README.
+/// Violations in folders of `files` that lack a README.
 fn undocumented(files: &[String]) -> Vec<String> {
     let mut rust_files = BTreeMap::<&str, usize>::new();
     for (folder, name) in files.iter().filter_map(|f| f.rsplit_once('/')) {
@@ -28,7 +28,7 @@ fn undocumented(files: &[String]) -> Vec<String> {
     }
     let big = rust_files
         .into_iter()
-        .filter(|(folder, n)| folder.starts_with("src/") && *n > FEW)
+        .filter(|(folder, n)| folder.starts_with("src/") && *n > MAX_WITHOUT)
         .map(|(f, _)| f);
     let always = ALWAYS
         .iter()
@@ -36,15 +36,15 @@ fn undocumented(files: &[String]) -> Vec<String> {
         .filter(|a| files.iter().any(|f| f.starts_with(&format!("{a}/"))));
     big.chain(always)
         .filter(|folder| !files.contains(&format!("{folder}/README.md")))
-        .map(|folder| format!("{folder}/ has no README.md: say in a few lines what it is for, what is where, and how to add to it"))
+        .map(|folder| format!("{folder}/ has no README.md: describe in a few lines its purpose, its files, and how to extend it"))
         .collect()
 }
 
 #[test]
-fn this_wall_can_fail() {
-    let complaints =
+fn violations_are_detected() {
+    let violations =
         |files: &[&str]| undocumented(&files.iter().map(|f| (*f).to_owned()).collect::<Vec<_>>());
-    assert_none(&complaints(&[
+    assert_no_violations(&violations(&[
         "src/a.rs",
         "src/b.rs",
         "src/c.rs",
@@ -52,6 +52,6 @@ fn this_wall_can_fail() {
         "src/x/y.rs",
         "tests/README.md",
     ]));
-    assert_eq!(complaints(&["src/x/a.rs", "src/x/b.rs", "src/x/mod.rs"]).len(), 1);
-    assert_eq!(complaints(&["migrations/1_a.sql", "charts/a/README.md"]).len(), 2);
+    assert_eq!(violations(&["src/x/a.rs", "src/x/b.rs", "src/x/mod.rs"]).len(), 1);
+    assert_eq!(violations(&["migrations/1_a.sql", "charts/a/README.md"]).len(), 2);
 }

@@ -1,10 +1,10 @@
-//! Wall: no file and no function is too long to be read in one go. Blank lines and comments do not count.
+//! Rule: files and functions are short. Blank lines and comments do not count.
 
 use std::collections::BTreeSet;
 
 use super::files::{Source, rust_files};
 use super::lexer::{Token, tokens};
-use super::{FILE_LIMIT, FUNCTION_LIMIT, assert_none};
+use super::{FILE_LIMIT, FUNCTION_LIMIT, assert_no_violations};
 
 #[test]
 fn files_and_functions_stay_short() {
@@ -12,17 +12,17 @@ fn files_and_functions_stay_short() {
         .map(rust_files)
         .into_iter()
         .flatten();
-    assert_none(&sources.flat_map(|s| too_long(&s)).collect::<Vec<_>>());
+    assert_no_violations(&sources.flat_map(|s| too_long(&s)).collect::<Vec<_>>());
 }
 
 fn too_long(source: &Source) -> Vec<String> {
     let tokens = tokens(&source.text);
-    let mut complaints = Vec::new();
+    let mut violations = Vec::new();
     let lines = code_lines(&tokens);
     if lines > FILE_LIMIT {
         let path = &source.path;
-        complaints.push(format!(
-            "{path} has {lines} lines of code, {FILE_LIMIT} are the limit: give the part that stands by itself a module of its own"
+        violations.push(format!(
+            "{path} has {lines} lines of code, the limit is {FILE_LIMIT}: move an independent part to a module of its own"
         ));
     }
     for (at, _) in tokens.iter().enumerate().filter(|(_, t)| t.text == "fn") {
@@ -32,15 +32,15 @@ fn too_long(source: &Source) -> Vec<String> {
         let lines = code_lines(function);
         if lines > FUNCTION_LIMIT {
             let (path, line) = (&source.path, tokens[at].line);
-            complaints.push(format!(
-                "{path}:{line}: fn {name} has {lines} lines of code, {FUNCTION_LIMIT} are the limit: name its steps and make them functions"
+            violations.push(format!(
+                "{path}:{line}: fn {name} has {lines} lines of code, the limit is {FUNCTION_LIMIT}: extract its steps into functions"
             ));
         }
     }
-    complaints
+    violations
 }
 
-/// Lines that hold any of these tokens.
+/// Number of lines that contain any of these tokens.
 fn code_lines(tokens: &[Token]) -> usize {
     tokens
         .iter()
@@ -49,7 +49,7 @@ fn code_lines(tokens: &[Token]) -> usize {
         .len()
 }
 
-/// Name and tokens of the function that starts with `fn` here; `None` for the type `fn(…)` and where there is no body.
+/// Name and tokens of the function that begins with `fn` here; `None` for the type `fn(…)` and without a body.
 fn function_at(tokens: &[Token]) -> Option<(&str, &[Token])> {
     let name = tokens.get(1)?.text.as_str();
     if name == "(" {
@@ -75,16 +75,16 @@ fn function_at(tokens: &[Token]) -> Option<(&str, &[Token])> {
 }
 
 #[test]
-fn this_wall_can_fail() {
+fn violations_are_detected() {
     let body = |lines| "    let x = [0; 1];\n".repeat(lines);
     let function = |lines| format!("fn long(a: [u8; 4]) {{\n// no code\n\n{}}}\n", body(lines));
     let sample = |text: &str| too_long(&Source::new("src/x.rs", text));
 
-    assert_none(&sample(&function(FUNCTION_LIMIT - 2)));
+    assert_no_violations(&sample(&function(FUNCTION_LIMIT - 2)));
     assert!(sample(&function(FUNCTION_LIMIT - 1))[0].contains("src/x.rs:1: fn long has 61"));
     assert!(sample(&format!("trait T {{ fn a(); {} }}", function(FUNCTION_LIMIT)))[0].contains("fn long"));
 
     let fits = "const A: u8 = 0;\n".repeat(FILE_LIMIT);
-    assert_none(&sample(&format!("{fits}\n// no code\n")));
+    assert_no_violations(&sample(&format!("{fits}\n// no code\n")));
     assert!(sample(&format!("{fits}const B: &str = \"\n\";"))[0].contains("has 402 lines"));
 }

@@ -1,9 +1,9 @@
-//! Wall: the code tour at the top of `src/lib.rs` tells of files that are there, and of every top-level module.
+//! Rule: the code tour in `src/lib.rs` names existing files and every top-level module, and its diagram shows the ladder.
 
 use std::collections::BTreeSet;
 
-use super::assert_none;
 use super::files::{is_rust, read, relative, root, walk};
+use super::{RUNGS, assert_no_violations};
 
 #[test]
 fn the_code_tour_is_true() {
@@ -15,10 +15,10 @@ fn the_code_tour_is_true() {
         .into_iter()
         .flat_map(|f| walk(&root().join(f)));
     let other: Vec<String> = other.map(|path| relative(&path)).collect();
-    assert_none(&untrue(&read("src/lib.rs"), &[files, other].concat()));
+    assert_no_violations(&untrue(&read("src/lib.rs"), &[files, other].concat()));
 }
 
-/// Complaints about the tour in `lib` over a tree of `files`.
+/// Violations in the tour of `lib`, given all `files`.
 fn untrue(lib: &str, files: &[String]) -> Vec<String> {
     let tour: String = lib
         .lines()
@@ -33,7 +33,7 @@ fn untrue(lib: &str, files: &[String]) -> Vec<String> {
     };
     let gone = quoted.iter().filter(|q| is_rust(q) && !there(q));
     let gone = gone.map(|path| {
-        format!("src/lib.rs: the code tour names `{path}`, which is not there: correct the tour")
+        format!("src/lib.rs: the code tour names `{path}`, which does not exist: correct the tour")
     });
 
     let told: BTreeSet<&str> = quoted
@@ -41,9 +41,8 @@ fn untrue(lib: &str, files: &[String]) -> Vec<String> {
         .flat_map(|q| q.split(|c: char| !c.is_alphanumeric() && c != '_'))
         .collect();
     let untold = modules(files).into_iter().filter(|module| !told.contains(module));
-    let untold = untold.map(|module| {
-        format!("src/lib.rs: the code tour leaves out `{module}`: say there in one line what it is for")
-    });
+    let untold = untold
+        .map(|module| format!("src/lib.rs: the code tour omits `{module}`: describe it there in one line"));
     gone.chain(untold).collect()
 }
 
@@ -60,7 +59,27 @@ fn modules(files: &[String]) -> BTreeSet<&str> {
 }
 
 #[test]
-fn this_wall_can_fail() {
+fn the_diagram_shows_the_ladder() {
+    assert_eq!(diagram(&read("src/lib.rs")), RUNGS);
+}
+
+/// The words of each line of the first `text` block in the documentation of `lib`.
+fn diagram(lib: &str) -> Vec<Vec<&str>> {
+    let lines = lib.lines().map(|line| line.trim_start_matches("//!").trim());
+    lines
+        .skip_while(|line| *line != "```text")
+        .skip(1)
+        .take_while(|line| *line != "```")
+        .map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .map(|words| words.filter(|word| !word.is_empty()).collect())
+        .filter(|words: &Vec<&str>| !words.is_empty())
+        .collect()
+}
+
+#[test]
+fn violations_are_detected() {
+    let lib = "//! ```text\n//! a · b\n//!  ↓\n//! c\n//! ```\n//! d";
+    assert_eq!(diagram(lib), [vec!["a", "b"], vec!["c"]]);
     let files = [
         "src/lib.rs",
         "src/fault.rs",
@@ -68,12 +87,14 @@ fn this_wall_can_fail() {
         "tests/it/main.rs",
     ]
     .map(str::to_owned);
-    assert_none(&untrue(
+    assert_no_violations(&untrue(
         "//! `sync/plan.rs`, `src/fault.rs` and `tests/it/main.rs`.",
         &files,
     ));
-    assert_none(&untrue("//! [`sync`], [`fault`].", &files));
-    assert!(untrue("//! `sync`.", &files)[0].contains("leaves out `fault`"));
-    assert!(untrue("//! `fault`, `sync/plam.rs`.", &files)[0].contains("`sync/plam.rs`, which is not there"));
+    assert_no_violations(&untrue("//! [`sync`], [`fault`].", &files));
+    assert!(untrue("//! `sync`.", &files)[0].contains("omits `fault`"));
+    assert!(
+        untrue("//! `fault`, `sync/plam.rs`.", &files)[0].contains("`sync/plam.rs`, which does not exist")
+    );
     assert_eq!(untrue("// `fault` `sync`", &files).len(), 2);
 }

@@ -1,8 +1,8 @@
-//! The admin API as its callers meet it: over HTTP, with tokens of the real API server.
+//! The admin API over HTTP, with tokens of the real API server.
 
-mod bad;
-mod desk;
-mod matrix;
-mod old;
+mod authorization;
+mod client;
+mod errors;
+mod legacy;
 mod stations;
 mod syncs;

@@ -1,41 +1,43 @@
-//! What is wrong, one thing at a time: each ends in a condition with its own reason and a message that says what to do.
+//! Invalid input, one error at a time: each becomes a condition with its own reason and a message with the remedy.
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 use tarana_operator::api::sync::Phase;
 
+use super::environment::{TestEnvironment, condition, of, phase};
 use super::servers;
-use super::world::{World, condition, of, phase};
 
-/// A world whose connection is spoilt in one way.
+/// A connection with one error.
 struct Case {
     what: &'static str,
-    /// Changes to the simulator's configuration come from `servers`, changes to the connection from here.
+    /// Changes to the spec of the connection.
     connection: Value,
+    /// The data of the credentials Secret.
     tcs: Value,
-    /// What the database's URL becomes.
+    /// Converts the URL of the database.
     database: fn(&str) -> String,
     reason: &'static str,
-    /// The message must name each of these.
-    says: &'static [&'static str],
-    /// Whether the connection is Stalled, or tries again by itself.
+    /// Parts of the message.
+    message: &'static [&'static str],
+    /// Whether the connection is Stalled; otherwise it is retried.
     stalled: bool,
 }
 
-fn case(what: &'static str, reason: &'static str, says: &'static [&'static str]) -> Case {
+fn case(what: &'static str, reason: &'static str, message: &'static [&'static str]) -> Case {
     Case {
         what,
         connection: json!({}),
         tcs: servers::credentials(),
         database: str::to_owned,
         reason,
-        says,
+        message,
         stalled: true,
     }
 }
 
-/// What can be wrong with the side of the API.
+/// Errors of the API settings.
 fn api_cases() -> Vec<Case> {
     let api = |changes: Value| json!({ "api": changes });
     vec![
@@ -79,13 +81,13 @@ fn api_cases() -> Vec<Case> {
     ]
 }
 
-/// The same for the database.
+/// Errors of the database settings.
 fn database_cases() -> Vec<Case> {
     vec![
         Case {
             database: |_| "not a url".to_owned(),
             ..case(
-                "a database URL without form",
+                "a malformed database URL",
                 "InvalidConfiguration",
                 &["spec.database.secretRef"],
             )
@@ -93,11 +95,7 @@ fn database_cases() -> Vec<Case> {
         Case {
             database: |_| "postgres://u:hunter2@127.0.0.1:1/x".to_owned(),
             stalled: false,
-            ..case(
-                "a database that does not answer",
-                "DatabaseUnreachable",
-                &["127.0.0.1"],
-            )
+            ..case("an unreachable database", "DatabaseUnreachable", &["127.0.0.1"])
         },
         Case {
             database: |url| format!("{url}_gone"),
@@ -112,8 +110,8 @@ fn database_cases() -> Vec<Case> {
             )
         },
         Case {
-            database: |url| url.replacen(login(url), "tarana_stranger:hunter2", 1),
-            ..case("a role without rights", "DatabaseRightsMissing", &["GRANT"])
+            database: |url| url.replacen(login(url), "tarana_unprivileged:hunter2", 1),
+            ..case("a role without privileges", "DatabaseRightsMissing", &["GRANT"])
         },
         Case {
             connection: json!({"database": {"schema": "elsewhere"}}),
@@ -126,7 +124,7 @@ fn database_cases() -> Vec<Case> {
     ]
 }
 
-/// User and password of a database URL.
+/// The user and password of a database URL.
 fn login(url: &str) -> &str {
     url.split_once("://")
         .and_then(|(_, rest)| rest.split_once('@'))
@@ -134,149 +132,150 @@ fn login(url: &str) -> &str {
         .0
 }
 
-/// A role that may log in and nothing else. Roles belong to the server, which other tests share.
-async fn stranger(w: &World) {
-    let role = "do $$ begin create role tarana_stranger login password 'hunter2'; exception when duplicate_object then null; end $$";
-    sqlx::raw_sql(role).execute(&w.db).await.unwrap();
+/// Creates a role without privileges. Other tests share the server and its roles.
+async fn create_unprivileged_role(env: &TestEnvironment) {
+    let role = "do $$ begin create role tarana_unprivileged login password 'hunter2'; exception when duplicate_object then null; end $$";
+    sqlx::raw_sql(role).execute(&env.db).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_says_what_is_wrong_and_what_to_do() {
-    let mut w = World::bare(servers::tcs()).await;
-    stranger(&w).await;
-    w.start_operator();
-    for (n, case) in api_cases().into_iter().chain(database_cases()).enumerate() {
-        let name = format!("case-{n}");
-        let own = format!("{name}-tcs");
-        w.secret(&own, &case.tcs).await;
-        w.secret(
-            &format!("{name}-db"),
-            &json!({"url": (case.database)(&w.database_url)}),
-        )
+async fn a_connection_reports_the_problem_and_the_remedy() {
+    let mut env = TestEnvironment::bare(servers::tcs()).await;
+    create_unprivileged_role(&env).await;
+    env.start_operator();
+    let cases = api_cases().into_iter().chain(database_cases());
+    join_all(cases.enumerate().map(|(n, case)| assert_reported(&env, n, case))).await;
+}
+
+async fn assert_reported(env: &TestEnvironment, n: usize, case: Case) {
+    let name = format!("case-{n}");
+    let own = format!("{name}-tcs");
+    env.secret(&own, &case.tcs).await;
+    env.secret(
+        &format!("{name}-db"),
+        &json!({"url": (case.database)(&env.database_url)}),
+    )
+    .await;
+    let mut spec = json!({"api": {"credentialsSecretRef": {"name": own}}, "database": {"secretRef": {"name": format!("{name}-db")}}});
+    servers::merge(&mut spec, case.connection.clone());
+    env.connection(&name, spec).await;
+    let found = env
+        .wait_for_connection(&name, &format!("reports {}: {}", case.what, case.reason), |c| {
+            condition(&c.status.clone().unwrap_or_default().conditions, "Ready").1 == case.reason
+        })
         .await;
-        let mut spec = json!({"api": {"credentialsSecretRef": {"name": own}}, "database": {"secretRef": {"name": format!("{name}-db")}}});
-        servers::merge(&mut spec, case.connection.clone());
-        w.connection(&name, spec).await;
-        let found = w
-            .connection_when(
-                &name,
-                &format!("is refused for {}: {}", case.what, case.reason),
-                |c| condition(&c.status.clone().unwrap_or_default().conditions, "Ready").1 == case.reason,
-            )
-            .await;
-        let conditions = found.status.unwrap().conditions;
-        let (ready, _, message) = condition(&conditions, "Ready");
-        assert_eq!(ready, "False", "{}", case.what);
-        for word in case.says {
-            assert!(
-                message.contains(word),
-                "{}: {message:?} does not name {word}",
-                case.what
-            );
-        }
+    let conditions = found.status.unwrap().conditions;
+    let (ready, _, message) = condition(&conditions, "Ready");
+    assert_eq!(ready, "False", "{}", case.what);
+    for part in case.message {
         assert!(
-            !message.contains("hunter2") && !message.contains(servers::PASSWORD),
-            "{}: {message}",
-            case.what
-        );
-        let other = if case.stalled {
-            ("Stalled", "Reconciling")
-        } else {
-            ("Reconciling", "Stalled")
-        };
-        assert_eq!(
-            condition(&conditions, other.0).0,
-            "True",
-            "{}: {conditions:?}",
-            case.what
-        );
-        assert_eq!(
-            condition(&conditions, other.1).0,
-            "",
-            "{}: {conditions:?}",
+            message.contains(part),
+            "{}: {message:?} does not contain {part:?}",
             case.what
         );
     }
+    assert!(
+        !message.contains("hunter2") && !message.contains(servers::PASSWORD),
+        "{}: {message}",
+        case.what
+    );
+    let other = if case.stalled {
+        ("Stalled", "Reconciling")
+    } else {
+        ("Reconciling", "Stalled")
+    };
+    assert_eq!(
+        condition(&conditions, other.0).0,
+        "True",
+        "{}: {conditions:?}",
+        case.what
+    );
+    assert_eq!(
+        condition(&conditions, other.1).0,
+        "",
+        "{}: {conditions:?}",
+        case.what
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_credentials_fail_a_run_and_are_not_tried_again_until_the_secret_changes() {
-    let mut w = World::bare(servers::tcs()).await;
-    w.start_operator();
-    w.secret(
+async fn wrong_credentials_are_not_retried_until_the_secret_changes() {
+    let mut env = TestEnvironment::bare(servers::tcs()).await;
+    env.start_operator();
+    env.secret(
         "tcs",
         &json!({"username": servers::USERNAME, "password": "wrong"}),
     )
     .await;
-    w.secret("database", &json!({"url": w.database_url})).await;
-    w.connection("default", json!({})).await;
+    env.secret("database", &json!({"url": env.database_url})).await;
+    env.connection("default", json!({})).await;
     for name in ["one", "two"] {
-        let failed = w.run(name, json!({})).await;
+        let failed = env.run(name, json!({})).await;
         assert_eq!(
             (phase(&failed), of(&failed, "Finished").1.as_str()),
             (Phase::Failed, "AuthenticationFailed")
         );
-        let row = w.log_row(&failed).await;
+        let row = env.log_row(&failed).await;
         assert_eq!(
             (&row["status"], &row["reason"]),
             (&json!("failed"), &json!("AuthenticationFailed"))
         );
     }
     assert_eq!(
-        w.tcs.counters().failed_logins,
+        env.tcs.counters().failed_logins,
         1,
-        "an account must not be locked by trying again"
+        "retries could lock the account"
     );
-    w.secret("tcs", &servers::credentials()).await;
-    assert_eq!(phase(&w.run("three", json!({})).await), Phase::Completed);
+    env.secret("tcs", &servers::credentials()).await;
+    assert_eq!(phase(&env.run("three", json!({})).await), Phase::Completed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_comes_late_is_waited_for() {
-    let mut w = World::bare(servers::tcs()).await;
-    w.start_operator();
-    w.connection("default", json!({})).await;
-    w.sync("run", json!({})).await;
-    w.sync_when("run", "says which Secret is missing", |s| {
+async fn a_run_waits_for_a_missing_secret() {
+    let mut env = TestEnvironment::bare(servers::tcs()).await;
+    env.start_operator();
+    env.connection("default", json!({})).await;
+    env.sync("run", json!({})).await;
+    env.wait_for_sync("run", "reports the missing Secret", |s| {
         of(s, "Ready")
             .2
             .contains("SecretNotFound: spec.api.credentialsSecretRef")
     })
     .await;
-    w.secret("tcs", &servers::credentials()).await;
-    w.secret("database", &json!({"url": w.database_url})).await;
-    assert_eq!(phase(&w.finished("run").await), Phase::Completed);
+    env.secret("tcs", &servers::credentials()).await;
+    env.secret("database", &json!({"url": env.database_url})).await;
+    assert_eq!(phase(&env.finished("run").await), Phase::Completed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_is_tried_again_without_being_asked() {
-    let mut w = World::bare(servers::tcs()).await;
-    w.start_operator_that_rechecks_every(Duration::from_secs(1));
-    w.secrets_and_connection().await;
-    w.ready().await;
-    w.tcs.set_credentials("somebody", "else");
-    w.tcs.expire_sessions(true);
-    w.connection_when("default", "is found refused", |c| {
+async fn a_connection_is_probed_periodically() {
+    let mut env = TestEnvironment::bare(servers::tcs()).await;
+    env.start_operator_with_probe_interval(Duration::from_secs(1));
+    env.create_secrets_and_connection().await;
+    env.ready().await;
+    env.tcs.set_credentials("somebody", "else");
+    env.tcs.expire_sessions(true);
+    env.wait_for_connection("default", "reports the rejected credentials", |c| {
         condition(&c.status.clone().unwrap_or_default().conditions, "Stalled").1 == "AuthenticationFailed"
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_schema_from_the_future_is_left_alone() {
-    let mut w = World::new().await;
-    w.run("first", json!({})).await;
-    w.stop_operator().await;
+async fn a_newer_schema_version_is_not_changed() {
+    let mut env = TestEnvironment::new().await;
+    env.run("first", json!({})).await;
+    env.stop_operator().await;
     sqlx::query(
         "insert into tarana_migrations (version, description, checksum) values (9999, 'from the future', '')",
     )
-    .execute(&w.db)
+    .execute(&env.db)
     .await
     .unwrap();
-    let before = w.table().await;
-    w.tcs.drift(0.1);
-    w.start_operator();
-    let failed = w.run("second", json!({})).await;
+    let before = env.table().await;
+    env.tcs.drift(0.1);
+    env.start_operator();
+    let failed = env.run("second", json!({})).await;
     assert_eq!(
         (phase(&failed), of(&failed, "Finished").1.as_str()),
         (Phase::Failed, "SchemaTooNew")
@@ -286,16 +285,16 @@ async fn a_schema_from_the_future_is_left_alone() {
         "{:?}",
         of(&failed, "Finished")
     );
-    assert_eq!(w.table().await, before);
+    assert_eq!(env.table().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_that_asks_for_a_person_says_so() {
-    let mut w = World::bare(servers::tcs()).await;
-    w.tcs.script(vec![servers::challenge()]);
-    w.start_operator();
-    w.secrets_and_connection().await;
-    let failed = w.run("run", json!({})).await;
+async fn an_interactive_login_challenge_fails_the_run() {
+    let mut env = TestEnvironment::bare(servers::tcs()).await;
+    env.tcs.set_rules(vec![servers::challenge()]);
+    env.start_operator();
+    env.create_secrets_and_connection().await;
+    let failed = env.run("run", json!({})).await;
     assert_eq!(
         (phase(&failed), of(&failed, "Finished").1.as_str()),
         (Phase::Failed, "AuthenticationChallenge")
@@ -303,11 +302,11 @@ async fn a_login_that_asks_for_a_person_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_whose_certificate_nobody_signed_is_refused() {
-    let mut w = World::bare(servers::tls_tcs()).await;
-    w.start_operator();
-    w.secrets_and_connection().await;
-    let failed = w.run("run", json!({})).await;
+async fn a_self_signed_certificate_is_rejected() {
+    let mut env = TestEnvironment::bare(servers::tls_tcs()).await;
+    env.start_operator();
+    env.create_secrets_and_connection().await;
+    let failed = env.run("run", json!({})).await;
     assert_eq!(
         (phase(&failed), of(&failed, "Finished").1.as_str()),
         (Phase::Failed, "ApiTlsFailed")
@@ -320,24 +319,27 @@ async fn a_server_whose_certificate_nobody_signed_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_retried_in_a_hurry() {
-    let mut w = World::bare(servers::tcs()).await;
-    w.start_operator();
-    w.secret(
+async fn rejected_credentials_cause_no_retries() {
+    let mut env = TestEnvironment::bare(servers::tcs()).await;
+    env.start_operator();
+    env.secret(
         "tcs",
         &json!({"username": servers::USERNAME, "password": "wrong"}),
     )
     .await;
-    w.secret("database", &json!({"url": w.database_url})).await;
-    w.connection("default", json!({})).await;
-    let refused = w
-        .connection_when("default", "is refused", |c| {
+    env.secret("database", &json!({"url": env.database_url})).await;
+    env.connection("default", json!({})).await;
+    let rejected = env
+        .wait_for_connection("default", "reports the rejected credentials", |c| {
             condition(&c.status.clone().unwrap_or_default().conditions, "Stalled").0 == "True"
         })
         .await;
-    // An absence has to be waited for: two seconds in which nothing may be written.
+    // Nothing may be written for two seconds.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let later = w.connections().get("default").await.unwrap();
-    assert_eq!(later.metadata.resource_version, refused.metadata.resource_version);
-    assert_eq!(w.tcs.counters().failed_logins, 1);
+    let later = env.connections().get("default").await.unwrap();
+    assert_eq!(
+        later.metadata.resource_version,
+        rejected.metadata.resource_version
+    );
+    assert_eq!(env.tcs.counters().failed_logins, 1);
 }

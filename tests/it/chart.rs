@@ -1,14 +1,14 @@
-//! The chart, by Helm itself and by the API server: it lints without a warning, renders for all namespaces and for some,
-//! and what it renders is accepted.
+//! The chart: Helm lints it without warnings and renders it for all namespaces and for one, and the API server accepts the
+//! manifests.
 
 use std::path::Path;
 
 use tokio::process::Command;
 
+use super::environment::TestEnvironment;
 use super::servers;
-use super::world::World;
 
-/// For all namespaces, and for one with an image of one's own.
+/// For all namespaces, and for one namespace with another image.
 const MODES: [&[&str]; 2] = [
     &[],
     &[
@@ -37,16 +37,19 @@ pub async fn helm(args: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_lints_without_a_warning() {
+async fn the_chart_lints_without_warnings() {
     for mode in MODES {
-        let said = helm(&[&["lint", "--strict", "charts/tarana-operator"], mode].concat()).await;
-        assert!(!said.contains("[WARNING]") && !said.contains("[ERROR]"), "{said}");
+        let output = helm(&[&["lint", "--strict", "charts/tarana-operator"], mode].concat()).await;
+        assert!(
+            !output.contains("[WARNING]") && !output.contains("[ERROR]"),
+            "{output}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_it_renders_is_accepted() {
-    let w = World::bare(servers::tcs()).await;
+async fn the_rendered_manifests_are_accepted() {
+    let env = TestEnvironment::bare(servers::tcs()).await;
     let kubectl = servers::plane().await.kubectl();
     for mode in MODES {
         let template = [
@@ -54,7 +57,7 @@ async fn what_it_renders_is_accepted() {
             "tarana-operator",
             "charts/tarana-operator",
             "--namespace",
-            w.namespace.as_str(),
+            env.namespace.as_str(),
         ];
         let rendered = helm(&[&template, mode].concat()).await;
         assert!(rendered.contains("kind: Deployment"), "{rendered}");

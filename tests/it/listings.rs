@@ -1,28 +1,28 @@
-//! An API that refuses its best listing: the table is true all the same, and the operator says what it read.
+//! An API that rejects its best listing: the operator reads and reports another one, and the table is correct.
 
-use devenv::simulator::{Config as Tcs, Endpoint, Fault as Trouble, Rule};
+use devenv::simulator::{Config as Tcs, Endpoint, Fault as SimulatorFault, Rule};
 use serde_json::json;
 use tarana_operator::api::sync::{Phase, TaranaSync};
 
+use super::environment::{TestEnvironment, of, phase};
+use super::expected_table::count_rows_of;
 use super::servers;
-use super::truth::rows_of;
-use super::world::{World, of, phase};
 
-fn refuse(w: &World, endpoint: Endpoint, status: u16) {
-    let trouble = Trouble::Status { status, body: None };
-    w.tcs.script(vec![Rule::on(endpoint, trouble)]);
+fn reject(env: &TestEnvironment, endpoint: Endpoint, status: u16) {
+    let fault = SimulatorFault::Status { status, body: None };
+    env.tcs.set_rules(vec![Rule::on(endpoint, fault)]);
 }
 
-/// A reading's listing and proof, as the object and the log row tell it.
-async fn assert_read(w: &World, sync: &TaranaSync, listing: &str, proof: &str) {
+/// Asserts listing and proof in the object and in the log row.
+async fn assert_read(env: &TestEnvironment, sync: &TaranaSync, listing: &str, proof: &str) {
     let reading = sync.status.clone().unwrap().reading.unwrap();
     assert_eq!((&*reading.listing, &*reading.proof), (listing, proof));
-    let row = w.log_row(sync).await;
+    let row = env.log_row(sync).await;
     assert_eq!((&row["listing"], &row["proof"]), (&json!(listing), &json!(proof)));
 }
 
-async fn in_use(w: &World, listing: &str, replaces: bool) {
-    w.connection_when("default", &format!("uses {listing}"), |c| {
+async fn assert_listing(env: &TestEnvironment, listing: &str, replaces: bool) {
+    env.wait_for_connection("default", &format!("uses {listing}"), |c| {
         let status = c.status.clone().unwrap_or_default();
         status.listing.as_deref() == Some(listing) && status.listing_since.is_some() == replaces
     })
@@ -30,78 +30,88 @@ async fn in_use(w: &World, listing: &str, replaces: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_listing_is_replaced_deletes_are_proven_and_a_restart_remembers() {
-    let mut w = World::new().await;
-    let first = w.run("first", json!({})).await;
-    assert_read(&w, &first, "RegionSearch", "Total").await;
-    in_use(&w, "RegionSearch", false).await;
-    let before = w.table().await;
+async fn a_rejected_listing_is_replaced_and_stays_replaced_after_a_restart() {
+    let mut env = TestEnvironment::new().await;
+    let first = env.run("first", json!({})).await;
+    assert_read(&env, &first, "RegionSearch", "Total").await;
+    assert_listing(&env, "RegionSearch", false).await;
+    let before = env.table().await;
 
-    refuse(&w, Endpoint::Search, 404);
-    let same = w.run("same", json!({"deleteStale": true})).await;
+    reject(&env, Endpoint::Search, 404);
+    let same = env.run("same", json!({"deleteStale": true})).await;
     assert_eq!(phase(&same), Phase::Completed, "{:?}", of(&same, "Finished"));
-    assert_read(&w, &same, "OperatorList", "TwoReadings").await;
-    assert_eq!(w.table().await, before, "another listing, the same table");
-    assert!(w.events("same").await.contains(&"ListingReplaced".to_owned()));
-    in_use(&w, "OperatorList", true).await;
+    assert_read(&env, &same, "OperatorList", "TwoReadings").await;
+    assert_eq!(env.table().await, before, "the other listing has the same data");
+    assert!(env.events("same").await.contains(&"ListingReplaced".to_owned()));
+    assert_listing(&env, "OperatorList", true).await;
 
-    w.stop_operator().await;
-    let (gone, come) = (w.tcs.vanish(3), w.tcs.add(2));
-    let asked = w.tcs.counters().of(Endpoint::Search);
-    w.start_operator();
-    let later = w.run("later", json!({"deleteStale": true})).await;
-    assert_read(&w, &later, "OperatorList", "TwoReadings").await;
+    env.stop_operator().await;
+    let (removed, added) = (env.tcs.vanish(3), env.tcs.add(2));
+    let requests = env.tcs.counters().requests_to(Endpoint::Search);
+    env.start_operator();
+    let later = env.run("later", json!({"deleteStale": true})).await;
+    assert_read(&env, &later, "OperatorList", "TwoReadings").await;
     let counts = later.status.clone().unwrap().counts.unwrap();
     assert_eq!((counts.deleted, counts.withheld), (3, 0));
-    assert_eq!((rows_of(&w, &gone).await, rows_of(&w, &come).await), (0, 2));
-    assert_eq!(w.tcs.counters().of(Endpoint::Search), asked, "it was remembered");
-    assert!(!w.events("later").await.contains(&"ListingReplaced".to_owned()));
+    assert_eq!(
+        (
+            count_rows_of(&env, &removed).await,
+            count_rows_of(&env, &added).await
+        ),
+        (0, 2)
+    );
+    assert_eq!(
+        env.tcs.counters().requests_to(Endpoint::Search),
+        requests,
+        "the rejected listing was requested again"
+    );
+    assert!(!env.events("later").await.contains(&"ListingReplaced".to_owned()));
 
-    w.tcs.clear();
-    w.change_connection("default", json!({"api": {"pageSize": 900}}))
+    env.tcs.clear_rules();
+    env.change_connection("default", json!({"api": {"pageSize": 900}}))
         .await;
-    in_use(&w, "RegionSearch", false).await;
-    let anew = w.run("anew", json!({})).await;
-    assert_read(&w, &anew, "RegionSearch", "Total").await;
+    assert_listing(&env, "RegionSearch", false).await;
+    let anew = env.run("anew", json!({})).await;
+    assert_read(&env, &anew, "RegionSearch", "Total").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_500_that_persists_is_not_waited_for_beyond_the_attempts() {
-    let w = World::new().await;
-    refuse(&w, Endpoint::Search, 500);
-    let quickly = json!({"backoff": {"initialSeconds": 1, "maxSeconds": 1}});
-    let run = w.run("run", quickly).await;
+async fn a_listing_that_keeps_answering_500_is_replaced() {
+    let env = TestEnvironment::new().await;
+    reject(&env, Endpoint::Search, 500);
+    let spec = json!({"backoff": {"initialSeconds": 1, "maxSeconds": 1}});
+    let run = env.run("run", spec).await;
     assert_eq!(phase(&run), Phase::Completed, "{:?}", of(&run, "Finished"));
     assert_eq!(run.status.clone().unwrap().attempt, 3);
-    assert_read(&w, &run, "OperatorList", "TwoReadings").await;
+    assert_read(&env, &run, "OperatorList", "TwoReadings").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_proven_complete_deletes_nothing() {
-    let w = World::with(Tcs {
+async fn an_unproven_listing_deletes_nothing() {
+    let env = TestEnvironment::with(Tcs {
         honour_sort: false,
         ..servers::tcs()
     })
     .await;
-    w.run("first", json!({})).await;
-    let gone = w.tcs.vanish(3);
-    w.change_connection("default", json!({"api": {"listing": "RadioSearch"}}))
+    env.run("first", json!({})).await;
+    let removed = env.tcs.vanish(3);
+    env.change_connection("default", json!({"api": {"listing": "RadioSearch"}}))
         .await;
-    in_use(&w, "RadioSearch", false).await;
+    assert_listing(&env, "RadioSearch", false).await;
     for dry_run in [true, false] {
-        let name = if dry_run { "dry" } else { "wet" };
+        let name = if dry_run { "dry" } else { "applied" };
         let spec = json!({"deleteStale": true, "approvedDeletes": 1000, "dryRun": dry_run});
-        let run = w.run(name, spec).await;
+        let run = env.run(name, spec).await;
         assert_eq!(phase(&run), Phase::Completed, "{:?}", of(&run, "Finished"));
-        assert_read(&w, &run, "RadioSearch", "None").await;
+        assert_read(&env, &run, "RadioSearch", "None").await;
         let (status, reason, message) = of(&run, "DeletesWithheld");
         assert_eq!((&*status, &*reason), ("True", "DeletesWithheld"));
         assert!(
             message.contains("RadioSearch could not be proven complete"),
             "{message}"
         );
-        assert!(w.events(name).await.contains(&"DeletesWithheld".to_owned()));
+        assert!(env.events(name).await.contains(&"DeletesWithheld".to_owned()));
         assert_eq!(run.status.clone().unwrap().counts.unwrap().withheld, 3);
-        assert_eq!(rows_of(&w, &gone).await, 3);
+        assert_eq!(count_rows_of(&env, &removed).await, 3);
     }
 }

@@ -1,4 +1,4 @@
-//! The integration tests: everything that needs real servers, one binary, a module for each subject.
+//! The integration tests: everything that needs real servers, in one binary with a module for each subject.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,18 +7,21 @@
 )]
 
 mod admin;
+mod api_writes;
 mod bad_input;
 mod chart;
 mod connections;
+mod crd_examples;
 mod deletes;
-mod interrupt;
-mod kinds;
-mod least_run;
-mod lies;
+mod environment;
+mod expected_table;
+mod interruptions;
+mod least_privilege_runs;
 mod listings;
 mod matrix;
-mod odd_answers;
-mod program;
+mod odd_responses;
+mod operator_process;
+mod proxied;
 mod runs;
 mod schedules;
 mod schema;
@@ -28,19 +31,16 @@ mod soak;
 mod store_apply;
 mod store_changes;
 mod store_drop;
-mod store_least;
+mod store_least_privilege;
 mod store_logs;
 mod store_migrate;
 mod store_outages;
 mod store_pgbouncer;
-mod store_refusals;
+mod store_rejections;
 mod store_servers;
-mod store_silence;
 mod store_support;
+mod store_timeouts;
 mod store_tls;
 mod tarana;
-mod truth;
 mod two_operators;
-mod wired;
-mod world;
-mod writes;
+mod vendor_faults;

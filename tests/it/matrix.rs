@@ -1,34 +1,34 @@
-//! Every effect of a run (each write to the API server, each COMMIT, each login) goes wrong in every way, and the end is
-//! that of a calm day: table, change rows, counts, one log row that has ended, one event in the outbox, conditions.
+//! Fault injection at every effect of a run (each write to the API server, each COMMIT, each login). The outcome must equal
+//! that of an undisturbed run: table, change rows, counts, one closed log row, one event in the outbox, conditions.
 //!
-//! `crash`: the operator is killed (SIGKILL), once just before the effect arrives and once when the server has done it and
-//! the answer is not back; a new process finishes the work, and no attempt is charged. `wires`: the wire is cut, stalls for
-//! longer than anybody waits, or is slow; the operator goes on by itself, and says what is wrong. `away`: one of the three
-//! servers is away for half a minute, or stands still.
+//! - `crash` kills the operator, once before the effect reaches the server and once after the server processed it. A new
+//!   process finishes the run without charging an attempt.
+//! - `network` cuts, stalls or slows the connection at the effect. The operator recovers by itself and logs the fault.
+//! - `outages` makes one of the three servers unreachable or unresponsive.
 //!
-//! `scenario` says what is tried, `lane` brings one case after the other about, `end` is what is compared. A case that fails
-//! names its scenario, what befell it, the number of the effect, and the effect.
+//! `scenario` lists the kinds of runs and disruptions, `test_bed` executes the cases, `outcome` compares. A failed case
+//! prints scenario, disruption, number and name of the effect.
 
-mod away;
 mod crash;
-mod end;
-mod lane;
+mod network;
+mod outages;
+mod outcome;
 mod scenario;
-mod wires;
+mod test_bed;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use futures::future::join_all;
 
-use devenv::wires::Target;
-use lane::Lane;
-use scenario::{Blow, Scenario};
+use devenv::proxy::Target;
+use scenario::{Disruption, Scenario};
+use test_bed::TestBed;
 
 /// More effects than any run has.
-const ENDLESS: usize = 60;
-/// So many failures tell enough.
-const TELLING: usize = 6;
+const MAX_EFFECTS: usize = 60;
+/// After this many failures no further case is started.
+const MAX_FAILURES: usize = 6;
 
 const FINALIZER: &str = "PATCH taranasyncs/run";
 const STATUS: &str = "PUT taranasyncs/run/status";
@@ -37,93 +37,150 @@ const EVENT: &str = "POST events";
 const COMMIT: &str = "COMMIT";
 const LOGIN: &str = "login";
 
-/// The cases that are left, and what came of the others.
-struct Board {
-    blows: Vec<Blow>,
-    /// Effects that every run has. The order of effects differs from run to run: one that no blow of the walk met is then
-    /// caught by its name.
-    expected: Vec<&'static str>,
-    next: usize,
-    /// The first effect that no run gets to.
-    beyond: usize,
-    /// What befell which effects.
-    met: BTreeMap<(String, String), Vec<Blow>>,
-    failed: Vec<String>,
+/// One disruption of one effect.
+#[derive(Clone, Copy)]
+struct Case {
+    target: Target,
+    disruption: Disruption,
+    /// Every run has this effect: not reaching it is a failure.
+    is_required: bool,
 }
 
-impl Board {
-    /// Each effect meets all blows before the next one is tried.
-    fn draw(&mut self) -> Option<(Target, Blow)> {
-        if self.failed.len() >= TELLING {
-            return None;
+/// The cases that remain, and the results of those that were executed.
+struct CaseQueue {
+    disruptions: Vec<Disruption>,
+    /// Only effects of this name; otherwise all.
+    only: Option<&'static str>,
+    /// Effects that every run has. Their order differs between runs, so that those which the numbered cases miss are targeted
+    /// by name afterwards.
+    required: Vec<&'static str>,
+    next: usize,
+    /// The first number that no run reaches.
+    end: usize,
+    /// Disruptions by target and effect.
+    covered: BTreeMap<(String, String), Vec<Disruption>>,
+    failures: Vec<String>,
+}
+
+impl CaseQueue {
+    fn new(disruptions: &[Disruption], only: Option<&'static str>, required: &[&'static str]) -> Self {
+        Self {
+            disruptions: disruptions.to_vec(),
+            only,
+            required: required.to_vec(),
+            next: 0,
+            end: MAX_EFFECTS,
+            covered: BTreeMap::new(),
+            failures: Vec::new(),
         }
-        let (nth, which) = (self.next / self.blows.len() + 1, self.next % self.blows.len());
-        if nth < self.beyond {
-            self.next += 1;
-            return Some((Target::Nth(nth), self.blows[which]));
-        }
-        let (effect, blow) = self.unmet()?;
-        self.record(Target::NthNamed(1, effect), effect, blow);
-        Some((Target::NthNamed(1, effect), blow))
     }
 
-    fn unmet(&self) -> Option<(&'static str, Blow)> {
-        let pairs = self
-            .expected
-            .iter()
-            .flat_map(|effect| self.blows.iter().map(move |blow| (*effect, *blow)));
-        pairs.into_iter().find(|(effect, blow)| {
-            let mut met = self.met.iter();
-            !met.any(|((_, name), blows)| name == effect && blows.contains(blow))
+    /// All disruptions of one effect come before the next effect.
+    fn next_case(&mut self) -> Option<Case> {
+        if self.failures.len() >= MAX_FAILURES {
+            return None;
+        }
+        let count = self.disruptions.len();
+        let (nth, disruption) = (self.next / count + 1, self.disruptions[self.next % count]);
+        if nth < self.end {
+            self.next += 1;
+            let target = self
+                .only
+                .map_or(Target::Nth(nth), |name| Target::NthNamed(nth, name));
+            return Some(Case {
+                target,
+                disruption,
+                is_required: false,
+            });
+        }
+        let (effect, disruption) = self.next_uncovered()?;
+        let target = Target::NthNamed(1, effect);
+        self.record(target, effect, disruption);
+        Some(Case {
+            target,
+            disruption,
+            is_required: true,
         })
     }
 
-    fn record(&mut self, target: Target, effect: &str, blow: Blow) {
-        let effect = (format!("{target:?}"), effect.to_owned());
-        self.met.entry(effect).or_default().push(blow);
+    fn next_uncovered(&self) -> Option<(&'static str, Disruption)> {
+        let pairs = self.required.iter().flat_map(|effect| {
+            let disruptions = self.disruptions.iter();
+            disruptions.map(move |disruption| (*effect, *disruption))
+        });
+        pairs.into_iter().find(|(effect, disruption)| {
+            let mut covered = self.covered.iter();
+            !covered.any(|((_, name), disruptions)| name == effect && disruptions.contains(disruption))
+        })
     }
 
-    fn fail(&mut self, scenario: Scenario, target: Target, blow: Blow, wrong: &str) {
-        self.failed
-            .push(format!("{scenario:?}: {blow:?} at {target:?}: {wrong}"));
+    fn record(&mut self, target: Target, effect: &str, disruption: Disruption) {
+        let effect = (format!("{target:?}"), effect.to_owned());
+        self.covered.entry(effect).or_default().push(disruption);
+    }
+
+    fn fail(&mut self, scenario: Scenario, case: Case, error: &str) {
+        let (disruption, target) = (case.disruption, case.target);
+        self.failures
+            .push(format!("{scenario:?}: {disruption:?} at {target:?}: {error}"));
+    }
+
+    fn finish(self, scenario: Scenario) {
+        for ((target, effect), disruptions) in &self.covered {
+            println!("{scenario:?}: {target:<40} {effect:<40} {disruptions:?}");
+        }
+        assert!(self.failures.is_empty(), "{}", self.failures.join("\n\n"));
     }
 }
 
-/// Tries every effect of the scenario with every blow, in so many worlds side by side; these effects must be among them.
-async fn matrix(scenario: Scenario, blows: &[Blow], lanes: usize, expected: &[&'static str]) {
-    let board = Mutex::new(Board {
-        blows: blows.to_vec(),
-        expected: expected.to_vec(),
-        next: 0,
-        beyond: ENDLESS,
-        met: BTreeMap::new(),
-        failed: Vec::new(),
-    });
-    let lanes = (0..lanes).map(|_| async {
-        let mut lane = Lane::new(scenario).await;
+/// Executes every disruption at every effect of the scenario, in this many test beds concurrently.
+async fn test_all_effects(
+    scenario: Scenario,
+    disruptions: &[Disruption],
+    test_beds: usize,
+    required: &[&'static str],
+) {
+    execute(scenario, CaseQueue::new(disruptions, None, required), test_beds).await;
+}
+
+/// The same for the effects of one name.
+async fn test_effects_named(
+    scenario: Scenario,
+    disruptions: &[Disruption],
+    test_beds: usize,
+    name: &'static str,
+) {
+    execute(
+        scenario,
+        CaseQueue::new(disruptions, Some(name), &[name]),
+        test_beds,
+    )
+    .await;
+}
+
+async fn execute(scenario: Scenario, queue: CaseQueue, test_beds: usize) {
+    let queue = Mutex::new(queue);
+    let test_beds = (0..test_beds).map(|_| async {
+        let mut test_bed = TestBed::new(scenario).await;
         loop {
-            let Some((target, blow)) = board.lock().unwrap().draw() else {
+            let Some(case) = queue.lock().unwrap().next_case() else {
                 return;
             };
-            let met = lane.case(target, blow).await;
-            let mut board = board.lock().unwrap();
-            match (met, target) {
-                // What a run costs differs by one or two, by what its connection had to tell.
-                (None, Target::Nth(nth)) => board.beyond = board.beyond.min(nth + 3),
-                (None, Target::NthNamed(..)) => board.fail(scenario, target, blow, "no run came to it"),
-                (Some((effect, verdict)), _) => {
-                    if let Err(wrong) = verdict {
-                        board.fail(scenario, target, blow, &format!("{effect}:\n{wrong}"));
+            let result = test_bed.run_case(case.target, case.disruption).await;
+            let mut queue = queue.lock().unwrap();
+            match (result, case.target) {
+                (None, _) if case.is_required => queue.fail(scenario, case, "no run has this effect"),
+                // The number of effects differs by one or two between runs.
+                (None, Target::Nth(nth) | Target::NthNamed(nth, _)) => queue.end = queue.end.min(nth + 3),
+                (Some((effect, comparison)), _) => {
+                    if let Err(difference) = comparison {
+                        queue.fail(scenario, case, &format!("{effect}:\n{difference}"));
                     }
-                    board.record(target, &effect, blow);
+                    queue.record(case.target, &effect, case.disruption);
                 }
             }
         }
     });
-    join_all(lanes).await;
-    let board = board.into_inner().unwrap();
-    for ((target, effect), blows) in &board.met {
-        println!("{scenario:?}: {target:<40} {effect:<40} {blows:?}");
-    }
-    assert!(board.failed.is_empty(), "{}", board.failed.join("\n\n"));
+    join_all(test_beds).await;
+    queue.into_inner().unwrap().finish(scenario);
 }

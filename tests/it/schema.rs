@@ -1,26 +1,26 @@
-//! What the API server refuses by the schema and its rules, before the operator ever sees it.
+//! Objects that the API server rejects by the schema and its CEL rules.
 
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
+use super::environment::TestEnvironment;
 use super::servers;
-use super::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_api_server_refuses_what_the_schema_can_refuse() {
-    let w = World::bare(servers::tcs()).await;
-    w.secrets_and_connection().await;
-    let refused = |changes: Value| {
-        let api = w.connections();
+async fn the_api_server_rejects_invalid_connections() {
+    let env = TestEnvironment::bare(servers::tcs()).await;
+    env.create_secrets_and_connection().await;
+    let reject = |changes: Value| {
+        let api = env.connections();
         async move {
             let patch = Patch::Merge(json!({ "spec": changes }));
             api.patch("default", &PatchParams::default(), &patch)
                 .await
-                .expect_err("is refused")
+                .expect_err("is rejected")
                 .to_string()
         }
     };
-    for (changes, says) in [
+    for (changes, message) in [
         (
             json!({"api": {"url": "ftp://tcs.example.com"}}),
             "must be an http or https URL",
@@ -53,18 +53,18 @@ async fn the_api_server_refuses_what_the_schema_can_refuse() {
         ),
         (json!({"activeConnections": "Guess"}), "spec.activeConnections"),
     ] {
-        let error = refused(changes.clone()).await;
-        assert!(error.contains(says), "{changes}: {error}");
+        let error = reject(changes.clone()).await;
+        assert!(error.contains(message), "{changes}: {error}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_is_immutable_but_for_cancel_and_time_to_live() {
-    let w = World::bare(servers::tcs()).await;
-    w.sync("run", json!({"deleteStale": true, "approvedDeletes": 3}))
+async fn only_cancel_and_ttl_of_a_run_can_change() {
+    let env = TestEnvironment::bare(servers::tcs()).await;
+    env.sync("run", json!({"deleteStale": true, "approvedDeletes": 3}))
         .await;
     let patch = |spec: Value| {
-        let api = w.syncs();
+        let api = env.syncs();
         async move {
             api.patch(
                 "run",
@@ -85,7 +85,7 @@ async fn a_run_is_immutable_but_for_cancel_and_time_to_live() {
         json!({"activeDeadlineSeconds": 5}),
         json!({"backoff": {"initialSeconds": 1}}),
     ] {
-        let error = patch(spec.clone()).await.expect_err("is refused").to_string();
+        let error = patch(spec.clone()).await.expect_err("is rejected").to_string();
         assert!(error.contains("immutable"), "{spec}: {error}");
     }
     patch(json!({"cancel": true, "ttlSecondsAfterFinished": 9}))
@@ -94,25 +94,25 @@ async fn a_run_is_immutable_but_for_cancel_and_time_to_live() {
     patch(json!({"ttlSecondsAfterFinished": null})).await.unwrap();
     let error = patch(json!({"cancel": false}))
         .await
-        .expect_err("is refused")
+        .expect_err("is rejected")
         .to_string();
     assert!(error.contains("cannot be taken back"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_contradicts_itself_is_refused() {
-    let w = World::bare(servers::tcs()).await;
+async fn a_contradictory_run_is_rejected() {
+    let env = TestEnvironment::bare(servers::tcs()).await;
     let create = |spec: Value| {
-        let api = w.syncs();
+        let api = env.syncs();
         async move {
             let object = serde_json::from_value(json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync", "metadata": {"name": "bad"}, "spec": spec})).unwrap();
             api.create(&PostParams::default(), &object)
                 .await
-                .expect_err("is refused")
+                .expect_err("is rejected")
                 .to_string()
         }
     };
-    for (spec, says) in [
+    for (spec, message) in [
         (json!({"approvedDeletes": 3}), "without deleteStale"),
         (
             json!({"backoff": {"initialSeconds": 9, "maxSeconds": 3}}),
@@ -122,6 +122,6 @@ async fn a_run_that_contradicts_itself_is_refused() {
         (json!({"backoffLimit": -1}), "spec.backoffLimit"),
     ] {
         let error = create(spec.clone()).await;
-        assert!(error.contains(says), "{spec}: {error}");
+        assert!(error.contains(message), "{spec}: {error}");
     }
 }

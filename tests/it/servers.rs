@@ -1,47 +1,50 @@
-//! The servers that all tests of the binary share, and the words in which tests ask the simulator for trouble.
+//! The servers that all tests of the binary share, and common rules for the simulator.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use devenv::simulator::{Config, Endpoint, Fault, Rule, Transport};
-use devenv::{ControlPlane, Postgres, RIGHTS};
+use devenv::{ControlPlane, Postgres, RENDER_RBAC_COMMAND};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 use tarana_operator::cluster::Cluster;
 use tokio::sync::OnceCell;
 
+use super::environment::wait_until;
+
 pub const USERNAME: &str = "operator@example.com";
 pub const PASSWORD: &str = "correct horse";
-/// For the API server of a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout of requests to the API server, for a busy machine.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The shared control plane, with the kinds installed.
+/// The shared control plane with the CRDs.
 pub async fn plane() -> &'static ControlPlane {
-    static KINDS: OnceCell<()> = OnceCell::const_new();
+    static CRDS: OnceCell<()> = OnceCell::const_new();
     let plane = ControlPlane::shared().await.expect("a control plane");
-    KINDS.get_or_init(|| install_kinds(plane)).await;
+    CRDS.get_or_init(|| install_crds(plane)).await;
     plane
 }
 
-/// The shared control plane, where the service account of the chart has the chart's rights.
-pub async fn plane_with_rights() -> &'static ControlPlane {
-    static RIGHTS_GIVEN: OnceCell<()> = OnceCell::const_new();
+/// The same with the chart's RBAC for its service account.
+pub async fn plane_with_rbac() -> &'static ControlPlane {
+    static RBAC: OnceCell<()> = OnceCell::const_new();
     let plane = plane().await;
-    RIGHTS_GIVEN.get_or_init(|| give_rights(plane)).await;
+    RBAC.get_or_init(|| apply_rbac(plane)).await;
     plane
 }
 
-async fn give_rights(plane: &ControlPlane) {
+async fn apply_rbac(plane: &ControlPlane) {
     let kubectl = plane.kubectl();
     kubectl
         .run(&["create", "namespace", devenv::NAMESPACE])
         .await
         .expect("a namespace");
-    let words: Vec<&str> = RIGHTS.split_whitespace().skip(1).collect();
-    let rights = super::chart::helm(&words).await;
-    kubectl.apply(&rights).await.expect("the chart's rights");
+    let arguments: Vec<&str> = RENDER_RBAC_COMMAND.split_whitespace().skip(1).collect();
+    let rbac = super::chart::helm(&arguments).await;
+    kubectl.apply(&rbac).await.expect("the chart's RBAC");
 }
 
-async fn install_kinds(plane: &ControlPlane) {
+async fn install_crds(plane: &ControlPlane) {
     let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
     let kubectl = plane.kubectl();
     kubectl
@@ -54,17 +57,17 @@ async fn install_kinds(plane: &ControlPlane) {
         .expect("are established");
 }
 
-/// Clients of the shared control plane, as its admin.
+/// Clients of the shared control plane with admin rights.
 pub async fn cluster() -> Cluster {
     let plane = plane().await;
     let kubeconfig = Kubeconfig::read_from(plane.kubeconfig()).unwrap();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .unwrap();
-    Cluster::new(config, PATIENCE).unwrap()
+    Cluster::new(config, REQUEST_TIMEOUT).unwrap()
 }
 
-/// A new database in the shared server.
+/// Creates a database on the shared server.
 pub async fn database(name: &str) -> String {
     Postgres::shared()
         .await
@@ -74,7 +77,7 @@ pub async fn database(name: &str) -> String {
         .unwrap()
 }
 
-/// The fleet that most tests use: a calm day at the real operator.
+/// The configuration that most tests use: the fleet of a real operator, without faults.
 pub fn tcs() -> Config {
     Config {
         username: USERNAME.into(),
@@ -83,7 +86,7 @@ pub fn tcs() -> Config {
     }
 }
 
-/// The same behind a certificate that nobody signed.
+/// The same with a self-signed certificate.
 pub fn tls_tcs() -> Config {
     Config {
         transport: Transport::SelfSigned,
@@ -108,7 +111,7 @@ pub fn hanging_search() -> Rule {
     Rule::on(Endpoint::Search, Fault::Hang { after_bytes: None })
 }
 
-/// Not 503, which is sent again within the fetch while other requests are under way.
+/// Not 503, which the client retries within an attempt.
 pub fn failing_search() -> Rule {
     Rule::on(
         Endpoint::Search,
@@ -125,6 +128,21 @@ pub fn html_search() -> Rule {
 
 pub fn challenge() -> Rule {
     Rule::on(Endpoint::Login, Fault::Challenge { result: None })
+}
+
+/// An address of this host that no server uses.
+pub fn free_address() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, devenv::free_port().unwrap()))
+}
+
+/// Waits until the admin API at this URL is ready.
+pub async fn wait_until_ready(url: &str) {
+    let http = reqwest::Client::new();
+    wait_until(&format!("the admin API at {url} is ready"), || async {
+        let response = http.get(format!("{url}/readyz")).send().await.ok()?;
+        (response.status() == 200).then_some(())
+    })
+    .await;
 }
 
 /// Merges `changes` into `into`, objects field by field.

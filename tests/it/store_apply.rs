@@ -1,27 +1,28 @@
-//! Apply: what it writes, what it leaves alone, what it records.
+//! Apply: what it writes, keeps and records.
 
 use serde_json::json;
 use tarana_operator::fault::Reason;
 use tarana_operator::station::{Change, Rejected};
-use tarana_operator::store::{Begun, Outcome, Store};
+use tarana_operator::store::{BeginApply, Outcome, Store};
 use uuid::Uuid;
 
 use crate::store_support::{
-    ADMINS, Database, EXISTING, Way, apply, every_way, open, perform, plan, ready, row, run, table,
+    ADMINS, AccessMode, Database, EXISTING, apply, open, perform, plan, ready, row, run, table,
+    tests_with_every_mode,
 };
 
-every_way! {
+tests_with_every_mode! {
     rows_are_read_back_exactly_as_they_were_written,
-    only_what_differs_is_written_in_an_existing_table,
-    changes_log_and_event_tell_the_same_story,
+    only_synced_columns_of_an_existing_table_change,
+    changes_log_row_and_event_agree,
     a_dry_run_changes_no_station,
-    a_late_process_is_fenced,
-    a_write_that_is_swallowed_undoes_everything,
-    many_changes_are_numbered_through,
+    a_superseded_process_is_fenced,
+    a_suppressed_write_rolls_back_the_transaction,
+    many_changes_are_numbered_consecutively,
 }
 
-async fn rows_are_read_back_exactly_as_they_were_written(way: Way) {
-    let (_database, store) = ready(way).await;
+async fn rows_are_read_back_exactly_as_they_were_written(mode: AccessMode) {
+    let (_database, store) = ready(mode).await;
     let mut odd = row("S2");
     odd.market = None;
     odd.height_cm = Some(-5);
@@ -40,8 +41,8 @@ async fn rows_are_read_back_exactly_as_they_were_written(way: Way) {
     );
 }
 
-async fn only_what_differs_is_written_in_an_existing_table(way: Way) {
-    let database = Database::new(way).await;
+async fn only_synced_columns_of_an_existing_table_change(mode: AccessMode) {
+    let database = Database::new(mode).await;
     database.sql(ADMINS).await;
     database.sql(EXISTING).await;
     let store = database.store().await;
@@ -87,8 +88,8 @@ async fn only_what_differs_is_written_in_an_existing_table(way: Way) {
     );
 }
 
-async fn changes_log_and_event_tell_the_same_story(way: Way) {
-    let (database, store) = ready(way).await;
+async fn changes_log_row_and_event_agree(mode: AccessMode) {
+    let (database, store) = ready(mode).await;
     perform(
         &store,
         vec![
@@ -127,41 +128,46 @@ async fn changes_log_and_event_tell_the_same_story(way: Way) {
     assert_eq!(ended.counts, plan.counts);
     assert_eq!(ended.reason.as_deref(), Some("DeletesWithheld"));
     assert_eq!(ended.message, plan.withheld_because);
-    assert_eq!(store.ended(run.id).await.unwrap(), Some(ended));
+    assert_eq!(store.closed_row(run.id).await.unwrap(), Some(ended));
 
-    let told = "SELECT string_agg(concat_ws(' ', seq, serial, op, applied), ', ' ORDER BY seq) FROM tarana_sync_changes";
-    let told = database.value(&format!("{told} WHERE run = '{}'", run.id)).await;
-    assert_eq!(told, "1 S3 insert t, 2 S1 update t, 3 S9 delete t, 4 S2 delete f");
+    let select = "SELECT string_agg(concat_ws(' ', seq, serial, op, applied), ', ' ORDER BY seq) FROM tarana_sync_changes";
+    let recorded = database
+        .value(&format!("{select} WHERE run = '{}'", run.id))
+        .await;
+    assert_eq!(
+        recorded,
+        "1 S3 insert t, 2 S1 update t, 3 S9 delete t, 4 S2 delete f"
+    );
     let sides = "SELECT before::text || after::text FROM tarana_sync_changes WHERE op = 'update'";
     assert_eq!(
         database.value(sides).await,
         r#"{"device_status":1}{"device_status":0}"#
     );
-    let whole = format!(
+    let inserted = format!(
         "SELECT after->>'lat' FROM tarana_sync_changes WHERE op = 'insert' AND run = '{}'",
         run.id
     );
-    assert_eq!(database.value(&whole).await, "-26.107912");
+    assert_eq!(database.value(&inserted).await, "-26.107912");
 
-    one_event_and_its_errors(&database, &store, run.id).await;
+    assert_one_event(&database, &store, run.id).await;
 }
 
-async fn one_event_and_its_errors(database: &Database, store: &Store, run: Uuid) {
-    let events = store.undelivered(run).await.unwrap();
+async fn assert_one_event(database: &Database, store: &Store, run: Uuid) {
+    let events = store.undelivered_events(run).await.unwrap();
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].kind, "tarana/sync.completed");
     assert_eq!(
         (&events[0].payload["inserted"], &events[0].payload["deleted"]),
         (&json!(1), &json!(1))
     );
-    store.delivered(&[events[0].id]).await.unwrap();
-    assert!(store.undelivered(run).await.unwrap().is_empty());
+    store.mark_delivered(&[events[0].id]).await.unwrap();
+    assert!(store.undelivered_events(run).await.unwrap().is_empty());
     let errors = format!("SELECT errors->0->>'message' FROM tarana_sync_logs WHERE id = '{run}'");
     assert_eq!(database.value(&errors).await, "S7: latitude 91");
 }
 
-async fn a_dry_run_changes_no_station(way: Way) {
-    let (database, store) = ready(way).await;
+async fn a_dry_run_changes_no_station(mode: AccessMode) {
+    let (database, store) = ready(mode).await;
     perform(&store, vec![Change::Insert(row("S1"))]).await;
     let mut run = run();
     run.dry_run = true;
@@ -186,8 +192,8 @@ async fn a_dry_run_changes_no_station(way: Way) {
     assert_eq!(database.value(&planned).await, "2");
 }
 
-async fn a_late_process_is_fenced(way: Way) {
-    let (database, store) = ready(way).await;
+async fn a_superseded_process_is_fenced(mode: AccessMode) {
+    let (database, store) = ready(mode).await;
     let run = run();
     let late = open(&store, &run).await;
     let current = open(&store, &run).await;
@@ -199,7 +205,7 @@ async fn a_late_process_is_fenced(way: Way) {
         Reason::Superseded
     );
     assert_eq!(
-        store.waiting(run.id, late, "x").await.unwrap_err().reason,
+        store.record_failure(run.id, late, "x").await.unwrap_err().reason,
         Reason::Superseded
     );
     assert_eq!(
@@ -211,20 +217,20 @@ async fn a_late_process_is_fenced(way: Way) {
         .finish(&plan(vec![Change::Insert(row("S1"))]), false)
         .await
         .unwrap();
-    // The commit is the truth: whoever comes now is told.
+    // After the commit, every process gets the closed row.
     match store.begin_apply(run.id, late).await.unwrap() {
-        Begun::Ended(ended) => assert_eq!(ended.counts.inserted, 1),
-        Begun::Apply(_) => panic!("a run that is over was opened"),
+        BeginApply::Closed(ended) => assert_eq!(ended.counts.inserted, 1),
+        BeginApply::Started(_) => panic!("a closed run was opened"),
     }
 }
 
-async fn a_write_that_is_swallowed_undoes_everything(way: Way) {
-    let (database, store) = ready(way).await;
+async fn a_suppressed_write_rolls_back_the_transaction(mode: AccessMode) {
+    let (database, store) = ready(mode).await;
     database
         .sql(
-            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
-              CREATE TRIGGER no BEFORE INSERT ON tarana_base_stations FOR EACH ROW
-              WHEN (new.serial_number = 'S2') EXECUTE FUNCTION no()",
+            "CREATE FUNCTION suppress() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+              CREATE TRIGGER suppress BEFORE INSERT ON tarana_base_stations FOR EACH ROW
+              WHEN (new.serial_number = 'S2') EXECUTE FUNCTION suppress()",
         )
         .await;
     let run = run();
@@ -247,8 +253,8 @@ async fn a_write_that_is_swallowed_undoes_everything(way: Way) {
     );
 }
 
-async fn many_changes_are_numbered_through(way: Way) {
-    let (database, store) = ready(way).await;
+async fn many_changes_are_numbered_consecutively(mode: AccessMode) {
+    let (database, store) = ready(mode).await;
     let rows: Vec<_> = (0..5000).map(|i| Change::Insert(row(&format!("S{i}")))).collect();
     perform(&store, rows).await;
     let numbered = "SELECT concat_ws(' ', count(DISTINCT seq), min(seq), max(seq), count(DISTINCT serial)) FROM tarana_sync_changes";

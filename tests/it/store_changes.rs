@@ -1,17 +1,17 @@
-//! The record of changes, as people and programs read it: whatever form a batch has.
+//! The view of changes, for every format of a batch.
 
 use serde_json::{Value, json};
 use tarana_operator::station::{Change, Row};
 
-use crate::store_support::{Database, Way, every_way, perform, ready, row};
+use crate::store_support::{AccessMode, Database, perform, ready, row, tests_with_every_mode};
 
-every_way! {
-    whole_rows_are_recorded_as_they_are,
-    what_older_operators_recorded_is_read,
+tests_with_every_mode! {
+    changes_record_whole_rows,
+    changes_of_older_versions_are_readable,
 }
 
-/// The row as it is to be read. Written out, not made by the code that is tried here.
-fn told(serial: &str) -> Value {
+/// The expected row, written out because the code under test must not create it.
+fn expected(serial: &str) -> Value {
     json!({
         "serial_number": serial, "hostname": format!("host \"{serial}\""), "site_name": "Größe ☂", "active_connections": 3,
         "market": "JHB Gauteng", "lat": -26.107_912, "lng": 28.056_721, "region": "South Africa", "height_m": 1598.60,
@@ -28,14 +28,14 @@ async fn changes(database: &Database, run: uuid::Uuid) -> Value {
     serde_json::from_str(&database.value(&select).await).unwrap()
 }
 
-async fn whole_rows_are_recorded_as_they_are(way: Way) {
-    let (database, store) = ready(way).await;
-    let new = perform(&store, ["S1", "S2"].map(row).map(Change::Insert).to_vec()).await;
+async fn changes_record_whole_rows(mode: AccessMode) {
+    let (database, store) = ready(mode).await;
+    let first = perform(&store, ["S1", "S2"].map(row).map(Change::Insert).to_vec()).await;
     assert_eq!(
-        changes(&database, new.id).await,
+        changes(&database, first.id).await,
         json!([
-            [1, "S1", "insert", null, told("S1"), true],
-            [2, "S2", "insert", null, told("S2"), true]
+            [1, "S1", "insert", null, expected("S1"), true],
+            [2, "S2", "insert", null, expected("S2"), true]
         ])
     );
     let bare = Row {
@@ -43,28 +43,28 @@ async fn whole_rows_are_recorded_as_they_are(way: Way) {
         market: None,
         ..row("S3")
     };
-    let gone = vec![
+    let changes_of_second = vec![
         Change::Delete(row("S1")),
         Change::Withhold(row("S2")),
         Change::Withhold(row("S4")),
         Change::Insert(bare),
     ];
-    let gone = perform(&store, gone).await;
-    let mut bare = told("S3");
+    let second = perform(&store, changes_of_second).await;
+    let mut bare = expected("S3");
     (bare["height_m"], bare["market"]) = (Value::Null, Value::Null);
     assert_eq!(
-        changes(&database, gone.id).await,
+        changes(&database, second.id).await,
         json!([
-            [1, "S1", "delete", told("S1"), null, true],
-            [2, "S2", "delete", told("S2"), null, false],
-            [3, "S4", "delete", told("S4"), null, false],
+            [1, "S1", "delete", expected("S1"), null, true],
+            [2, "S2", "delete", expected("S2"), null, false],
+            [3, "S4", "delete", expected("S4"), null, false],
             [4, "S3", "insert", null, bare, true]
         ])
     );
 }
 
-async fn what_older_operators_recorded_is_read(way: Way) {
-    let (database, store) = ready(way).await;
+async fn changes_of_older_versions_are_readable(mode: AccessMode) {
+    let (database, store) = ready(mode).await;
     let run = perform(&store, vec![Change::Insert(row("S1"))]).await;
     let old = format!(
         r#"INSERT INTO tarana_sync_change_batches (run, first, op, applied, changes) VALUES ('{}', 2, 'delete', false,
@@ -75,7 +75,7 @@ async fn what_older_operators_recorded_is_read(way: Way) {
     assert_eq!(
         changes(&database, run.id).await,
         json!([
-            [1, "S1", "insert", null, told("S1"), true],
+            [1, "S1", "insert", null, expected("S1"), true],
             [2, "S8", "delete", {"lat": 1.5}, null, false],
             [3, "S9", "delete", {}, null, false]
         ])

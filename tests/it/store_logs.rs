@@ -1,26 +1,28 @@
-//! The log row: gate, fence, end, and what is left behind.
+//! The log row: one running row per connection, fence, closing, sweep.
 
 use std::time::Duration;
 
 use tarana_operator::fault::Reason;
 use tarana_operator::station::Change;
-use tarana_operator::store::{Closing, Opened, Outcome};
+use tarana_operator::store::{CloseRequest, OpenResult, Outcome};
 use uuid::Uuid;
 
-use crate::store_support::{ADMINS, Database, EXISTING, Way, apply, every_way, open, plan, ready, row, run};
+use crate::store_support::{
+    ADMINS, AccessMode, Database, EXISTING, apply, open, plan, ready, row, run, tests_with_every_mode,
+};
 
-every_way! {
+tests_with_every_mode! {
     a_run_is_pending_then_running_then_failed,
-    a_close_can_be_repeated_and_announces_once,
-    what_was_committed_cannot_be_cancelled,
-    a_superseded_process_does_not_end_the_run,
-    one_run_at_a_time_on_a_connection,
-    a_user_whom_the_application_does_not_know_is_no_obstacle,
-    the_sweep_ends_what_nobody_will_end,
+    closing_twice_creates_one_event,
+    a_committed_run_cannot_be_cancelled,
+    a_superseded_process_cannot_close_the_row,
+    a_connection_runs_one_sync_at_a_time,
+    an_unknown_admin_user_is_stored_as_null,
+    the_sweep_closes_abandoned_rows,
 }
 
-fn failed(message: &str, fence: Option<i64>) -> Closing {
-    Closing {
+fn failed(message: &str, fence: Option<i64>) -> CloseRequest {
+    CloseRequest {
         outcome: Outcome::Failed,
         reason: Reason::FetchIncomplete,
         message: message.into(),
@@ -29,8 +31,8 @@ fn failed(message: &str, fence: Option<i64>) -> Closing {
     }
 }
 
-async fn a_run_is_pending_then_running_then_failed(way: Way) {
-    let (database, store) = ready(way).await;
+async fn a_run_is_pending_then_running_then_failed(mode: AccessMode) {
+    let (database, store) = ready(mode).await;
     let run = run();
     store.register(&run).await.unwrap();
     store.register(&run).await.unwrap();
@@ -42,7 +44,10 @@ async fn a_run_is_pending_then_running_then_failed(way: Way) {
     let fence = open(&store, &run).await;
     assert_eq!(fence, 1);
     store.heartbeat(run.id, fence, 70).await.unwrap();
-    store.waiting(run.id, fence, "page 3 was short\0").await.unwrap();
+    store
+        .record_failure(run.id, fence, "page 3 was short\0")
+        .await
+        .unwrap();
     assert_eq!(
         database
             .value("SELECT stations_fetched FROM tarana_sync_logs")
@@ -64,32 +69,32 @@ async fn a_run_is_pending_then_running_then_failed(way: Way) {
     );
     let end = "SELECT concat_ws(' ', status, outcome, attempt, duration_ms >= 0, completed_at IS NULL) FROM tarana_sync_logs";
     assert_eq!(database.value(end).await, "failed failed 2 t f");
-    assert_eq!(store.open(&run, 3).await.unwrap(), Opened::Ended(ended));
+    assert_eq!(store.open(&run, 3).await.unwrap(), OpenResult::Closed(ended));
 }
 
-async fn a_close_can_be_repeated_and_announces_once(way: Way) {
-    let (_database, store) = ready(way).await;
+async fn closing_twice_creates_one_event(mode: AccessMode) {
+    let (_database, store) = ready(mode).await;
     let run = run();
-    let cancelled = Closing {
+    let cancelled = CloseRequest {
         outcome: Outcome::Cancelled,
         reason: Reason::Cancelled,
         message: "cancelled by someone".into(),
         attempt: 1,
         fence: None,
     };
-    // Never registered, never opened: a row is left all the same.
+    // Closing creates the row if the run was never registered or opened.
     let first = store.close(&run, &cancelled).await.unwrap();
-    let second = store.close(&run, &failed("too late", None)).await.unwrap();
+    let second = store.close(&run, &failed("second", None)).await.unwrap();
     assert_eq!(first, second);
     assert_eq!((first.outcome, first.duration_ms), (Outcome::Cancelled, 0));
-    let events = store.undelivered(run.id).await.unwrap();
+    let events = store.undelivered_events(run.id).await.unwrap();
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].kind, "tarana/sync.cancelled");
     assert_eq!(events[0].payload["error"], "cancelled by someone");
 }
 
-async fn what_was_committed_cannot_be_cancelled(way: Way) {
-    let (_database, store) = ready(way).await;
+async fn a_committed_run_cannot_be_cancelled(mode: AccessMode) {
+    let (_database, store) = ready(mode).await;
     let run = run();
     let fence = open(&store, &run).await;
     let done = apply(&store, &run, fence)
@@ -100,13 +105,13 @@ async fn what_was_committed_cannot_be_cancelled(way: Way) {
     assert_eq!(store.close(&run, &failed("no", Some(fence))).await.unwrap(), done);
 }
 
-async fn a_superseded_process_does_not_end_the_run(way: Way) {
-    let (database, store) = ready(way).await;
+async fn a_superseded_process_cannot_close_the_row(mode: AccessMode) {
+    let (database, store) = ready(mode).await;
     let run = run();
     let late = open(&store, &run).await;
     let current = open(&store, &run).await;
     let fault = store
-        .close(&run, &failed("I am late", Some(late)))
+        .close(&run, &failed("superseded", Some(late)))
         .await
         .unwrap_err();
     assert_eq!(fault.reason, Reason::Superseded);
@@ -115,23 +120,23 @@ async fn a_superseded_process_does_not_end_the_run(way: Way) {
         "running"
     );
     store
-        .close(&run, &failed("I am not", Some(current)))
+        .close(&run, &failed("current", Some(current)))
         .await
         .unwrap();
 }
 
-async fn one_run_at_a_time_on_a_connection(way: Way) {
-    let (database, store) = ready(way).await;
+async fn a_connection_runs_one_sync_at_a_time(mode: AccessMode) {
+    let (database, store) = ready(mode).await;
     let first = run();
     let mut second = run();
     second.connection_uid = first.connection_uid;
     second.name = "sync-2".into();
-    // Both at the same instant: one is running, the other is told which.
+    // Of two concurrent calls, one opens its run and the other returns the name of that run.
     let (a, b) = tokio::join!(store.open(&first, 1), store.open(&second, 1));
     let (a, b) = (a.unwrap(), b.unwrap());
     let busy = match (&a, &b) {
-        (Opened::Fence(_), Opened::Busy { name, .. }) => name == "sync-1",
-        (Opened::Busy { name, .. }, Opened::Fence(_)) => name == "sync-2",
+        (OpenResult::Opened(_), OpenResult::Busy { name, .. }) => name == "sync-1",
+        (OpenResult::Busy { name, .. }, OpenResult::Opened(_)) => name == "sync-2",
         _ => false,
     };
     assert!(busy, "{a:?} and {b:?}");
@@ -142,11 +147,11 @@ async fn one_run_at_a_time_on_a_connection(way: Way) {
         "1"
     );
     let other = run();
-    assert_eq!(store.open(&other, 1).await.unwrap(), Opened::Fence(1));
+    assert_eq!(store.open(&other, 1).await.unwrap(), OpenResult::Opened(1));
 }
 
-async fn a_user_whom_the_application_does_not_know_is_no_obstacle(way: Way) {
-    let database = Database::new(way).await;
+async fn an_unknown_admin_user_is_stored_as_null(mode: AccessMode) {
+    let database = Database::new(mode).await;
     database.sql(ADMINS).await;
     let store = database.store().await;
     let mut known = run();
@@ -163,8 +168,8 @@ async fn a_user_whom_the_application_does_not_know_is_no_obstacle(way: Way) {
     assert_eq!(database.value(&by(unknown.id)).await, "-");
 }
 
-async fn the_sweep_ends_what_nobody_will_end(way: Way) {
-    let database = Database::new(way).await;
+async fn the_sweep_closes_abandoned_rows(mode: AccessMode) {
+    let database = Database::new(mode).await;
     database.sql(ADMINS).await;
     database.sql(EXISTING).await;
     let store = database.store().await;
@@ -176,7 +181,7 @@ async fn the_sweep_ends_what_nobody_will_end(way: Way) {
         store.register(run).await.unwrap();
     }
     database.sql("UPDATE tarana_sync_logs SET created_at = now() - interval '10 minutes' WHERE connection IS NOT NULL").await;
-    let fresh = tarana_operator::store::Run {
+    let fresh = tarana_operator::store::RunInfo {
         connection_uid: connection,
         ..fresh
     };
@@ -188,7 +193,7 @@ async fn the_sweep_ends_what_nobody_will_end(way: Way) {
     assert_eq!(
         swept.len(),
         2,
-        "the one that is gone, and the one that has been running for two days"
+        "the run without object, and the legacy row that has been running for two days"
     );
     swept.retain(|id| *id == gone.id);
     assert_eq!(swept, vec![gone.id]);

@@ -1,27 +1,27 @@
-//! Migrations: on nothing, on what exists, twice, at once, and where they must refuse.
+//! Migrations: on an empty database and on existing tables, repeated and concurrent, and where they must fail.
 
 use tarana_operator::fault::Reason;
 use tarana_operator::station::Change;
 use tarana_operator::store::{Config, Store};
 
-use crate::store_support::{ADMINS, Database, EXISTING, Way, every_owners_way, perform, row};
+use crate::store_support::{ADMINS, AccessMode, Database, EXISTING, perform, row, tests_with_owner_modes};
 
-every_owners_way! {
-    an_empty_database_gets_everything_once,
-    supabase_gets_its_policies_and_sees_nothing_of_ours,
-    existing_tables_keep_what_they_have,
-    a_complete_table_may_belong_to_somebody_else,
-    an_older_deployment_gets_the_columns_that_it_lacks,
-    postgis_is_used_where_it_is_and_never_installed,
-    several_at_once_do_it_once,
-    another_schema_with_a_difficult_name,
-    a_schema_that_cannot_be_used_says_why,
+tests_with_owner_modes! {
+    an_empty_database_is_migrated_once,
+    supabase_roles_get_policies_and_see_no_internal_rows,
+    existing_tables_keep_their_data,
+    a_complete_table_may_have_another_owner,
+    missing_columns_are_added_to_an_older_table,
+    postgis_is_used_if_present_and_never_installed,
+    concurrent_migrations_apply_once,
+    a_schema_name_that_needs_quotes_works,
+    an_unusable_schema_is_reported,
 }
 
 const POLICIES: &str = "SELECT string_agg(tablename || ':' || policyname, ', ' ORDER BY tablename, policyname) FROM pg_policies WHERE schemaname = 'public'";
 
-async fn an_empty_database_gets_everything_once(way: Way) {
-    let database = Database::new(way).await;
+async fn an_empty_database_is_migrated_once(mode: AccessMode) {
+    let database = Database::new(mode).await;
     let store = Store::new(&database.config()).unwrap();
     assert_eq!(
         store.migrate().await.unwrap(),
@@ -36,7 +36,7 @@ async fn an_empty_database_gets_everything_once(way: Way) {
     assert_eq!(
         database.value(reference).await,
         "0",
-        "admin_users is not ours to make"
+        "admin_users belongs to the application"
     );
     assert_eq!(
         database.value(POLICIES).await,
@@ -44,8 +44,8 @@ async fn an_empty_database_gets_everything_once(way: Way) {
     );
 }
 
-async fn supabase_gets_its_policies_and_sees_nothing_of_ours(way: Way) {
-    let database = Database::supabase(way).await;
+async fn supabase_roles_get_policies_and_see_no_internal_rows(mode: AccessMode) {
+    let database = Database::supabase(mode).await;
     database.sql(ADMINS).await;
     let store = database.store().await;
     let policies = database.value(POLICIES).await;
@@ -66,8 +66,8 @@ async fn supabase_gets_its_policies_and_sees_nothing_of_ours(way: Way) {
     database.sql("SET ROLE anon; DO $$ BEGIN IF (SELECT count(*) FROM tarana_base_stations) <> 1 THEN RAISE 'not public'; END IF; END $$").await;
 }
 
-async fn existing_tables_keep_what_they_have(way: Way) {
-    let database = Database::supabase(way).await;
+async fn existing_tables_keep_their_data(mode: AccessMode) {
+    let database = Database::supabase(mode).await;
     database.sql(ADMINS).await;
     database.sql(EXISTING).await;
     let before = database
@@ -88,8 +88,8 @@ async fn existing_tables_keep_what_they_have(way: Way) {
     );
 }
 
-async fn a_complete_table_may_belong_to_somebody_else(way: Way) {
-    let database = Database::new(way).await;
+async fn a_complete_table_may_have_another_owner(mode: AccessMode) {
+    let database = Database::new(mode).await;
     database.sql(ADMINS).await;
     database.sql(EXISTING).await;
     let role = database
@@ -121,8 +121,8 @@ async fn a_complete_table_may_belong_to_somebody_else(way: Way) {
     );
 }
 
-async fn an_older_deployment_gets_the_columns_that_it_lacks(way: Way) {
-    let database = Database::new(way).await;
+async fn missing_columns_are_added_to_an_older_table(mode: AccessMode) {
+    let database = Database::new(mode).await;
     database
         .sql("CREATE TABLE tarana_base_stations (
                 id uuid PRIMARY KEY DEFAULT gen_random_uuid(), serial_number text NOT NULL UNIQUE, hostname text NOT NULL,
@@ -137,8 +137,8 @@ async fn an_older_deployment_gets_the_columns_that_it_lacks(way: Way) {
     assert_eq!(database.value(values).await, "S1 0, S2 1598.60 1");
 }
 
-async fn postgis_is_used_where_it_is_and_never_installed(way: Way) {
-    let database = Database::new(way).await;
+async fn postgis_is_used_if_present_and_never_installed(mode: AccessMode) {
+    let database = Database::new(mode).await;
     database
         .sql("CREATE SCHEMA extensions; CREATE EXTENSION postgis SCHEMA extensions")
         .await;
@@ -150,7 +150,7 @@ async fn postgis_is_used_where_it_is_and_never_installed(way: Way) {
             .await,
         "POINT(28.056721 -26.107912)"
     );
-    let plain = Database::new(way).await;
+    let plain = Database::new(mode).await;
     plain.store().await;
     assert_eq!(
         plain
@@ -160,16 +160,16 @@ async fn postgis_is_used_where_it_is_and_never_installed(way: Way) {
     );
 }
 
-async fn several_at_once_do_it_once(way: Way) {
-    let database = Database::new(way).await;
+async fn concurrent_migrations_apply_once(mode: AccessMode) {
+    let database = Database::new(mode).await;
     let stores: Vec<_> = (0..6).map(|_| Store::new(&database.config()).unwrap()).collect();
     let applied = futures::future::join_all(stores.iter().map(Store::migrate)).await;
     let applied: usize = applied.into_iter().map(|a| a.unwrap().len()).sum();
     assert_eq!(applied, 7);
 }
 
-async fn another_schema_with_a_difficult_name(way: Way) {
-    let database = Database::new(way).await;
+async fn a_schema_name_that_needs_quotes_works(mode: AccessMode) {
+    let database = Database::new(mode).await;
     database.sql(r#"CREATE SCHEMA "Tower ""A"" $1""#).await;
     let store = Store::new(&Config {
         schema: r#"Tower "A" $1"#.into(),
@@ -192,8 +192,8 @@ async fn another_schema_with_a_difficult_name(way: Way) {
     );
 }
 
-async fn a_schema_that_cannot_be_used_says_why(way: Way) {
-    let database = Database::new(way).await;
+async fn an_unusable_schema_is_reported(mode: AccessMode) {
+    let database = Database::new(mode).await;
     let store = Store::new(&Config {
         schema: "nowhere".into(),
         ..database.config()

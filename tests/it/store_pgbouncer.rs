@@ -1,23 +1,30 @@
-//! Everything the store says, through PgBouncer in transaction mode with fewer servers than clients.
+//! All statements of the store through PgBouncer in transaction mode, with fewer server connections than clients.
 
 use std::time::Duration;
 
 use tarana_operator::fault::Reason;
 use tarana_operator::station::Change;
-use tarana_operator::store::{Closing, Config, Opened, Outcome, Store};
+use tarana_operator::store::{CloseRequest, Config, OpenResult, Outcome, Store};
 
-use crate::store_support::{Database, Way, apply, eventually, open, plan, row, run, table, way};
+use crate::store_support::{
+    AccessMode, Database, apply, drop_when_blocked, open, plan, row, run, table, tests_with_mode,
+    wait_for_value,
+};
 
-way!(pgbouncer, PgBouncer, sixteen_clients_share_two_servers);
-way!(least, Least, sixteen_clients_share_two_servers);
+tests_with_mode!(pgbouncer, PgBouncer, sixteen_clients_share_two_server_connections);
+tests_with_mode!(
+    least_privilege,
+    LeastPrivilege,
+    sixteen_clients_share_two_server_connections
+);
 
-async fn whole_life(store: &Store, number: usize) {
+async fn execute_run(store: &Store, number: usize) {
     let run = run();
     store.register(&run).await.unwrap();
     let fence = open(store, &run).await;
     store.heartbeat(run.id, fence, 1).await.unwrap();
-    store.waiting(run.id, fence, "once more").await.unwrap();
-    let Opened::Fence(fence) = store.open(&run, 2).await.unwrap() else {
+    store.record_failure(run.id, fence, "once more").await.unwrap();
+    let OpenResult::Opened(fence) = store.open(&run, 2).await.unwrap() else {
         panic!("not opened")
     };
     let mut apply = apply(store, &run, fence).await;
@@ -33,9 +40,9 @@ async fn whole_life(store: &Store, number: usize) {
         changes.push(Change::Delete(before[before.len() - 1].clone()));
     }
     apply.finish(&plan(changes), false).await.unwrap();
-    let events = store.undelivered(run.id).await.unwrap();
-    store.delivered(&[events[0].id]).await.unwrap();
-    let cancelled = Closing {
+    let events = store.undelivered_events(run.id).await.unwrap();
+    store.mark_delivered(&[events[0].id]).await.unwrap();
+    let cancelled = CloseRequest {
         outcome: Outcome::Cancelled,
         reason: Reason::Cancelled,
         message: String::new(),
@@ -52,11 +59,11 @@ async fn whole_life(store: &Store, number: usize) {
         .unwrap();
 }
 
-async fn sixteen_clients_share_two_servers(way: Way) {
-    let database = Database::new(way).await;
+async fn sixteen_clients_share_two_server_connections(mode: AccessMode) {
+    let database = Database::new(mode).await;
     database.store().await;
     let config = Config {
-        // A parameter that other programs need here.
+        // Other programs need this parameter.
         url: format!("{}?pgbouncer=true", database.config().url),
         ..database.config()
     };
@@ -64,7 +71,7 @@ async fn sixteen_clients_share_two_servers(way: Way) {
     futures::future::join_all(stores.iter().map(async |s| s.verify().await.unwrap())).await;
     futures::future::join_all(stores.iter().enumerate().map(async |(i, s)| {
         for round in 0..4 {
-            whole_life(s, i * 10 + round).await;
+            execute_run(s, i * 10 + round).await;
         }
     }))
     .await;
@@ -80,18 +87,15 @@ async fn sixteen_clients_share_two_servers(way: Way) {
         rows.to_string()
     );
 
-    // Dropped behind PgBouncer, a waiting Apply leaves the server's queue as well.
+    // An Apply that is dropped while it waits also leaves the server's lock queue.
     let run = run();
     let fence = open(&stores[0], &run).await;
     let holder = apply(&stores[0], &run, fence).await;
-    let waiting =
-        tokio::time::timeout(Duration::from_millis(300), stores[1].begin_apply(run.id, fence)).await;
-    assert!(waiting.is_err());
+    drop_when_blocked(&database, async {
+        let _ = stores[1].begin_apply(run.id, fence).await;
+    })
+    .await;
     drop(holder);
     let locks = "SELECT count(*) FROM pg_locks WHERE relation = 'tarana_base_stations'::regclass";
-    assert!(
-        eventually(Duration::from_secs(5), async || database.value(locks).await
-            == "0")
-        .await
-    );
+    wait_for_value(&database, locks, "0").await;
 }

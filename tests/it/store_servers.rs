@@ -1,20 +1,20 @@
-//! A PostgreSQL that speaks TLS, with a PgBouncer in front of it that does so too, and the certificates for both.
+//! PostgreSQL and PgBouncer with TLS, and their certificates.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use devenv::{PgBouncer, PoolerSettings, Postgres, Settings};
+use devenv::{PgBouncer, PgBouncerSettings, Postgres, PostgresSettings};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-/// The role of an operator that only runs.
-pub const LEAST: &str = "tarana_least";
-pub const LEAST_PASSWORD: &str = "p";
+/// The role of `migrations/roles/operator.sql`.
+pub const OPERATOR_ROLE: &str = "tarana_operator_role";
+pub const OPERATOR_PASSWORD: &str = "p";
 
 pub struct Servers {
     pub postgres: Postgres,
-    /// It logs in with the password that it was given.
+    /// Forwards the client's password to the server.
     pub pgbouncer: PgBouncer,
-    /// Who signed the certificate of both.
+    /// The authority of both certificates.
     pub authority: Vec<u8>,
 }
 
@@ -42,33 +42,33 @@ impl Servers {
             ("ssl_cert_file", &certificate),
             ("ssl_key_file", &key),
         ];
-        let settings = Settings {
+        let settings = PostgresSettings {
             extra: extra
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .to_vec(),
-            ..Settings::default()
+            ..PostgresSettings::default()
         };
         let postgres = Postgres::start_with(&settings).await.unwrap();
         for file in [certificate, key] {
             std::fs::remove_file(file).unwrap();
         }
         postgres.install_postgis().await.unwrap();
-        Self::before(postgres, certificates, vec![]).await
+        Self::with_pgbouncer(postgres, certificates, vec![]).await
     }
 
-    /// A PgBouncer, with these settings, before a server that need not speak TLS itself.
-    pub async fn before(
+    /// Starts a PgBouncer with these settings in front of a server, which need not support TLS.
+    pub async fn with_pgbouncer(
         postgres: Postgres,
         certificates: Certificates,
         extra: Vec<(String, String)>,
     ) -> Self {
-        let role = format!("CREATE ROLE {LEAST} LOGIN PASSWORD '{LEAST_PASSWORD}'");
+        let role = format!("CREATE ROLE {OPERATOR_ROLE} LOGIN PASSWORD '{OPERATOR_PASSWORD}'");
         sqlx::raw_sql(AssertSqlSafe(role))
             .execute(&mut PgConnection::connect(postgres.url()).await.unwrap())
             .await
             .unwrap();
-        let settings = PoolerSettings {
-            users: vec![(LEAST.into(), LEAST_PASSWORD.into())],
+        let settings = PgBouncerSettings {
+            users: vec![(OPERATOR_ROLE.into(), OPERATOR_PASSWORD.into())],
             certificate: Some((certificates.server, certificates.key)),
             extra,
         };
@@ -81,15 +81,15 @@ impl Servers {
     }
 }
 
-/// What a new authority signed for 127.0.0.1, all PEM.
+/// Certificates for 127.0.0.1 of a new authority, all PEM.
 pub struct Certificates {
     pub authority: Vec<u8>,
     pub server: Vec<u8>,
-    /// The same that was valid until yesterday.
+    /// Expired yesterday.
     pub expired: Vec<u8>,
-    /// The same that is valid from tomorrow.
+    /// Valid from tomorrow.
     pub early: Vec<u8>,
-    /// Of all of them.
+    /// The key of all certificates.
     pub key: Vec<u8>,
 }
 
@@ -116,7 +116,7 @@ impl Certificates {
             .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
-        let made = Self {
+        let certificates = Self {
             authority: read("ca.crt"),
             server: read("server.crt"),
             expired: read("expired.crt"),
@@ -124,11 +124,11 @@ impl Certificates {
             key: read("server.key"),
         };
         std::fs::remove_dir_all(&folder).unwrap();
-        made
+        certificates
     }
 }
 
-/// A name for a file of this process that no other has.
+/// A unique file name.
 fn unique() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let next = NEXT.fetch_add(1, Ordering::Relaxed);

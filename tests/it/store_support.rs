@@ -1,140 +1,140 @@
-//! A database for each test, and the fixtures that stand for an existing application.
+//! A database for each test of the store, and the tables of an existing application.
 
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::Url;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tarana_operator::station::{Change, Counts, Plan, Position, Row};
-use tarana_operator::store::{Apply, Begun, Config, Opened, Run, Store, Trigger};
+use tarana_operator::station::{Change, Plan, Position, Row, RunCounts};
+use tarana_operator::store::{Apply, BeginApply, Config, OpenResult, RunInfo, Store, Trigger};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::store_servers::{LEAST, LEAST_PASSWORD, Servers};
+use crate::environment::wait_until;
+use crate::store_servers::{OPERATOR_PASSWORD, OPERATOR_ROLE, Servers};
 
-/// How a store reaches its database. Each test of the store says in its name which one it took.
+/// How a store connects to its database. The name of each test contains its mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// By plain TCP, as a superuser.
+pub enum AccessMode {
+    /// Plain TCP, as a superuser.
     Direct,
-    /// The same through PgBouncer in transaction mode, two servers for each database.
+    /// The same through PgBouncer in transaction mode, with two server connections per database.
     PgBouncer,
-    /// The same over TLS, the server's name verified.
+    /// The same over TLS with verify-full.
     Tls,
-    /// As production should be: through PgBouncer, over TLS, as the role of `migrations/roles/operator.sql`, and
-    /// without migrating.
-    Least,
+    /// As recommended for production: through PgBouncer, over TLS, as the role of `migrations/roles/operator.sql`, without
+    /// migrating.
+    LeastPrivilege,
 }
 
-/// `mod name { one test for each of these, by this way }`.
-macro_rules! way {
-    ($name:ident, $way:ident, $($test:ident),*) => {
+/// A module with one test for each of these functions, in this mode.
+macro_rules! tests_with_mode {
+    ($name:ident, $mode:ident, $($test:ident),*) => {
         mod $name {
             $(
                 #[tokio::test]
                 async fn $test() {
-                    super::$test(crate::store_support::Way::$way).await;
+                    super::$test(crate::store_support::AccessMode::$mode).await;
                 }
             )*
         }
     };
 }
 
-/// These tests by the ways of a superuser, who may do everything and so migrates.
-macro_rules! every_owners_way {
+/// These tests in every mode that may migrate.
+macro_rules! tests_with_owner_modes {
     ($($test:ident),* $(,)?) => {
-        crate::store_support::way!(direct, Direct, $($test),*);
-        crate::store_support::way!(pgbouncer, PgBouncer, $($test),*);
-        crate::store_support::way!(tls, Tls, $($test),*);
+        crate::store_support::tests_with_mode!(direct, Direct, $($test),*);
+        crate::store_support::tests_with_mode!(pgbouncer, PgBouncer, $($test),*);
+        crate::store_support::tests_with_mode!(tls, Tls, $($test),*);
     };
 }
 
-/// These tests by every way.
-macro_rules! every_way {
+/// These tests in every mode.
+macro_rules! tests_with_every_mode {
     ($($test:ident),* $(,)?) => {
-        crate::store_support::every_owners_way!($($test),*);
-        crate::store_support::way!(least, Least, $($test),*);
+        crate::store_support::tests_with_owner_modes!($($test),*);
+        crate::store_support::tests_with_mode!(least_privilege, LeastPrivilege, $($test),*);
     };
 }
 
-pub(crate) use {every_owners_way, every_way, way};
+pub(crate) use {tests_with_every_mode, tests_with_mode, tests_with_owner_modes};
 
-/// Roles belong to the server, not to a database: with Supabase's roles and without takes two servers. Both are ours,
-/// whatever `$DATABASE_URL` says.
+/// Roles belong to a server, so that Supabase's roles need a second one. `$DATABASE_URL` is not used.
 async fn server(supabase: bool) -> Arc<Servers> {
     static SERVERS: [OnceCell<Arc<Servers>>; 2] = [const { OnceCell::const_new() }; 2];
     let start = async || Arc::new(Servers::start().await);
     Arc::clone(SERVERS[usize::from(supabase)].get_or_init(start).await)
 }
 
-/// One database, gone with the server.
+/// A database, which is deleted with its server.
 pub struct Database {
-    /// For the superuser, directly.
+    /// Direct URL of the superuser.
     pub url: String,
-    way: Way,
+    mode: AccessMode,
     pub servers: Arc<Servers>,
 }
 
 impl Database {
-    pub async fn new(way: Way) -> Self {
-        Self::on(server(false).await, way).await
+    pub async fn new(mode: AccessMode) -> Self {
+        Self::on(server(false).await, mode).await
     }
 
     /// On these servers.
-    pub async fn on(servers: Arc<Servers>, way: Way) -> Self {
+    pub async fn on(servers: Arc<Servers>, mode: AccessMode) -> Self {
         let url = servers.postgres.create_database("store").await.unwrap();
-        Self { url, way, servers }
+        Self { url, mode, servers }
     }
 
-    /// On a server, and with a schema, as Supabase has them.
-    pub async fn supabase(way: Way) -> Self {
-        let database = Self::on(server(true).await, way).await;
+    /// With the roles and the schema of Supabase.
+    pub async fn supabase(mode: AccessMode) -> Self {
+        let database = Self::on(server(true).await, mode).await;
         database.sql(SUPABASE).await;
         database
     }
 
     /// `host:port` and the name of the database.
-    pub fn place(&self) -> (&str, &str) {
+    pub fn address_and_name(&self) -> (&str, &str) {
         self.url
             .rsplit_once('@')
             .and_then(|(_, place)| place.split_once('/'))
             .unwrap()
     }
 
-    /// A role that may log in, with these rights; `ROLE` in them stands for its name. Returns how it connects.
-    pub async fn role(&self, rights: &str) -> Config {
-        let role = format!("role_{}", self.place().1);
+    /// Creates a role that may log in and executes these statements, in which `ROLE` is its name. Returns its configuration.
+    pub async fn role(&self, statements: &str) -> Config {
+        let role = format!("role_{}", self.address_and_name().1);
         self.sql(&format!(
             "CREATE ROLE {role} LOGIN PASSWORD 'p'; {}",
-            rights.replace("ROLE", &role)
+            statements.replace("ROLE", &role)
         ))
         .await;
         self.config_of(Some((&role, "p")))
     }
 
-    /// Gives [`LEAST`] its rights, as the owner of the tables would.
-    pub fn grant_least(&self, schema: &str) {
-        psql(&self.url, "operator.sql", LEAST, schema);
+    /// Grants [`OPERATOR_ROLE`] its privileges, as the owner of the tables.
+    pub fn grant_operator_role(&self, schema: &str) {
+        psql(&self.url, "operator.sql", OPERATOR_ROLE, schema);
     }
 
-    /// How this role connects by this way; `None` is the superuser.
+    /// The configuration of this role in this mode; `None` is the superuser.
     pub fn config_of(&self, login: Option<(&str, &str)>) -> Config {
-        let (direct, _) = self.place();
+        let (direct, _) = self.address_and_name();
         let mut as_role = Url::parse(&self.url).unwrap();
         if let Some((user, password)) = login {
             as_role.set_username(user).unwrap();
             as_role.set_password(Some(password)).unwrap();
         }
-        let place = match self.way {
-            Way::Direct | Way::Tls => direct,
-            Way::PgBouncer | Way::Least => self.servers.pgbouncer.place(),
+        let address = match self.mode {
+            AccessMode::Direct | AccessMode::Tls => direct,
+            AccessMode::PgBouncer | AccessMode::LeastPrivilege => self.servers.pgbouncer.address(),
         };
         Config {
-            url: as_role.as_str().replace(direct, place),
-            ca_pem: matches!(self.way, Way::Tls | Way::Least).then(|| self.servers.authority.clone()),
+            url: as_role.as_str().replace(direct, address),
+            ca_pem: matches!(self.mode, AccessMode::Tls | AccessMode::LeastPrivilege)
+                .then(|| self.servers.authority.clone()),
             schema: "public".into(),
-            migrate: self.way != Way::Least,
+            migrate: self.mode != AccessMode::LeastPrivilege,
         }
     }
 
@@ -150,7 +150,7 @@ impl Database {
             .unwrap();
     }
 
-    /// The one value that a query gives, as text.
+    /// The value that a query returns, as text; `-` for NULL or no row.
     pub async fn value(&self, sql: &str) -> String {
         let wrapped = format!("SELECT coalesce((SELECT ({sql})::text), '-')");
         sqlx::query_scalar(AssertSqlSafe(wrapped))
@@ -159,7 +159,7 @@ impl Database {
             .unwrap()
     }
 
-    /// How the superuser connects without a detour.
+    /// The direct configuration of the superuser.
     pub fn direct(&self) -> Config {
         Config {
             url: self.url.clone(),
@@ -169,16 +169,18 @@ impl Database {
         }
     }
 
-    /// How the store of this database connects.
+    /// The configuration of the store in this mode.
     pub fn config(&self) -> Config {
-        self.config_of((self.way == Way::Least).then_some((LEAST, LEAST_PASSWORD)))
+        self.config_of(
+            (self.mode == AccessMode::LeastPrivilege).then_some((OPERATOR_ROLE, OPERATOR_PASSWORD)),
+        )
     }
 
-    /// A store of this database whose schema is ready.
+    /// A store whose schema is migrated and verified.
     pub async fn store(&self) -> Store {
-        if self.way == Way::Least {
+        if self.mode == AccessMode::LeastPrivilege {
             Store::new(&self.direct()).unwrap().migrate().await.unwrap();
-            self.grant_least("public");
+            self.grant_operator_role("public");
         }
         let store = Store::new(&self.config()).unwrap();
         store.verify().await.unwrap();
@@ -186,7 +188,7 @@ impl Database {
     }
 }
 
-/// Runs a file of `migrations/roles/` as its first lines say.
+/// Runs a file of `migrations/roles/` with psql, as its first lines describe.
 pub fn psql(url: &str, file: &str, role: &str, schema: &str) {
     let path = format!("{}/migrations/roles/{file}", env!("CARGO_MANIFEST_DIR"));
     let done = Command::new("psql")
@@ -202,18 +204,18 @@ pub fn psql(url: &str, file: &str, role: &str, schema: &str) {
         ])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{file}: {said}");
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{file}: {stderr}");
 }
 
-/// A database with a store.
-pub async fn ready(way: Way) -> (Database, Store) {
-    let database = Database::new(way).await;
+/// Creates a database and its store.
+pub async fn ready(mode: AccessMode) -> (Database, Store) {
+    let database = Database::new(mode).await;
     let store = database.store().await;
     (database, store)
 }
 
-/// The roles are the cluster's, so two tests may make them at once.
+/// Tests of one server may create the roles concurrently.
 const SUPABASE: &str = "
     DO $$ DECLARE r text; BEGIN
         PERFORM pg_advisory_xact_lock(1);
@@ -232,7 +234,7 @@ pub const ADMINS: &str = "
     CREATE TABLE admin_users (id uuid PRIMARY KEY, email text, is_active boolean DEFAULT true);
     INSERT INTO admin_users VALUES ('00000000-0000-0000-0000-00000000000a', 'admin@example.org');";
 
-/// The tables as the application made them, with rows.
+/// The tables as the application created them, with rows.
 pub const EXISTING: &str = "
     CREATE EXTENSION postgis;
     CREATE TABLE tarana_base_stations (
@@ -265,8 +267,8 @@ pub const EXISTING: &str = "
         ('running', now() - interval '2 days', now() - interval '2 days'),
         ('running', now(), now()), ('completed', now(), now());";
 
-pub fn run() -> Run {
-    Run {
+pub fn run() -> RunInfo {
+    RunInfo {
         id: Uuid::new_v4(),
         namespace: "net".into(),
         name: "sync-1".into(),
@@ -306,9 +308,9 @@ pub fn row(serial: &str) -> Row {
     }
 }
 
-/// A plan of these changes, with the counts that belong to them.
+/// A plan of these changes, with their counts.
 pub fn plan(changes: Vec<Change>) -> Plan {
-    let mut counts = Counts::default();
+    let mut counts = RunCounts::default();
     for change in &changes {
         match change {
             Change::Insert(_) => counts.inserted += 1,
@@ -325,30 +327,30 @@ pub fn plan(changes: Vec<Change>) -> Plan {
     }
 }
 
-pub async fn open(store: &Store, run: &Run) -> i64 {
+pub async fn open(store: &Store, run: &RunInfo) -> i64 {
     match store.open(run, 1).await.unwrap() {
-        Opened::Fence(fence) => fence,
+        OpenResult::Opened(fence) => fence,
         other => panic!("{other:?}"),
     }
 }
 
-pub async fn apply(store: &Store, run: &Run, fence: i64) -> Apply {
+pub async fn apply(store: &Store, run: &RunInfo, fence: i64) -> Apply {
     match store.begin_apply(run.id, fence).await.unwrap() {
-        Begun::Apply(apply) => apply,
-        Begun::Ended(ended) => panic!("{ended:?}"),
+        BeginApply::Started(apply) => apply,
+        BeginApply::Closed(ended) => panic!("{ended:?}"),
     }
 }
 
-/// The table, by serial.
+/// The rows of the table by serial number.
 pub async fn table(apply: &mut Apply) -> Vec<Row> {
     let mut rows = Vec::new();
-    apply.rows(|row| rows.push(row)).await.unwrap();
+    apply.read_rows(|row| rows.push(row)).await.unwrap();
     rows.sort_by(|a, b| a.serial.cmp(&b.serial));
     rows
 }
 
-/// A whole new run that does this.
-pub async fn perform(store: &Store, changes: Vec<Change>) -> Run {
+/// Executes a new run with these changes.
+pub async fn perform(store: &Store, changes: Vec<Change>) -> RunInfo {
     let run = run();
     let fence = open(store, &run).await;
     apply(store, &run, fence)
@@ -359,16 +361,25 @@ pub async fn perform(store: &Store, changes: Vec<Change>) -> Run {
     run
 }
 
-/// Asks again until it is so.
-pub async fn eventually(within: Duration, mut so: impl AsyncFnMut() -> bool) -> bool {
-    let until = tokio::time::Instant::now() + within;
-    loop {
-        if so().await {
-            return true;
-        }
-        if tokio::time::Instant::now() > until {
-            return false;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+/// Drops this work as soon as it waits for a lock of the server. Panics if it ends before.
+pub async fn drop_when_blocked(database: &Database, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => panic!("it did not wait for the lock"),
+        () = wait_until_blocked(database) => {}
     }
+}
+
+/// Waits until a store of this database waits for a lock of the server.
+pub async fn wait_until_blocked(database: &Database) {
+    let waiting = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database()
+                   AND application_name = 'tarana-operator' AND wait_event_type = 'Lock'";
+    wait_for_value(database, waiting, "true").await;
+}
+
+/// Waits until the query returns this value.
+pub async fn wait_for_value(database: &Database, sql: &str, expected: &str) {
+    wait_until(sql, || async {
+        (database.value(sql).await == expected).then_some(())
+    })
+    .await;
 }

@@ -24,12 +24,12 @@ use tarana_operator::station::{Fetched, Listing};
 use tarana_operator::tarana::{Client, Config};
 
 async fn simulator(world: World) -> Simulator {
-    // Another test of this process may have been first.
+    // Another test of this process may have installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Simulator::start(world).await.unwrap()
 }
 
-/// A configuration that does not slow a test down.
+/// A configuration whose limits do not slow a test down.
 fn config(sim: &Simulator) -> Config {
     Config {
         base_url: sim.url().to_owned(),
@@ -52,15 +52,15 @@ async fn fetch(client: &Client) -> Result<Fetched, Fault> {
     client.fetch(&|_, _| ()).await
 }
 
-/// One fetch of 60 base nodes under these rules.
+/// Fetches 60 base nodes under these rules.
 async fn under(rules: Vec<Rule>) -> (Simulator, Result<Fetched, Fault>) {
-    let sim = simulator(World::of(60)).await;
-    sim.script(rules);
+    let sim = simulator(World::with_base_nodes(60)).await;
+    sim.set_rules(rules);
     let outcome = fetch(&Client::new(config(&sim)).unwrap()).await;
     (sim, outcome)
 }
 
-/// How a fetch under this trouble of some listing page fails.
+/// The reason of the fault of a fetch under this rule.
 async fn reason(rule: Rule) -> Reason {
     let (_sim, outcome) = under(vec![rule.clone()]).await;
     outcome
@@ -73,7 +73,7 @@ fn search(trouble: Trouble) -> Rule {
     Rule::on(devenv::simulator::Endpoint::Search, trouble)
 }
 
-/// Every base node that the simulator has, and that was read.
+/// Asserts that every base node of the simulator was read once.
 #[track_caller]
 fn assert_whole(sim: &Simulator, fetched: &Fetched) {
     let truth: BTreeSet<String> = sim
@@ -83,5 +83,5 @@ fn assert_whole(sim: &Simulator, fetched: &Fetched) {
         .collect();
     let read: BTreeSet<String> = fetched.stations.iter().map(|s| s.serial.to_string()).collect();
     assert_eq!(read, truth);
-    assert_eq!(fetched.stations.len(), truth.len(), "each once");
+    assert_eq!(fetched.stations.len(), truth.len(), "a serial repeats");
 }

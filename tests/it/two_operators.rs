@@ -1,15 +1,16 @@
-//! Two operators at once, both the real program with leader election off. One is stopped (SIGSTOP) in the middle of a run,
-//! the other takes over; the late one (SIGCONT) is fenced: it changes nothing, and says so.
+//! Two operator processes without leader election. One is paused (SIGSTOP) during a run and the other takes over. When the
+//! first is resumed (SIGCONT), it is fenced: it changes nothing.
 
 use serde_json::json;
 use tarana_operator::api::sync::{Phase, Step};
+use tarana_operator::fault::Reason;
 
-use super::program::Program;
+use super::environment::{TestEnvironment, phase, step, wait_until};
+use super::expected_table::assert_table_matches_fleet;
+use super::operator_process::OperatorProcess;
 use super::servers;
-use super::truth::table_is_true;
-use super::world::{World, phase, step, until};
 
-/// Holds the transaction of Apply at its last statement for as long as a row is in `hold`.
+/// Blocks the last statement of Apply while `hold` has a row.
 const HOLD: &str = "
     create table hold (x int);
     insert into hold values (1);
@@ -21,23 +22,25 @@ const HOLD: &str = "
     create trigger hold before insert on tarana_sync_outbox for each row execute function wait_while_held()";
 const HELD: &str = "select count(*) from pg_stat_activity
     where datname = current_database() and query like '%tarana_sync_outbox%' and wait_event = 'PgSleep'";
-/// The last statement was done, and COMMIT has not come.
+/// The last statement has ended, and COMMIT has not arrived.
 const BEFORE_COMMIT: &str = "select count(*) from pg_stat_activity
     where datname = current_database() and query like '%tarana_sync_outbox%' and state = 'idle in transaction'";
-const FENCED: &str = "fenced: another process has taken this run over";
+/// A process waits for a lock, here that of the log row.
+const WAITING: &str = "select count(*) from pg_stat_activity
+    where datname = current_database() and application_name = 'tarana-operator' and wait_event_type = 'Lock'";
 
-/// A world whose one operator is ready.
-async fn with_one() -> (World, Program) {
-    let w = World::bare(servers::tcs()).await;
-    let first = Program::start(&w, "first").await;
-    w.secrets_and_connection().await;
-    w.ready().await;
-    (w, first)
+/// An environment with one operator that is ready.
+async fn with_one_operator() -> (TestEnvironment, OperatorProcess) {
+    let env = TestEnvironment::bare(servers::tcs()).await;
+    let first = OperatorProcess::start(&env, "first").await;
+    env.create_secrets_and_connection().await;
+    env.ready().await;
+    (env, first)
 }
 
-/// The end is that of a calm day, told once.
-async fn ended_once(w: &World, name: &str) {
-    let run = w.finished(name).await;
+/// The run completed once, in its first attempt.
+async fn assert_completed_once(env: &TestEnvironment, name: &str) {
+    let run = env.finished(name).await;
     let status = run.status.clone().unwrap();
     assert_eq!(
         (status.phase, status.attempt),
@@ -45,8 +48,8 @@ async fn ended_once(w: &World, name: &str) {
         "{status:?}"
     );
     assert_eq!(status.last_failure, None);
-    table_is_true(w).await;
-    let row = w.log_row(&run).await;
+    assert_table_matches_fleet(env).await;
+    let row = env.log_row(&run).await;
     assert_eq!(
         (&row["status"], &row["outcome"]),
         (&json!("completed"), &json!("completed"))
@@ -54,87 +57,100 @@ async fn ended_once(w: &World, name: &str) {
     assert_eq!(
         row["fence"].as_i64(),
         status.fence,
-        "the object shows who held it"
+        "the object has the fence of the log row"
     );
-    let told = "select count(*) from tarana_sync_outbox where run::text = (select id::text from tarana_sync_logs where name = 'run')";
-    assert_eq!(w.number(told).await, 1);
+    let events = "select count(*) from tarana_sync_outbox where run::text = (select id::text from tarana_sync_logs where name = 'run')";
+    assert_eq!(env.number(events).await, 1);
     let changes = "select count(*) from tarana_sync_changes where applied";
     let rows = "select count(*) from tarana_base_stations";
     assert_eq!(
-        w.number(changes).await,
-        w.number(rows).await,
+        env.number(changes).await,
+        env.number(rows).await,
         "every row was inserted once"
     );
-    assert_eq!(w.number("select count(*) from tarana_sync_logs").await, 1);
-    let completed = w.events(name).await.iter().filter(|e| *e == "Completed").count();
-    // Told at least once: whoever sees the end before the finalizer has gone tells it as well.
+    assert_eq!(env.number("select count(*) from tarana_sync_logs").await, 1);
+    let completed = env
+        .events(name)
+        .await
+        .iter()
+        .filter(|e| *e == "Completed")
+        .count();
+    // A process that sees the end before the finalizer is removed publishes the Event too.
     assert!((1..=2).contains(&completed), "{completed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_was_stopped_in_fetch_is_fenced() {
-    let (w, first) = with_one().await;
-    w.tcs.script(vec![servers::hanging_search()]);
-    w.sync("run", json!({})).await;
-    w.sync_when("run", "fetches", |s| step(s) == Some(Step::Fetch))
+async fn an_operator_paused_in_fetch_is_fenced() {
+    let (env, first) = with_one_operator().await;
+    env.tcs.set_rules(vec![servers::hanging_search()]);
+    env.sync("run", json!({})).await;
+    env.wait_for_sync("run", "fetches", |s| step(s) == Some(Step::Fetch))
         .await;
-    w.tcs.until_hanging(1).await;
-    first.stop().await;
-    w.tcs.clear();
-    let second = Program::start(&w, "second").await;
-    w.finished("run").await;
-    let table = w.table().await;
-    first.go_on();
-    first.says(FENCED).await;
-    ended_once(&w, "run").await;
-    assert_eq!(w.table().await, table);
-    assert!(!second.said().contains(FENCED), "{}", second.said());
+    env.tcs.wait_until_hanging(1).await;
+    first.pause().await;
+    env.tcs.clear_rules();
+    let second = OperatorProcess::start(&env, "second").await;
+    env.finished("run").await;
+    let table = env.table().await;
+    first.resume();
+    first.wait_for_logged_reason(Reason::Superseded).await;
+    assert_completed_once(&env, "run").await;
+    assert_eq!(env.table().await, table);
+    let log = second.log_text();
+    assert!(!log.contains(&Reason::Superseded.to_string()), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_was_stopped_before_its_commit_is_fenced() {
-    let (w, first) = with_one().await;
-    sqlx::raw_sql(HOLD).execute(&w.db).await.unwrap();
-    w.sync("run", json!({})).await;
-    until("the transaction is held", || async {
-        (w.number(HELD).await == 1).then_some(())
+async fn an_operator_paused_before_commit_is_fenced() {
+    let (env, first) = with_one_operator().await;
+    sqlx::raw_sql(HOLD).execute(&env.db).await.unwrap();
+    env.sync("run", json!({})).await;
+    wait_until("the transaction is held", || async {
+        (env.number(HELD).await == 1).then_some(())
     })
     .await;
-    first.stop().await;
-    sqlx::raw_sql("delete from hold").execute(&w.db).await.unwrap();
-    until("only COMMIT is missing", || async {
-        (w.number(BEFORE_COMMIT).await == 1).then_some(())
+    first.pause().await;
+    // The second operator waits for the log row without charging an attempt, until the server ends the transaction of the
+    // first.
+    let _second = OperatorProcess::start(&env, "second").await;
+    wait_until("the second operator waits for the log row", || async {
+        (env.number(WAITING).await == 1).then_some(())
     })
     .await;
-    // It waits for the log row, charges nothing for that, and goes on when the server has given the other's transaction up.
-    let second = Program::start(&w, "second").await;
-    w.finished("run").await;
-    let table = w.table().await;
-    first.go_on();
-    first.says(FENCED).await;
-    ended_once(&w, "run").await;
-    assert_eq!(w.table().await, table);
-    assert!(
-        second.said().contains("is left to whoever holds its log row"),
-        "{}",
-        second.said()
-    );
+    sqlx::raw_sql("delete from hold").execute(&env.db).await.unwrap();
+    wait_until("only COMMIT is missing", || async {
+        (env.number(BEFORE_COMMIT).await == 1).then_some(())
+    })
+    .await;
+    env.finished("run").await;
+    let table = env.table().await;
+    first.resume();
+    first.wait_for_logged_reason(Reason::Superseded).await;
+    assert_completed_once(&env, "run").await;
+    assert_eq!(env.table().await, table);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_that_are_both_at_it_disturb_each_other_once_at_most() {
-    let (w, _first) = with_one().await;
-    let second = Program::start(&w, "second").await;
-    second.says("verified").await;
-    w.sync("run", json!({})).await;
-    ended_once(&w, "run").await;
-    let before = w.table().await;
+async fn two_active_operators_disturb_each_other_at_most_once() {
+    let (env, _first) = with_one_operator().await;
+    let _second = OperatorProcess::start(&env, "second").await;
+    wait_until("both operators have logged in", || async {
+        (env.tcs.counters().logins >= 2).then_some(())
+    })
+    .await;
+    env.sync("run", json!({})).await;
+    assert_completed_once(&env, "run").await;
+    let before = env.table().await;
     for name in ["again", "and-again"] {
-        let run = w.run(name, json!({})).await;
+        let run = env.run(name, json!({})).await;
         assert_eq!(phase(&run), Phase::Completed);
         let status = run.status.unwrap();
         assert_eq!((status.attempt, status.last_failure), (1, None));
-        assert!(status.fence.unwrap() <= 4, "taken to and fro: {:?}", status.fence);
+        assert!(
+            status.fence.unwrap() <= 4,
+            "taken over repeatedly: {:?}",
+            status.fence
+        );
     }
-    assert_eq!(w.table().await, before);
+    assert_eq!(env.table().await, before);
 }

@@ -9,7 +9,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Name of what no namespace holds: two releases in two namespaces must not meet there. */}}
+{{/* Name of cluster-scoped objects, unique for each release and namespace. */}}
 {{- define "tarana-operator.clusterName" -}}
 {{- $name := include "tarana-operator.fullname" . -}}
 {{- if eq $name .Release.Namespace -}}
@@ -19,7 +19,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What never changes in the life of a release. */}}
+{{/* Labels that never change during the life of a release. */}}
 {{- define "tarana-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -50,7 +50,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* The account that a binding binds. */}}
+{{/* The subject of all bindings: the operator's service account. */}}
 {{- define "tarana-operator.subjects" -}}
 - kind: ServiceAccount
   name: {{ include "tarana-operator.serviceAccountName" . }}

@@ -1,15 +1,15 @@
 {{/*
-What the operator may do where it watches, and nothing else. It writes the status of what others created and never their spec;
-`update` and `patch` of a run itself are for its finalizer and to cancel what a schedule replaces, `create` is for schedules, `delete`
-for ttlSecondsAfterFinished and for what a schedule's history has no room for. `finalizers` is what the admission plugin
-OwnerReferencesPermissionEnforcement asks of whoever makes a run its schedule's own.
+The operator's permissions in the namespaces that it watches. It writes the status of objects that others created, never their spec.
+On runs, `update` and `patch` are for the finalizer and for cancelling a run that a schedule replaces, `create` is for schedules, and `delete`
+is for ttlSecondsAfterFinished and for the history limits of schedules. The admission plugin OwnerReferencesPermissionEnforcement requires
+`finalizers` for setting a schedule as the owner of a run.
 */}}
 {{- define "tarana-operator.rules" -}}
 - apiGroups: [tarana.dev]
   resources: [taranaconnections, taranasyncschedules]
   verbs: [get, list, watch]
 {{- if .Values.admin.enabled }}
-# Suspend, resume, run now: for callers of the admin API who may do so themselves.
+# Suspend, resume, run now: on behalf of callers of the admin API who have this permission themselves.
 - apiGroups: [tarana.dev]
   resources: [taranasyncschedules]
   verbs: [patch]
@@ -23,7 +23,7 @@ OwnerReferencesPermissionEnforcement asks of whoever makes a run its schedule's 
 - apiGroups: [tarana.dev]
   resources: [taranasyncschedules/finalizers]
   verbs: [update]
-# Credentials and certificates that a connection names; watched, so that a new password is tried at once.
+# Credentials and certificates of connections. Watched, so that a changed password is used at once.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch]

@@ -1,9 +1,9 @@
-//! What the demo expects. What a person reads on the screen, a machine reads here.
+//! Checks the results of the demo.
 
-use devenv::{ACCOUNT, ControlPlane, Error, NAMESPACE, Result, audit};
+use devenv::{ControlPlane, Error, NAMESPACE, Result, SERVICE_ACCOUNT, audit};
 use serde_json::Value;
 
-/// A finished run, as its object tells it.
+/// The TaranaSync object of a finished run.
 pub(super) struct Finished {
     name: String,
     object: Value,
@@ -18,39 +18,39 @@ impl Finished {
     }
 
     /// Fails unless the run ended in this phase for this reason.
-    pub(super) fn ended(&self, phase: &str, reason: &str) -> Result<()> {
+    pub(super) fn expect_end(&self, phase: &str, reason: &str) -> Result<()> {
         let status = &self.object["status"];
-        let found = self.condition("Finished");
-        let (is, why) = (text(&status["phase"]), text(&found["reason"]));
-        same(
+        let finished = self.condition("Finished");
+        let (found_phase, found_reason) = (text(&status["phase"]), text(&finished["reason"]));
+        expect_equal(
             &format!("{}'s phase and reason", self.name),
-            &format!("{is} {why}"),
+            &format!("{found_phase} {found_reason}"),
             &format!("{phase} {reason}"),
         )
-        .map_err(|error| Error::Unexpected(format!("{error} ({})", text(&found["message"]))))
+        .map_err(|error| Error::Unexpected(format!("{error} ({})", text(&finished["message"]))))
     }
 
     /// Fails unless the condition is true.
-    pub(super) fn is(&self, condition: &str) -> Result<()> {
+    pub(super) fn expect_condition(&self, condition: &str) -> Result<()> {
         let found = self.condition(condition);
-        same(
+        expect_equal(
             &format!("{}'s condition {condition}", self.name),
             text(&found["status"]),
             "True",
         )
     }
 
-    /// One of its counts.
+    /// One of the run's counts.
     pub(super) fn count(&self, name: &str) -> usize {
         let count = self.object["status"]["counts"][name].as_u64().unwrap_or_default();
         usize::try_from(count).unwrap_or(usize::MAX)
     }
 
-    /// Fails unless each of these counts is so.
-    pub(super) fn counts(&self, expected: &[(&str, usize)]) -> Result<()> {
+    /// Fails unless the run has these counts.
+    pub(super) fn expect_counts(&self, expected: &[(&str, usize)]) -> Result<()> {
         expected.iter().try_for_each(|(name, number)| {
             let what = format!("{}'s count `{name}`", self.name);
-            same(&what, &self.count(name).to_string(), &number.to_string())
+            expect_equal(&what, &self.count(name).to_string(), &number.to_string())
         })
     }
 
@@ -62,33 +62,35 @@ impl Finished {
     }
 }
 
-/// Fails when the two differ.
-pub(super) fn same(what: &str, is: &str, should: &str) -> Result<()> {
-    if is == should {
+/// Fails when the values differ.
+pub(super) fn expect_equal(what: &str, found: &str, expected: &str) -> Result<()> {
+    if found == expected {
         Ok(())
     } else {
         Err(Error::Unexpected(format!(
-            "{what} should be {should:?} and is {is:?}"
+            "{what}: expected {expected:?}, found {found:?}"
         )))
     }
 }
 
-/// Fails when the operator was refused anything: the chart's rights are what it needs.
-pub(super) fn rights(plane: &ControlPlane) -> Result<()> {
-    let account = format!("system:serviceaccount:{NAMESPACE}:{ACCOUNT}");
+/// Fails when the API server rejected a request of the operator: the chart's RBAC rules must be sufficient.
+pub(super) fn no_request_forbidden(plane: &ControlPlane) -> Result<()> {
+    let account = format!("system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}");
     let entries = audit::read(plane.audit_log())?;
-    let mut own = entries
+    let mut requests = entries
         .iter()
         .filter(|entry| entry.user.username == account)
         .peekable();
-    if own.peek().is_none() {
-        return Err(Error::Unexpected(format!("nothing was asked as {account}")));
+    if requests.peek().is_none() {
+        return Err(Error::Unexpected(format!(
+            "the audit log has no request of {account}"
+        )));
     }
-    match own.find(|entry| entry.response_status.code == 403) {
+    match requests.find(|entry| entry.response_status.code == 403) {
         None => Ok(()),
-        Some(refused) => Err(Error::Unexpected(format!(
-            "the operator may not {} {} {}: the chart's rules lack it",
-            refused.verb, refused.object_ref.resource, refused.object_ref.subresource
+        Some(forbidden) => Err(Error::Unexpected(format!(
+            "the operator may not {} {} {}: add it to the chart's RBAC rules",
+            forbidden.verb, forbidden.object_ref.resource, forbidden.object_ref.subresource
         ))),
     }
 }

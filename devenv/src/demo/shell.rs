@@ -1,4 +1,4 @@
-//! Runs commands as a person types them, and shows them with what they say.
+//! Runs shell commands and prints them with their output.
 
 use std::io::IsTerminal;
 use std::process::Stdio;
@@ -7,99 +7,97 @@ use devenv::{Error, Result};
 use serde_json::Value;
 use tokio::process::Command;
 
-/// A shell in the root of the repository, with the exports of this cluster.
+/// A shell in the root of the repository, with the environment's exports.
 pub(super) struct Shell {
     exports: Vec<(&'static str, String)>,
-    /// Folders that come first in its PATH.
-    tools: String,
+    /// The folders at the head of its PATH.
+    path: String,
     colour: bool,
 }
 
-/// How a shown command should come out.
+/// Whether a command must succeed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ends {
-    Well,
-    Anyhow,
+enum ExitCode {
+    MustBeZero,
+    Any,
 }
 
 impl Shell {
-    pub(super) fn new(exports: Vec<(&'static str, String)>, tools: String) -> Self {
+    pub(super) fn new(exports: Vec<(&'static str, String)>, path: String) -> Self {
         Self {
             exports,
-            tools,
+            path,
             colour: std::io::stdout().is_terminal(),
         }
     }
 
-    /// What to put into another terminal for the commands to work there too.
+    /// The `export` lines that make the commands work in another terminal.
     pub(super) fn exports(&self) -> String {
         let lines = self
             .exports
             .iter()
             .map(|(name, value)| format!("export {name}='{value}'\n"));
-        lines.collect::<String>() + &format!("export PATH=\"{}:$PATH\"\n", self.tools)
+        lines.collect::<String>() + &format!("export PATH=\"{}:$PATH\"\n", self.path)
     }
 
-    /// A heading.
-    pub(super) fn chapter(&self, title: &str) {
+    /// Prints a heading.
+    pub(super) fn print_heading(&self, title: &str) {
         println!("\n{}", self.bold(&format!("== {title}")));
     }
 
-    /// Shows a command and what it says; it must end well.
-    pub(super) async fn show(&self, command: &str) -> Result<()> {
-        self.shown(command, Ends::Well).await
+    /// Prints a command, runs it and prints its output. The command must succeed.
+    pub(super) async fn run(&self, command: &str) -> Result<()> {
+        self.run_and_print(command, ExitCode::MustBeZero).await
     }
 
-    /// Shows a command whose exit code is part of its answer.
-    pub(super) async fn show_anyhow(&self, command: &str) -> Result<()> {
-        self.shown(command, Ends::Anyhow).await
+    /// Like [`Self::run`], for a command that may fail.
+    pub(super) async fn run_any_exit(&self, command: &str) -> Result<()> {
+        self.run_and_print(command, ExitCode::Any).await
     }
 
-    async fn shown(&self, command: &str, ends: Ends) -> Result<()> {
+    async fn run_and_print(&self, command: &str, required: ExitCode) -> Result<()> {
         println!("\n{}", self.bold(&format!("$ {command}")));
-        // One stream, so that lines come in the order in which they were said.
-        let (well, said) = self.run(&format!("{{ {command}\n}} 2>&1")).await?;
-        print!("{}", said.trim_end_matches('\n').to_owned() + "\n");
-        if well || ends == Ends::Anyhow {
+        // stderr goes to stdout to keep the order of the lines.
+        let (succeeded, output) = self.capture(&format!("{{ {command}\n}} 2>&1")).await?;
+        print!("{}", output.trim_end_matches('\n').to_owned() + "\n");
+        if succeeded || required == ExitCode::Any {
             Ok(())
         } else {
-            Err(Error::Unexpected(
-                "the last command should have succeeded".to_owned(),
-            ))
+            Err(Error::Unexpected("the last command failed".to_owned()))
         }
     }
 
-    /// An object as the API server has it.
-    pub(super) async fn object(&self, name: &str) -> Result<Value> {
-        let (_, said) = self.run(&format!("kubectl get {name} --output json")).await?;
-        serde_json::from_str(&said)
+    /// Reads an object from the API server.
+    pub(super) async fn get_object(&self, name: &str) -> Result<Value> {
+        let (_, output) = self.capture(&format!("kubectl get {name} --output json")).await?;
+        serde_json::from_str(&output)
             .map_err(|error| Error::Unexpected(format!("{name} cannot be read: {error}")))
     }
 
-    /// What one query answers, in psql's plainest form.
+    /// Runs a query and returns psql's unaligned output.
     pub(super) async fn query(&self, sql: &str) -> Result<String> {
         let command =
             format!("psql \"$DATABASE_URL\" --no-psqlrc --tuples-only --no-align --command \"{sql}\"");
-        let (_, said) = self.run(&command).await?;
-        Ok(said.trim().to_owned())
+        let (_, output) = self.capture(&command).await?;
+        Ok(output.trim().to_owned())
     }
 
-    /// Whether it ended well, and its standard output.
-    async fn run(&self, command: &str) -> Result<(bool, String)> {
-        let doing = |source| Error::Io {
+    /// Runs a command without printing it. Returns whether it succeeded, and its standard output.
+    async fn capture(&self, command: &str) -> Result<(bool, String)> {
+        let run_error = |source| Error::Io {
             what: format!("run `{command}`"),
             source,
         };
         let mut shell = Command::new("sh");
         shell
             .arg("-c")
-            .arg(format!("PATH=\"{}:$PATH\"\n{command}", self.tools))
+            .arg(format!("PATH=\"{}:$PATH\"\n{command}", self.path))
             .envs(self.exports.iter().map(|(name, value)| (*name, value.as_str())))
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .kill_on_drop(true);
-        let output = shell.output().await.map_err(doing)?;
+        let output = shell.output().await.map_err(run_error)?;
         Ok((
             output.status.success(),
             String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -115,7 +113,7 @@ impl Shell {
     }
 }
 
-/// A paragraph.
-pub(super) fn say(text: &str) {
+/// Prints a paragraph.
+pub(super) fn print_paragraph(text: &str) {
     println!("\n{text}");
 }

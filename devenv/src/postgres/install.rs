@@ -1,4 +1,4 @@
-//! Finds PostgreSQL's programs, or lets apt install what is missing.
+//! Finds PostgreSQL's programs, or installs them with apt.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,54 +8,55 @@ use tokio::sync::Mutex;
 
 use crate::environment;
 use crate::error::{Error, Result};
-use crate::household::last_lines;
+use crate::process_group::last_lines;
 
-/// Where Debian keeps the programs, a folder per major version.
+/// Debian's folder for the programs, with a sub-folder per major version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
-/// Without the middle line Debian's package would start a server of its own as soon as it is installed.
+/// The middle line keeps Debian's package from starting a server of its own.
 const INSTALL_SERVER: &str = "install postgresql-common \
     && sed -i 's/^#*create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf \
     && install postgresql";
 
-/// Defines `install` for the scripts. Another apt may be at work: wait for its lock rather than fail.
+/// Defines `install` for the scripts. It waits for the lock of another apt process.
 const PREPARE: &str =
     "install() { apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 \"$@\"; }
     apt-get update -q";
 
-/// One apt at a time within this process; it waits for those of other processes by itself.
+/// Serializes apt within this process. apt itself waits for other processes.
 static APT: Mutex<()> = Mutex::const_new(());
 
-/// The folder with `initdb` and `postgres`, installed by apt when missing.
+/// The folder with `initdb` and `postgres`, installed if necessary.
 pub(super) async fn server() -> Result<PathBuf> {
-    let _turn = APT.lock().await;
-    if let Some(folder) = found() {
+    let _guard = APT.lock().await;
+    if let Some(folder) = find_server() {
         return Ok(folder);
     }
     apt("PostgreSQL", "postgresql", INSTALL_SERVER).await?;
-    found().ok_or_else(|| {
+    find_server().ok_or_else(|| {
         Error::Missing(format!(
             "apt installed PostgreSQL, but there is no initdb in {DEBIAN}/*/bin"
         ))
     })
 }
 
-/// Installs PostGIS for the version of PostgreSQL that [`server`] finds.
+/// Installs PostGIS for the PostgreSQL version that [`server`] finds.
 pub(super) async fn postgis() -> Result<()> {
     let programs = server().await?;
-    let _turn = APT.lock().await;
-    let package = format!("postgresql-{}-postgis-3", major(&programs).await?);
+    let _guard = APT.lock().await;
+    let package = format!("postgresql-{}-postgis-3", major_version(&programs).await?);
     apt("PostGIS", &package, &format!("install {package}")).await
 }
 
-/// In the PATH, or else the newest of Debian's.
-fn found() -> Option<PathBuf> {
+/// The programs in `$PATH`, or else Debian's newest version.
+fn find_server() -> Option<PathBuf> {
     let complete = |folder: &Path| {
         ["initdb", "postgres"]
             .iter()
             .all(|name| folder.join(name).is_file())
     };
-    if let Some(folder) = environment::program("initdb").and_then(|file| file.parent().map(Path::to_owned))
+    if let Some(folder) =
+        environment::find_program("initdb").and_then(|file| file.parent().map(Path::to_owned))
         && complete(&folder)
     {
         return Some(folder);
@@ -74,42 +75,44 @@ fn found() -> Option<PathBuf> {
 }
 
 /// The major version, such as `15`, from `postgres (PostgreSQL) 15.18 (Debian …)`.
-async fn major(programs: &Path) -> Result<String> {
+async fn major_version(programs: &Path) -> Result<String> {
     let program = programs.join("postgres");
     let output = Command::new(&program).arg("--version").output().await;
     let output = output.map_err(Error::io(format!("run {}", program.display())))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let numbers = text
+    let version = text
         .split_whitespace()
-        .find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
-    let major = numbers.and_then(|word| word.split('.').next()).map(str::to_owned);
-    major.ok_or_else(|| Error::Missing(format!("{} does not tell its version: {text}", program.display())))
+        .find(|part| part.starts_with(|first: char| first.is_ascii_digit()));
+    let major = version
+        .and_then(|version| version.split('.').next())
+        .map(str::to_owned);
+    major.ok_or_else(|| Error::Missing(format!("{} printed no version: {text}", program.display())))
 }
 
-/// PgBouncer's program, installed by apt when missing.
+/// The path of PgBouncer, installed if necessary.
 pub(super) async fn pgbouncer() -> Result<PathBuf> {
-    // Debian keeps it where only root's path leads.
-    let found = || {
-        environment::program("pgbouncer")
+    // Debian installs it into /usr/sbin, which is only in root's PATH.
+    let find_pgbouncer = || {
+        environment::find_program("pgbouncer")
             .or_else(|| Some(PathBuf::from("/usr/sbin/pgbouncer")).filter(|p| p.is_file()))
     };
-    let _one = APT.lock().await;
-    if let Some(program) = found() {
+    let _guard = APT.lock().await;
+    if let Some(program) = find_pgbouncer() {
         return Ok(program);
     }
     apt("PgBouncer", "pgbouncer", "install pgbouncer").await?;
-    found().ok_or_else(|| {
+    find_pgbouncer().ok_or_else(|| {
         Error::Missing("apt installed PgBouncer, but there is no pgbouncer in /usr/sbin".into())
     })
 }
 
 async fn apt(what: &str, package: &str, script: &str) -> Result<()> {
-    if environment::program("apt-get").is_none() {
+    if environment::find_program("apt-get").is_none() {
         return Err(Error::Missing(format!(
-            "{what} is not installed, and there is no apt here: install it, or set DATABASE_URL"
+            "{what} is not installed and apt is missing: install it by hand, or set DATABASE_URL"
         )));
     }
-    eprintln!("devenv: {what} is missing: installing {package} by apt");
+    eprintln!("devenv: {what} is missing: installing {package} with apt");
     let mut command = Command::new("sh");
     command
         .arg("-c")
@@ -120,8 +123,8 @@ async fn apt(what: &str, package: &str, script: &str) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let said = last_lines(&String::from_utf8_lossy(&output.stderr));
+    let log = last_lines(&String::from_utf8_lossy(&output.stderr));
     Err(Error::Missing(format!(
-        "{what} could not be installed (`sudo apt-get install {package}` does it by hand): {said}"
+        "{what} could not be installed (by hand: `sudo apt-get install {package}`): {log}"
     )))
 }

@@ -1,4 +1,4 @@
-//! Pure: a request, taken apart, and an answer before it meets the wire.
+//! Pure: parsed requests, and responses before connection faults.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use hyper::{Method, Uri};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// What of the vendor's API a request is about.
+/// An endpoint of the vendor's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Endpoint {
@@ -24,7 +24,7 @@ pub enum Endpoint {
     Refresh,
     /// `GET …/users`
     Users,
-    /// `GET …/operators/{op}/regions`, both sisters
+    /// `GET …/operators/{op}/regions`, in both API families
     Regions,
     /// `POST …/regions/devices/search`
     Search,
@@ -34,12 +34,12 @@ pub enum Endpoint {
     Radios,
     /// `GET …/operators/{op}/network-hierarchy`
     Hierarchy,
-    /// Anything else, which is answered with 404.
+    /// Any other path: 404.
     Unknown,
 }
 
 impl Endpoint {
-    /// The endpoint, and the operator in its path.
+    /// The endpoint, and the operator id in the path.
     fn of(method: &Method, path: &str) -> (Self, Option<i64>) {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let method = method.as_str();
@@ -64,13 +64,13 @@ impl Endpoint {
         }
     }
 
-    /// Whether the path carries an operator.
-    pub(super) fn names_operator(self) -> bool {
+    /// Whether the path contains an operator id.
+    pub(super) fn has_operator(self) -> bool {
         matches!(self, Self::Regions | Self::OperatorDevices | Self::Hierarchy)
     }
 }
 
-/// A request, taken apart.
+/// A parsed request.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) endpoint: Endpoint,
@@ -79,7 +79,7 @@ pub(super) struct Call {
     pub(super) operator: Option<i64>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    /// The body as JSON, null when it is none.
+    /// The body as JSON; null when it is not JSON.
     pub(super) json: Value,
     query: BTreeMap<String, String>,
 }
@@ -112,12 +112,12 @@ impl Call {
         self.query.get(key).map(String::as_str)
     }
 
-    /// Where the page begins, whichever way this endpoint is told.
+    /// The requested offset, from the query or the body.
     pub(super) fn offset(&self) -> Option<usize> {
         self.paging("offset", "offset")
     }
 
-    /// How many rows were asked for.
+    /// The requested number of rows.
     pub(super) fn count(&self) -> Option<usize> {
         self.paging("count", "limit")
     }
@@ -130,7 +130,7 @@ impl Call {
         self.query(in_query)?.parse().ok()
     }
 
-    /// The regions that a search asks for.
+    /// The regions of a search.
     pub(super) fn regions(&self) -> Option<Vec<i64>> {
         let ids = match self.endpoint {
             Endpoint::Search => &self.json["ids"],
@@ -158,8 +158,8 @@ impl Call {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// User and password of a Basic login.
-    pub(super) fn basic(&self) -> Option<(String, String)> {
+    /// Username and password of HTTP Basic authentication.
+    pub(super) fn basic_auth(&self) -> Option<(String, String)> {
         let encoded = self.header(AUTHORIZATION.as_str())?.strip_prefix("Basic ")?;
         let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
         text.split_once(':')
@@ -172,7 +172,7 @@ impl Call {
     }
 }
 
-/// Every `regionId` condition, however deep it is nested; `None` when there is none.
+/// The values of all `regionId` conditions, at any depth; `None` without one.
 fn radio_regions(conditions: &Value) -> Option<Vec<i64>> {
     let mut found = None;
     for condition in conditions.as_array().into_iter().flatten() {
@@ -189,9 +189,9 @@ fn radio_regions(conditions: &Value) -> Option<Vec<i64>> {
     found
 }
 
-/// An answer before it meets the wire.
+/// A response before connection faults apply.
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
+pub(super) struct ApiResponse {
     pub(super) status: u16,
     pub(super) content_type: Cow<'static, str>,
     pub(super) headers: Vec<(&'static str, String)>,
@@ -200,7 +200,7 @@ pub(super) struct Answer {
 
 const JSON: &str = "application/json";
 
-impl Answer {
+impl ApiResponse {
     pub(super) fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
@@ -214,18 +214,18 @@ impl Answer {
         Self::new(status, JSON, body)
     }
 
-    /// The ok envelope.
+    /// A success in NQS's envelope.
     pub(super) fn data(data: &Value) -> Self {
         Self::json(200, json!({"data": data, "error": null}).to_string())
     }
 
-    /// A failure in the envelope that this endpoint uses.
+    /// An error in the envelope of this endpoint's API family.
     pub(super) fn error(endpoint: Endpoint, status: u16, message: &str) -> Self {
         Self::json(status, error_body(endpoint == Endpoint::Radios, status, message))
     }
 
-    /// How the ingress refuses: not JSON.
-    pub(super) fn denied() -> Self {
+    /// A rejection by the vendor's ingress, which is not JSON.
+    pub(super) fn forbidden() -> Self {
         Self::new(403, "text/plain", "RBAC: access denied")
     }
 
@@ -235,7 +235,7 @@ impl Answer {
     }
 }
 
-/// The error envelope of TMQ v1, whose code is a word, or that of all others.
+/// The error envelope of TMQ v1 with a symbolic code, or that of the other API families.
 pub(super) fn error_body(tmq: bool, status: u16, message: &str) -> String {
     let body = if tmq {
         let code = match status {
@@ -246,12 +246,12 @@ pub(super) fn error_body(tmq: bool, status: u16, message: &str) -> String {
         };
         json!({"success": false, "error": {"code": code, "message": message, "details": null}})
     } else {
-        json!({"data": null, "error": {"code": status, "message": message, "status": phrase(status)}})
+        json!({"data": null, "error": {"code": status, "message": message, "status": reason_phrase(status)}})
     };
     body.to_string()
 }
 
-fn phrase(status: u16) -> &'static str {
+fn reason_phrase(status: u16) -> &'static str {
     hyper::StatusCode::from_u16(status)
         .ok()
         .and_then(|code| code.canonical_reason())

@@ -1,4 +1,4 @@
-//! The simulator as a process.
+//! Runs the simulator as a process.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,31 +11,31 @@ use super::{Config, FleetConfig, Simulator, Transport};
 /// Simulate TCS until Ctrl-C.
 #[derive(Debug, Clone, Args)]
 pub struct SimulatorArgs {
-    /// Where to listen; port 0 takes a free one
+    /// Listen address; port 0 picks a free one
     #[arg(long, env = "TCS_SIM_LISTEN", default_value = "127.0.0.1:8219")]
     pub listen: SocketAddr,
-    /// Speak HTTPS with a self-signed certificate, which is printed
+    /// Serve HTTPS with a self-signed certificate, which is printed
     #[arg(long, env = "TCS_SIM_TLS")]
     pub tls: bool,
-    /// Decides the fleet and its drifts
+    /// Determines the fleet and its drift
     #[arg(long, env = "TCS_SIM_SEED", default_value_t = 1)]
     pub seed: u64,
     /// Base nodes in all regions together
     #[arg(long, env = "TCS_SIM_BASE_NODES", default_value_t = 718)]
     pub base_nodes: usize,
-    /// How many of them stand in the training region
+    /// How many of them are in the training region
     #[arg(long, env = "TCS_SIM_TRAINING_NODES", default_value_t = 4)]
     pub training_nodes: usize,
     /// Customers' radios
     #[arg(long, env = "TCS_SIM_REMOTE_NODES", default_value_t = 40)]
     pub remote_nodes: usize,
-    /// The operator that the account belongs to
+    /// The operator id of the account
     #[arg(long, env = "TCS_SIM_OPERATOR_ID", default_value_t = 219)]
     pub operator_id: i64,
-    /// The account
+    /// The account's username
     #[arg(long, env = "TCS_SIM_USERNAME", default_value = "operator@example.com")]
     pub username: String,
-    /// Its password
+    /// The account's password
     #[arg(
         long,
         env = "TCS_SIM_PASSWORD",
@@ -43,13 +43,13 @@ pub struct SimulatorArgs {
         hide_env_values = true
     )]
     pub password: String,
-    /// How long access and id token live
+    /// The lifetime of access and id tokens
     #[arg(long, env = "TCS_SIM_TOKEN_SECONDS", default_value_t = 3600)]
     pub token_seconds: u64,
-    /// The most rows on a page, whatever is asked
+    /// The maximum number of rows on a page
     #[arg(long, env = "TCS_SIM_PAGE_CAP", default_value_t = 5000)]
     pub page_cap: usize,
-    /// What every answer is delayed by, in milliseconds
+    /// The delay of every response, in milliseconds
     #[arg(long, env = "TCS_SIM_LATENCY_MS", default_value_t = 0)]
     pub latency_ms: u64,
 }
@@ -82,7 +82,7 @@ impl From<SimulatorArgs> for Config {
     }
 }
 
-/// Starts a simulator and says where; stops at Ctrl-C.
+/// Starts a simulator, prints its URL and runs until Ctrl-C.
 pub async fn serve(args: SimulatorArgs) -> io::Result<()> {
     let simulator = Simulator::start(args.into()).await?;
     println!("export TCS_URL={}", simulator.url());

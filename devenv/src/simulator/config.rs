@@ -1,53 +1,52 @@
-//! What a simulation is started with.
+//! The configuration of a simulator.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Where the answer to a login carries its tokens.
+/// Where a login response contains the tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TokensIn {
-    /// In the body and in the cookies, as the vendor was seen to do.
+    /// In the body and in the cookies, like the real vendor.
     #[default]
     Both,
-    /// Only in `Set-Cookie`; the body has nulls.
+    /// Only in `Set-Cookie`; the body contains nulls.
     Cookies,
     /// Only in the body; no cookie is set.
     Body,
 }
 
-/// How the simulator speaks.
+/// HTTP or HTTPS.
 #[derive(Debug, Clone, Default)]
 pub enum Transport {
     /// Plain HTTP.
     #[default]
     Plain,
-    /// HTTPS with a certificate of the simulator's own making for `localhost` and 127.0.0.1; [`ca_pem`](super::Simulator::ca_pem)
-    /// tells what to trust.
+    /// HTTPS with a self-signed certificate for `localhost` and 127.0.0.1; [`ca_pem`](super::Simulator::ca_pem) returns it.
     SelfSigned,
-    /// HTTPS with this chain and key, both PEM.
+    /// HTTPS with this certificate chain and key, PEM.
     Pem {
-        /// The certificate, its issuers after it.
+        /// The certificate, followed by its issuers.
         chain: String,
-        /// Its private key.
+        /// The private key.
         key: String,
     },
 }
 
-/// How many devices there are and how much they say.
+/// The size of the fleet and of its records.
 #[derive(Debug, Clone)]
 pub struct FleetConfig {
     /// Base nodes in all regions together. Default 718.
     pub base_nodes: usize,
-    /// So many of them belong to the training region. Default 4.
+    /// How many of them are in the training region. Default 4.
     pub training_nodes: usize,
-    /// Customers' radios. Default 40: an account may see only its own few.
+    /// Customers' radios. Default 40: an account sees only its own.
     pub remote_nodes: usize,
-    /// Fields that no client knows, on each base node. Default 6.
+    /// The number of fields unknown to clients on each base node. Default 6.
     pub unknown_fields: usize,
-    /// The first so many base nodes carry 320 unknown fields each. Default 5.
+    /// How many of the first base nodes have 320 unknown fields each. Default 5.
     pub heavy_nodes: usize,
 }
 
@@ -63,44 +62,44 @@ impl Default for FleetConfig {
     }
 }
 
-/// What a simulation is started with. The default is a calm day at the real operator.
+/// The configuration of a simulator. The default resembles the real operator without faults.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen. Default: a free port of 127.0.0.1.
+    /// The listen address. Default: a free port of 127.0.0.1.
     pub listen: SocketAddr,
     /// Plain HTTP by default.
     pub transport: Transport,
-    /// Decides the whole fleet and every drift. Default 1.
+    /// Determines the fleet and its drift. Default 1.
     pub seed: u64,
     /// The devices.
     pub fleet: FleetConfig,
-    /// The operator that the account belongs to. Default 219.
+    /// The operator id of the account. Default 219.
     pub operator_id: i64,
-    /// The one account. Default `operator@example.com`.
+    /// The account's username. Default `operator@example.com`.
     pub username: String,
-    /// Its password. Default `correct horse`.
+    /// The account's password. Default `correct horse`.
     pub password: String,
-    /// How long access and id token live. Default an hour.
+    /// The lifetime of access and id tokens. Default one hour.
     pub token_lifetime: Duration,
-    /// How long a refresh token lives. Default 30 days.
+    /// The lifetime of refresh tokens. Default 30 days.
     pub refresh_lifetime: Duration,
-    /// Where login and refresh put the tokens.
+    /// Where login and refresh responses contain the tokens.
     pub tokens_in: TokensIn,
-    /// What the tokens end with, where a signature would be. Default `unsigned`.
+    /// The text in place of the tokens' signature. Default `unsigned`.
     pub signature: String,
-    /// The most rows that `RegionSearch` and `RadioSearch` give on a page, whatever was asked. Default 5,000.
+    /// The maximum number of rows on a page. Default 5,000.
     pub page_cap: usize,
-    /// Rows on a page of `OperatorList` that asks for no `count`. Default 10.
+    /// Rows on a page of `OperatorList` without `count`. Default 10.
     pub operator_list_page: usize,
-    /// Whether `OperatorList` heeds `count`. Default true.
+    /// Whether `OperatorList` honours `count`. Default true.
     pub honour_count: bool,
-    /// Whether `OperatorList` heeds `type`. Default false.
+    /// Whether `OperatorList` honours `type`. Default false.
     pub honour_type: bool,
-    /// Whether `RadioSearch` heeds the direction of `sort`. Default true.
+    /// Whether `RadioSearch` honours the direction of `sort`. Default true.
     pub honour_sort: bool,
-    /// Headers without which a call is refused (403). Default none.
+    /// Headers that every call must have, otherwise 403. Default none.
     pub required_headers: Vec<String>,
-    /// What every answer is delayed by. Default nothing.
+    /// The delay of every response. Default none.
     pub latency: Duration,
 }
 
@@ -130,8 +129,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The default with so many base nodes; the training region gets none, so that every one of them is a customer's.
-    pub fn of(base_nodes: usize) -> Self {
+    /// The default configuration with this many base nodes and none in the training region.
+    pub fn with_base_nodes(base_nodes: usize) -> Self {
         let fleet = FleetConfig {
             base_nodes,
             training_nodes: 0,

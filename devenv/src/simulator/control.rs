@@ -1,13 +1,13 @@
-//! `/_sim/…`: the same levers as [`Simulator`](super::Simulator)'s, for curl and for other processes.
+//! The control API `/_sim/…`: the functions of [`Simulator`](super::Simulator) for curl and other processes.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::call::{Answer, Call};
-use super::fault::{Rule, Script};
-use super::fleet::{Kind, REGIONS};
-use super::world::{Shared, World};
+use super::call::{ApiResponse, Call};
+use super::fault::{Rule, RuleSet};
+use super::fleet::{DeviceKind, REGIONS};
+use super::state::{SharedState, SimulatorState};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,7 +23,7 @@ struct Count {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Device {
+struct DeviceRequest {
     serial: String,
     /// A JSON merge patch (RFC 7386).
     #[serde(default)]
@@ -37,21 +37,21 @@ struct Credentials {
     password: String,
 }
 
-/// The answer to a call under `/_sim/`.
-pub(super) fn answer(shared: &Shared, call: &Call) -> Answer {
+/// Handles a call under `/_sim/`.
+pub(super) fn handle(shared: &SharedState, call: &Call) -> ApiResponse {
     match route(shared, call) {
-        Ok(value) => Answer::json(200, format!("{value}\n")),
-        Err((status, message)) => Answer::json(status, format!("{}\n", json!({"error": message}))),
+        Ok(value) => ApiResponse::json(200, format!("{value}\n")),
+        Err((status, message)) => ApiResponse::json(status, format!("{}\n", json!({"error": message}))),
     }
 }
 
-type Refusal = (u16, String);
+type ControlError = (u16, String);
 
-fn read<T: DeserializeOwned>(call: &Call) -> Result<T, Refusal> {
+fn read<T: DeserializeOwned>(call: &Call) -> Result<T, ControlError> {
     serde_json::from_slice(&call.body).map_err(|error| (400, error.to_string()))
 }
 
-fn found(found: bool) -> Result<Value, Refusal> {
+fn ok_if_found(found: bool) -> Result<Value, ControlError> {
     if found {
         Ok(json!({"ok": true}))
     } else {
@@ -59,90 +59,96 @@ fn found(found: bool) -> Result<Value, Refusal> {
     }
 }
 
-fn route(shared: &Shared, call: &Call) -> Result<Value, Refusal> {
-    let done = || Ok(json!({"ok": true}));
-    let mut world = shared.world();
+fn route(shared: &SharedState, call: &Call) -> Result<Value, ControlError> {
+    let ok = || Ok(json!({"ok": true}));
+    let mut state = shared.lock_state();
     match (
         call.method.as_str(),
         call.path.trim_start_matches("/_sim").trim_matches('/'),
     ) {
-        ("GET", "" | "state") => Ok(state(shared, &world)),
-        ("GET", "truth") => Ok(truth(&world)),
-        ("GET", "requests") => Ok(json!(world.seen)),
+        ("GET", "" | "state") => Ok(describe_state(shared, &state)),
+        ("GET", "truth") => Ok(list_devices(&state)),
+        ("GET", "requests") => Ok(json!(state.recorded_requests)),
         ("POST", "script") => {
-            world.script = Script::new(read::<Vec<Rule>>(call)?);
-            done()
+            state.rule_set = RuleSet::new(read::<Vec<Rule>>(call)?);
+            ok()
         }
         ("POST", "clear") => {
-            world.script = Script::default();
-            done()
+            state.rule_set = RuleSet::default();
+            ok()
         }
         ("POST", "release") => {
-            shared.gate.open();
-            done()
+            shared.hang_latch.release_all();
+            ok()
         }
-        ("POST", "drift") => Ok(json!(world.fleet.drift(read::<Fraction>(call)?.fraction))),
-        ("POST", "vanish") => Ok(json!({"removed": world.fleet.vanish(read::<Count>(call)?.count)})),
-        ("POST", "add") => Ok(json!({"added": world.fleet.add(read::<Count>(call)?.count)})),
+        ("POST", "drift") => Ok(json!(state.fleet.drift(read::<Fraction>(call)?.fraction))),
+        ("POST", "vanish") => Ok(json!({"removed": state.fleet.vanish(read::<Count>(call)?.count)})),
+        ("POST", "add") => Ok(json!({"added": state.fleet.add(read::<Count>(call)?.count)})),
         ("POST", "edit") => {
-            let device: Device = read(call)?;
-            found(
-                world
+            let device: DeviceRequest = read(call)?;
+            ok_if_found(
+                state
                     .fleet
                     .edit(&device.serial, |value| merge(value, device.merge)),
             )
         }
-        ("POST", "remove") => found(world.fleet.remove(&read::<Device>(call)?.serial)),
+        ("POST", "remove") => ok_if_found(state.fleet.remove(&read::<DeviceRequest>(call)?.serial)),
         ("POST", "expire") => {
-            world.sessions.revoke_all(false);
-            done()
+            state.sessions.revoke_all(false);
+            ok()
         }
         ("POST", "credentials") => {
             let given: Credentials = read(call)?;
-            (world.sessions.username, world.sessions.password) = (given.username, given.password);
-            done()
+            (state.sessions.username, state.sessions.password) = (given.username, given.password);
+            ok()
         }
         ("POST", "reset") => {
-            *world = World::new(&shared.config, shared.url.starts_with("https"));
-            shared.gate.open();
-            done()
+            *state = SimulatorState::new(&shared.config, shared.url.starts_with("https"));
+            shared.hang_latch.release_all();
+            ok()
         }
         (method, path) => Err((
             404,
-            format!("no {method} /_sim/{path}; see the README of devenv/src/simulator"),
+            format!("no such route: {method} /_sim/{path}; see the README of devenv/src/simulator"),
         )),
     }
 }
 
-fn state(shared: &Shared, world: &World) -> Value {
+fn describe_state(shared: &SharedState, state: &SimulatorState) -> Value {
     let regions = REGIONS.map(|region| {
-        let rows = world.fleet.rows().iter().filter(|row| row.region == region.id);
-        let base_nodes = rows.filter(|row| row.kind == Kind::BaseNode).count();
+        let devices = state
+            .fleet
+            .devices()
+            .iter()
+            .filter(|device| device.region == region.id);
+        let base_nodes = devices
+            .filter(|device| device.kind == DeviceKind::BaseNode)
+            .count();
         json!({"id": region.id, "name": region.name, "baseNodes": base_nodes})
     });
     json!({
         "url": shared.url,
         "seed": shared.config.seed,
         "operatorId": shared.config.operator_id,
-        "generation": world.fleet.generation(),
-        "baseNodes": world.fleet.count(Kind::BaseNode),
-        "remoteNodes": world.fleet.count(Kind::RemoteNode),
+        "generation": state.fleet.generation(),
+        "baseNodes": state.fleet.count(DeviceKind::BaseNode),
+        "remoteNodes": state.fleet.count(DeviceKind::RemoteNode),
         "regions": regions,
-        "counters": world.counters,
-        "hanging": shared.gate.waiting(),
-        "rules": world.script.rules,
+        "counters": state.counters,
+        "hanging": shared.hang_latch.waiting(),
+        "rules": state.rule_set.rules,
     })
 }
 
-fn truth(world: &World) -> Value {
-    let rows = world.fleet.rows().iter().map(|row| {
-        let device = row.value().unwrap_or_else(|_| json!({"broken": *row.raw}));
-        json!({"serial": *row.serial, "type": row.kind, "region": row.region, "device": device})
+fn list_devices(state: &SimulatorState) -> Value {
+    let devices = state.fleet.devices().iter().map(|device| {
+        let value = device.value().unwrap_or_else(|_| json!({"broken": *device.raw}));
+        json!({"serial": *device.serial, "type": device.kind, "region": device.region, "device": value})
     });
-    rows.collect()
+    devices.collect()
 }
 
-/// RFC 7386: null removes, objects are merged, all else replaces.
+/// Applies a JSON merge patch (RFC 7386).
 fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;

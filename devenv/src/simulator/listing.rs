@@ -1,23 +1,23 @@
-//! Pure: the vendor's listings, from a call to a page and from a page to its envelope.
+//! Pure: the vendor's listings: selects the page of a call and writes it in its envelope.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::call::{Answer, Call, Endpoint};
+use super::call::{ApiResponse, Call, Endpoint};
 use super::config::Config;
-use super::fleet::{Fleet, Kind, REGIONS, Selection};
+use super::fleet::{DeviceKind, Fleet, REGIONS, Selection};
 
-/// Which envelope a page is written in.
+/// The envelope of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Dialect {
     Nqs,
-    /// TMQ v1, with the fields that were asked for.
+    /// TMQ v1, with the requested fields.
     Tmq(BTreeSet<String>),
 }
 
-/// A page before it is written: what the faults of a listing change.
+/// A page before it is serialized; listing faults modify it.
 #[derive(Debug, Clone)]
 pub(super) struct Page {
     pub(super) dialect: Dialect,
@@ -25,29 +25,29 @@ pub(super) struct Page {
     pub(super) offset: usize,
     /// `None` is left out.
     pub(super) total: Option<i64>,
-    /// False leaves the list itself out.
+    /// Whether the list itself is present.
     pub(super) has_items: bool,
-    /// How far what the page says of its begin and of its rows is from the truth.
+    /// Errors of the reported offset and count.
     pub(super) offset_off_by: i64,
     pub(super) count_off_by: i64,
     pub(super) numbers_as_text: bool,
 }
 
-/// What is listed in place of what was asked.
+/// Overrides of the requested page by faults.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Instead {
+pub(super) struct ListingOverride {
     pub(super) offset: Option<usize>,
     pub(super) region: Option<i64>,
-    /// The least number of rows on a page.
+    /// The minimum number of rows on a page.
     pub(super) at_least: usize,
     pub(super) any_kind: bool,
-    /// So many of the first rows are not in the list at all.
+    /// The number of rows hidden at the start of the list.
     pub(super) hidden: usize,
 }
 
-impl Instead {
-    /// A page of the rows that are left of a selection, and how many those are.
-    fn cut(
+impl ListingOverride {
+    /// Selects a page after the overrides; returns its rows and the total.
+    fn select_page(
         self,
         fleet: &mut Fleet,
         mut selection: Selection,
@@ -58,12 +58,12 @@ impl Instead {
             *regions = vec![region];
         }
         selection.kind = selection.kind.filter(|_| !self.any_kind);
-        let (offset, count) = self.place(offset, count);
+        let (offset, count) = self.page_bounds(offset, count);
         let (items, total) = fleet.page(selection, offset, count);
         (items, total.saturating_sub(self.hidden))
     }
 
-    fn place(self, offset: usize, count: usize) -> (usize, usize) {
+    fn page_bounds(self, offset: usize, count: usize) -> (usize, usize) {
         (
             self.offset.unwrap_or(offset).saturating_add(self.hidden),
             count.max(self.at_least),
@@ -85,7 +85,7 @@ impl Page {
         }
     }
 
-    /// The page in its envelope.
+    /// Serializes the page.
     pub(super) fn write(&self) -> Vec<u8> {
         let (before, after) = match &self.dialect {
             Dialect::Tmq(_) => (
@@ -97,8 +97,8 @@ impl Page {
                     .total
                     .map(|total| format!(r#","totalCount":{}"#, self.number(total)));
                 let (count, offset) = (
-                    self.told(self.items.len(), self.count_off_by),
-                    self.told(self.offset, self.offset_off_by),
+                    self.reported_number(self.items.len(), self.count_off_by),
+                    self.reported_number(self.offset, self.offset_off_by),
                 );
                 let tail = format!(
                     r#""count":{count},"offset":{offset}{}}},"error":null}}"#,
@@ -113,14 +113,14 @@ impl Page {
         if self.has_items {
             self.write_items(&mut body);
         } else if matches!(self.dialect, Dialect::Tmq(_)) {
-            body.pop(); // the comma that would have led to the list
+            body.pop(); // the comma before the list
         }
         body.extend_from_slice(after.as_bytes());
         body
     }
 
-    fn told(&self, truth: usize, off_by: i64) -> String {
-        self.number(i64::try_from(truth).unwrap_or(i64::MAX).saturating_add(off_by))
+    fn reported_number(&self, actual: usize, off_by: i64) -> String {
+        self.number(i64::try_from(actual).unwrap_or(i64::MAX).saturating_add(off_by))
     }
 
     fn number(&self, number: i64) -> String {
@@ -147,35 +147,35 @@ impl Page {
     }
 }
 
-/// The page that a call asks for, or why there is none.
+/// The requested page, or an error response.
 pub(super) fn page(
     call: &Call,
     fleet: &mut Fleet,
     config: &Config,
-    instead: Instead,
-) -> Result<Page, Answer> {
+    overrides: ListingOverride,
+) -> Result<Page, ApiResponse> {
     match call.endpoint {
-        Endpoint::Search => region_search(call, fleet, config, instead),
-        Endpoint::OperatorDevices => Ok(operator_list(call, fleet, config, instead)),
-        Endpoint::Radios => radio_search(call, fleet, config, instead),
-        Endpoint::Regions => regions(call, config, instead),
-        other => Err(Answer::error(other, 404, "no such listing")),
+        Endpoint::Search => region_search(call, fleet, config, overrides),
+        Endpoint::OperatorDevices => Ok(operator_list(call, fleet, config, overrides)),
+        Endpoint::Radios => radio_search(call, fleet, config, overrides),
+        Endpoint::Regions => regions(call, config, overrides),
+        other => Err(ApiResponse::error(other, 404, "no such listing")),
     }
 }
 
-fn paging(call: &Call) -> Result<(usize, usize), Answer> {
-    let missing = || Answer::error(call.endpoint, 400, "pagination is missing or not a number");
+fn parse_paging(call: &Call) -> Result<(usize, usize), ApiResponse> {
+    let missing = || ApiResponse::error(call.endpoint, 400, "pagination is missing or not a number");
     let offset = call.offset().ok_or_else(missing)?;
     let count = call.count().filter(|count| *count > 0).ok_or_else(missing)?;
     Ok((offset, count))
 }
 
-fn regions(call: &Call, config: &Config, instead: Instead) -> Result<Page, Answer> {
-    let (offset, count) = paging(call)?;
-    // The sister endpoint is known to omit regions.
+fn regions(call: &Call, config: &Config, overrides: ListingOverride) -> Result<Page, ApiResponse> {
+    let (offset, count) = parse_paging(call)?;
+    // The endpoint under /api/nqs/ omits regions, like the real one.
     let omitted = if call.path.starts_with("/api/nqs/") { 2 } else { 0 };
     let known = &REGIONS[..REGIONS.len() - omitted];
-    let (from, rows) = instead.place(offset, count);
+    let (from, rows) = overrides.page_bounds(offset, count);
     let items = known.iter().skip(from).take(rows).map(|region| {
         let item = json!({
             "id": region.id, "name": region.name, "operatorId": config.operator_id, "status": "ACTIVE",
@@ -183,16 +183,16 @@ fn regions(call: &Call, config: &Config, instead: Instead) -> Result<Page, Answe
         });
         Arc::from(item.to_string())
     });
-    let total = known.len().saturating_sub(instead.hidden);
+    let total = known.len().saturating_sub(overrides.hidden);
     Ok(Page::of(Dialect::Nqs, offset, (items.collect(), total)))
 }
 
-fn known_regions(call: &Call, ids: Vec<i64>) -> Result<Vec<i64>, Answer> {
+fn check_regions(call: &Call, ids: Vec<i64>) -> Result<Vec<i64>, ApiResponse> {
     let unknown = ids
         .iter()
         .find(|id| REGIONS.iter().all(|region| region.id != **id));
     match unknown {
-        Some(id) => Err(Answer::error(
+        Some(id) => Err(ApiResponse::error(
             call.endpoint,
             404,
             &format!("region {id} not found"),
@@ -201,12 +201,12 @@ fn known_regions(call: &Call, ids: Vec<i64>) -> Result<Vec<i64>, Answer> {
     }
 }
 
-fn kind_of(call: &Call, name: &Value) -> Result<Option<Kind>, Answer> {
+fn parse_kind(call: &Call, name: &Value) -> Result<Option<DeviceKind>, ApiResponse> {
     match name.as_str() {
         None if name.is_null() => Ok(None),
-        Some("BN") => Ok(Some(Kind::BaseNode)),
-        Some("RN") => Ok(Some(Kind::RemoteNode)),
-        _ => Err(Answer::error(
+        Some("BN") => Ok(Some(DeviceKind::BaseNode)),
+        Some("RN") => Ok(Some(DeviceKind::RemoteNode)),
+        _ => Err(ApiResponse::error(
             call.endpoint,
             400,
             "bad filter: unknown device type",
@@ -215,22 +215,27 @@ fn kind_of(call: &Call, name: &Value) -> Result<Option<Kind>, Answer> {
 }
 
 /// `POST …/regions/devices/search`
-fn region_search(call: &Call, fleet: &mut Fleet, config: &Config, instead: Instead) -> Result<Page, Answer> {
-    let bad = |message: &str| Answer::error(call.endpoint, 400, message);
-    let (offset, count) = paging(call)?;
+fn region_search(
+    call: &Call,
+    fleet: &mut Fleet,
+    config: &Config,
+    overrides: ListingOverride,
+) -> Result<Page, ApiResponse> {
+    let bad_request = |message: &str| ApiResponse::error(call.endpoint, 400, message);
+    let (offset, count) = parse_paging(call)?;
     let ids = call
         .regions()
         .filter(|ids| !ids.is_empty())
-        .ok_or_else(|| bad("bad filter: ids"))?;
+        .ok_or_else(|| bad_request("bad filter: ids"))?;
     let filter = call.json["deviceFilter"]
         .as_object()
-        .ok_or_else(|| bad("bad filter: deviceFilter"))?;
+        .ok_or_else(|| bad_request("bad filter: deviceFilter"))?;
     let known = ["type", "savedConfig", "reportedConfig", "reportedState"];
     if let Some(key) = filter.keys().find(|key| !known.contains(&key.as_str())) {
-        return Err(bad(&format!("bad filter: {key}")));
+        return Err(bad_request(&format!("bad filter: {key}")));
     }
-    let kind = kind_of(call, filter.get("type").unwrap_or(&Value::Null))?;
-    let mut ids = known_regions(call, ids)?;
+    let kind = parse_kind(call, filter.get("type").unwrap_or(&Value::Null))?;
+    let mut ids = check_regions(call, ids)?;
     ids.sort_unstable();
     let selection = Selection {
         regions: Some(ids),
@@ -241,20 +246,20 @@ fn region_search(call: &Call, fleet: &mut Fleet, config: &Config, instead: Inste
     Ok(Page::of(
         Dialect::Nqs,
         offset,
-        instead.cut(fleet, selection, offset, count.min(config.page_cap)),
+        overrides.select_page(fleet, selection, offset, count.min(config.page_cap)),
     ))
 }
 
-/// `GET …/operators/{op}/devices`: `limit` is ignored, and nothing has to be given.
-fn operator_list(call: &Call, fleet: &mut Fleet, config: &Config, instead: Instead) -> Page {
-    let asked = call.count().filter(|count| *count > 0 && config.honour_count);
-    let count = asked.unwrap_or(config.operator_list_page);
+/// `GET …/operators/{op}/devices`: ignores `limit`, all parameters are optional.
+fn operator_list(call: &Call, fleet: &mut Fleet, config: &Config, overrides: ListingOverride) -> Page {
+    let requested = call.count().filter(|count| *count > 0 && config.honour_count);
+    let count = requested.unwrap_or(config.operator_list_page);
     let kind = call
         .query("type")
         .filter(|_| config.honour_type)
         .and_then(|name| match name {
-            "BN" => Some(Kind::BaseNode),
-            "RN" => Some(Kind::RemoteNode),
+            "BN" => Some(DeviceKind::BaseNode),
+            "RN" => Some(DeviceKind::RemoteNode),
             _ => None,
         });
     let offset = call.offset().unwrap_or(0);
@@ -267,37 +272,42 @@ fn operator_list(call: &Call, fleet: &mut Fleet, config: &Config, instead: Inste
     Page::of(
         Dialect::Nqs,
         offset,
-        instead.cut(fleet, selection, offset, count.min(config.page_cap)),
+        overrides.select_page(fleet, selection, offset, count.min(config.page_cap)),
     )
 }
 
 /// `POST …/radios/search`
-fn radio_search(call: &Call, fleet: &mut Fleet, config: &Config, instead: Instead) -> Result<Page, Answer> {
-    let bad = |message: &str| Answer::error(call.endpoint, 400, message);
-    let (offset, count) = paging(call)?;
-    let kind =
-        kind_of(call, &call.json["query"]["deviceType"])?.ok_or_else(|| bad("deviceType is missing"))?;
+fn radio_search(
+    call: &Call,
+    fleet: &mut Fleet,
+    config: &Config,
+    overrides: ListingOverride,
+) -> Result<Page, ApiResponse> {
+    let bad_request = |message: &str| ApiResponse::error(call.endpoint, 400, message);
+    let (offset, count) = parse_paging(call)?;
+    let kind = parse_kind(call, &call.json["query"]["deviceType"])?
+        .ok_or_else(|| bad_request("deviceType is missing"))?;
     let fields = call.json["outputSchema"]["deviceFields"]
         .as_array()
-        .ok_or_else(|| bad("outputSchema"))?;
+        .ok_or_else(|| bad_request("outputSchema"))?;
     let fields = fields
         .iter()
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect();
-    let regions = call.regions().map(|ids| known_regions(call, ids)).transpose()?;
+    let regions = call.regions().map(|ids| check_regions(call, ids)).transpose()?;
     let selection = Selection {
         regions,
         kind: Some(kind),
         shuffled: false,
         backwards: config.honour_sort && call.json["query"]["sort"][0]["direction"] == "DESC",
     };
-    let (items, total) = instead.cut(fleet, selection, offset, count.min(config.page_cap));
-    let items = items.iter().map(|item| radio(item, &fields)).collect();
+    let (items, total) = overrides.select_page(fleet, selection, offset, count.min(config.page_cap));
+    let items = items.iter().map(|item| to_tmq(item, &fields)).collect();
     Ok(Page::of(Dialect::Tmq(fields), offset, (items, total)))
 }
 
-/// Where TMQ keeps what NQS calls by another name.
+/// JSON pointers of the same value in TMQ and in NQS.
 const RADIO_FIELDS: [(&str, &str); 6] = [
     ("/system/install/state/latitude", "/installParams/latitude"),
     ("/system/install/state/longitude", "/installParams/longitude"),
@@ -307,8 +317,8 @@ const RADIO_FIELDS: [(&str, &str); 6] = [
     ("/system/state/hostname", "/hostName"),
 ];
 
-/// A device as TMQ writes it. What is no JSON object stays as it is: a broken row is broken in every dialect.
-fn radio(item: &Arc<str>, fields: &BTreeSet<String>) -> Arc<str> {
+/// Converts a device to TMQ's format. Invalid JSON stays as it is.
+fn to_tmq(item: &Arc<str>, fields: &BTreeSet<String>) -> Arc<str> {
     let Ok(device @ Value::Object(_)) = serde_json::from_str::<Value>(item) else {
         return Arc::clone(item);
     };
@@ -328,21 +338,21 @@ fn radio(item: &Arc<str>, fields: &BTreeSet<String>) -> Arc<str> {
             );
         }
     }
-    let mut told = Map::new();
+    let mut reported = Map::new();
     for (name, path) in RADIO_FIELDS
         .into_iter()
         .filter(|(name, _)| fields.contains(*name))
     {
         if let Some(value) = device.pointer(path) {
-            told.insert(name.to_owned(), value.clone());
+            reported.insert(name.to_owned(), value.clone());
         }
     }
     if let Some(connected) = device["connected"]
         .as_bool()
         .filter(|_| fields.contains("deviceStatus"))
     {
-        told.insert("deviceStatus".to_owned(), json!(i32::from(connected)));
+        reported.insert("deviceStatus".to_owned(), json!(i32::from(connected)));
     }
-    out.insert("fields".to_owned(), Value::Object(told));
+    out.insert("fields".to_owned(), Value::Object(reported));
     Value::Object(out).to_string().into()
 }

@@ -1,23 +1,23 @@
-//! A simulation of TCS: session, listings, a fleet from a seed, and faults by script.
+//! A simulator of TCS: sessions, listings, a fleet generated from a seed, and scripted faults.
 //!
-//! It writes its JSON by itself, from what is known of the vendor's API, and shares no type with the operator's client: where
-//! both misread a fact in the same way, no test would notice. It runs inside a test ([`Simulator::start`]) or as a process
-//! ([`cli`]); the levers are the same in both, as methods and under `/_sim/`. See the README of this folder.
+//! It shares no type with the operator's client and writes its own JSON from what is known of the vendor's API. A fact that
+//! both misread in the same way goes unnoticed. It runs inside a test ([`Simulator::start`]) or as a process ([`cli`]). The
+//! control API under `/_sim/` offers the same functions as the methods. See the README of this folder.
 
 mod call;
 pub mod cli;
 mod config;
+mod connection;
 mod control;
 mod fault;
 mod fleet;
-mod gate;
+mod hang_latch;
 mod listing;
 pub(crate) mod rng;
 mod server;
 mod session;
+mod state;
 mod tls;
-mod wire;
-mod world;
 
 #[cfg(test)]
 mod tests;
@@ -33,17 +33,17 @@ use tokio::task::JoinHandle;
 
 pub use call::Endpoint;
 pub use config::{Config, FleetConfig, TokensIn, Transport};
-pub use fault::{Blemish, CutLength, ErrorShape, Fault, Rule, RuleState};
-pub use fleet::{Drift, Kind, Row};
-pub use world::{Counters, Seen};
+pub use fault::{CutLength, ErrorShape, Fault, RecordDefect, Rule, RuleState};
+pub use fleet::{Device, DeviceKind, Drift};
+pub use state::{Counters, RecordedRequest};
 
-use fault::Script;
+use fault::RuleSet;
+use state::{SharedState, SimulatorState};
 use tls::Tls;
-use world::{Shared, World};
 
-/// A running simulation. It ends, connections and all, when this is dropped.
+/// A running simulator. Dropping it closes all connections.
 pub struct Simulator {
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     address: SocketAddr,
     ca_pem: Option<String>,
     server: JoinHandle<std::convert::Infallible>,
@@ -56,15 +56,15 @@ impl Drop for Simulator {
 }
 
 impl Simulator {
-    /// Starts to listen; it answers from the moment this returns.
+    /// Starts the simulator. It serves requests when this returns.
     ///
-    /// Errors when the address is taken, or a given certificate cannot be read.
+    /// Fails when the address is in use or a given certificate cannot be parsed.
     pub async fn start(config: Config) -> io::Result<Self> {
-        let (tls, ca_pem) = Tls::of(&config.transport)?.unzip();
+        let (tls, ca_pem) = Tls::from_transport(&config.transport)?.unzip();
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let shared = Arc::new(Shared::new(config, format!("{scheme}://{address}")));
+        let shared = Arc::new(SharedState::new(config, format!("{scheme}://{address}")));
         #[expect(
             clippy::disallowed_methods,
             reason = "the task belongs to the handle, which aborts it when dropped"
@@ -78,154 +78,159 @@ impl Simulator {
         })
     }
 
-    /// Stops, and returns when the port is free again: the vendor is away until one is started on the same address.
+    /// Stops and returns when the port is free: the vendor is unreachable until another simulator starts at the same address.
     pub async fn stop(mut self) {
         self.server.abort();
-        // The task was told to end; that it ended in no other way is not of interest.
+        // The result is only that the task was aborted.
         let _ = (&mut self.server).await;
     }
 
-    /// What a client is configured with: `http://127.0.0.1:…`.
+    /// The base URL for clients: `http://127.0.0.1:…`.
     pub fn url(&self) -> &str {
         &self.shared.url
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The certificate to trust, when it speaks TLS.
+    /// The CA certificate, if it serves TLS.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
     }
 
-    /// What it was started with.
+    /// The configuration.
     pub fn config(&self) -> &Config {
         &self.shared.config
     }
 
-    /// Puts these rules in the place of all that were in force.
-    pub fn script(&self, rules: Vec<Rule>) {
-        let mut world = self.shared.world();
-        world.script = Script::new(rules);
-        world.spoilt.clear();
+    /// Replaces all rules.
+    pub fn set_rules(&self, rules: Vec<Rule>) {
+        let mut state = self.shared.lock_state();
+        state.rule_set = RuleSet::new(rules);
+        state.defective_records.clear();
     }
 
-    /// Serials of the devices of which a blemished record was told since the script was set, and what was wrong with it.
-    pub fn spoilt(&self) -> BTreeSet<(String, Blemish)> {
-        self.shared.world().spoilt.clone()
+    /// The serials of devices whose record was delivered defective since the rules were set, with the defects.
+    pub fn defective_records(&self) -> BTreeSet<(String, RecordDefect)> {
+        self.shared.lock_state().defective_records.clone()
     }
 
-    /// Ends every rule; calls that hang already go on hanging.
-    pub fn clear(&self) {
-        self.script(Vec::new());
+    /// Removes all rules. Calls that already hang keep hanging.
+    pub fn clear_rules(&self) {
+        self.set_rules(Vec::new());
     }
 
-    /// The rules in force, with how often they matched and fired.
+    /// The active rules, with how often they matched and fired.
     pub fn rules(&self) -> Vec<RuleState> {
-        self.shared.world().script.rules.clone()
+        self.shared.lock_state().rule_set.rules.clone()
     }
 
-    /// Lets every hanging call go on.
-    pub fn release(&self) {
-        self.shared.gate.open();
+    /// Lets all hanging calls continue.
+    pub fn release_hanging(&self) {
+        self.shared.hang_latch.release_all();
     }
 
-    /// How many calls hang now.
-    pub fn hanging(&self) -> usize {
-        self.shared.gate.waiting()
+    /// The number of hanging calls.
+    pub fn hanging_calls(&self) -> usize {
+        self.shared.hang_latch.waiting()
     }
 
-    /// Returns when at least so many calls hang.
-    pub async fn until_hanging(&self, calls: usize) {
-        self.shared.gate.until_waiting(calls).await;
+    /// Waits until at least this many calls hang.
+    pub async fn wait_until_hanging(&self, calls: usize) {
+        self.shared.hang_latch.wait_until_waiting(calls).await;
     }
 
-    /// Changes a part (0 to 1) of the base nodes, as time would.
+    /// Changes a fraction (0 to 1) of the base nodes, as happens over time.
     pub fn drift(&self, fraction: f64) -> Drift {
-        self.shared.world().fleet.drift(fraction)
+        self.shared.lock_state().fleet.drift(fraction)
     }
 
-    /// Takes so many base nodes away; returns their serials.
+    /// Removes base nodes; returns their serials.
     pub fn vanish(&self, count: usize) -> Vec<String> {
-        self.shared.world().fleet.vanish(count)
+        self.shared.lock_state().fleet.vanish(count)
     }
 
-    /// Builds so many new towers with one base node each; returns their serials.
+    /// Adds sites with one base node each; returns the serials.
     pub fn add(&self, count: usize) -> Vec<String> {
-        self.shared.world().fleet.add(count)
+        self.shared.lock_state().fleet.add(count)
     }
 
-    /// Changes the JSON of one device; false when there is none of that serial.
+    /// Changes the JSON of a device; false when the serial is unknown.
     pub fn edit(&self, serial: &str, change: impl FnOnce(&mut Value)) -> bool {
-        self.shared.world().fleet.edit(serial, change)
+        self.shared.lock_state().fleet.edit(serial, change)
     }
 
-    /// Replaces the text of one device, be it JSON or not; false when there is none of that serial.
+    /// Replaces the text of a device, valid JSON or not; false when the serial is unknown.
     pub fn put_raw(&self, serial: &str, raw: &str) -> bool {
-        self.shared.world().fleet.put_raw(serial, raw)
+        self.shared.lock_state().fleet.put_raw(serial, raw)
     }
 
-    /// Lists one device a second time, changed or not, in every listing from now on.
+    /// Adds a second record of a device, after `change`, to all listings.
     pub fn duplicate(&self, serial: &str, change: impl FnOnce(&mut Value)) -> bool {
-        self.shared.world().fleet.duplicate(serial, change)
+        self.shared.lock_state().fleet.duplicate(serial, change)
     }
 
-    /// Takes one device away; false when there is none of that serial.
+    /// Removes a device; false when the serial is unknown.
     pub fn remove(&self, serial: &str) -> bool {
-        self.shared.world().fleet.remove(serial)
+        self.shared.lock_state().fleet.remove(serial)
     }
 
-    /// The fleet as it is now: what an honest and complete listing of all regions shows.
-    pub fn truth(&self) -> Vec<Row> {
-        self.shared.world().fleet.rows().to_vec()
+    /// The current fleet: what a complete and correct listing of all regions contains.
+    pub fn devices(&self) -> Vec<Device> {
+        self.shared.lock_state().fleet.devices().to_vec()
     }
 
-    /// The base nodes among [`truth`](Self::truth).
-    pub fn base_nodes(&self) -> Vec<Row> {
-        self.truth()
+    /// The base nodes among [`devices`](Self::devices).
+    pub fn base_nodes(&self) -> Vec<Device> {
+        self.devices()
             .into_iter()
-            .filter(|row| row.kind == Kind::BaseNode)
+            .filter(|device| device.kind == DeviceKind::BaseNode)
             .collect()
     }
 
-    /// Changes whom it lets in; sessions that are open stay open.
+    /// Changes the accepted credentials. Open sessions stay open.
     pub fn set_credentials(&self, username: &str, password: &str) {
-        let mut world = self.shared.world();
-        (world.sessions.username, world.sessions.password) = (username.to_owned(), password.to_owned());
+        let mut state = self.shared.lock_state();
+        (state.sessions.username, state.sessions.password) = (username.to_owned(), password.to_owned());
     }
 
-    /// The tokens that it gave out (of the last 256 sessions): access, id and refresh tokens.
+    /// The issued access, id and refresh tokens of the last 256 sessions.
     pub fn tokens(&self) -> Vec<String> {
-        self.shared.world().sessions.tokens()
+        self.shared.lock_state().sessions.tokens()
     }
 
-    /// Ends every session: 401 until the next refresh or login; with `refresh_too`, only a login helps.
+    /// Expires all sessions: 401 until the next refresh or login; with `refresh_too`, until the next login.
     pub fn expire_sessions(&self, refresh_too: bool) {
-        self.shared.world().sessions.revoke_all(refresh_too);
+        self.shared.lock_state().sessions.revoke_all(refresh_too);
     }
 
-    /// What it saw so far.
+    /// The counters.
     pub fn counters(&self) -> Counters {
-        self.shared.world().counters.clone()
+        self.shared.lock_state().counters.clone()
     }
 
-    /// Every call so far (the last 20,000), in the order of their answers.
-    pub fn requests(&self) -> Vec<Seen> {
-        self.shared.world().seen.iter().cloned().collect()
+    /// The last 20,000 calls, in order of their responses.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.shared
+            .lock_state()
+            .recorded_requests
+            .iter()
+            .cloned()
+            .collect()
     }
 
-    /// Returns when the counters are as wished: how tests wait without sleeping.
-    pub async fn until(&self, wished: impl Fn(&Counters) -> bool) {
+    /// Waits until the counters satisfy the condition. Tests use it instead of sleeping.
+    pub async fn wait_until(&self, condition: impl Fn(&Counters) -> bool) {
         let mut activity = self.shared.activity.subscribe();
-        // The sender lives as long as this handle, so that the wait can only end in a change.
-        while !wished(&self.counters()) && activity.changed().await.is_ok() {}
+        // The sender lives as long as `self`.
+        while !condition(&self.counters()) && activity.changed().await.is_ok() {}
     }
 
-    /// Back to the start: the fleet of the seed, no rules, no sessions, all counters at zero.
+    /// Resets everything: the fleet of the seed, no rules, no sessions, all counters at zero.
     pub fn reset(&self) {
-        *self.shared.world() = World::new(&self.shared.config, self.ca_pem.is_some());
-        self.shared.gate.open();
+        *self.shared.lock_state() = SimulatorState::new(&self.shared.config, self.ca_pem.is_some());
+        self.shared.hang_latch.release_all();
     }
 }

@@ -1,11 +1,11 @@
-//! Pure: a seeded stream of numbers (splitmix64), so that a seed alone decides the whole fleet.
+//! Pure: a seeded random number generator (splitmix64), so that the seed alone determines the fleet.
 
-/// A deterministic source of numbers.
+/// A deterministic random number generator.
 #[derive(Debug, Clone)]
 pub(crate) struct Rng(u64);
 
 impl Rng {
-    /// A stream of its own for each purpose: what one part draws never shifts what another part sees.
+    /// An independent stream per purpose: numbers drawn for one purpose do not shift those of another.
     pub(crate) fn new(seed: u64, purpose: &str) -> Self {
         let mut rng = Self(seed);
         for byte in purpose.bytes() {

@@ -1,4 +1,4 @@
-//! Listens, and takes each call through the stages: control, script, answer, wire.
+//! The HTTP server: passes each call through control API, rules, response and connection faults.
 
 use std::convert::Infallible;
 use std::io;
@@ -16,32 +16,32 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::call::{Answer, Call};
+use super::call::{ApiResponse, Call};
+use super::connection::{Aborted, Body, ResetFlag, ResettableStream, respond};
 use super::control;
 use super::fault::{Fault, LOGIN_PAGE, latency};
+use super::state::SharedState;
 use super::tls::Tls;
-use super::wire::{Aborted, Body, Doom, Wire, respond};
-use super::world::Shared;
 
-/// No honest call has a body near this size.
+/// The maximum size of a request body.
 const BODY_LIMIT: usize = 16 << 20;
-/// Tokio's timer is late by less than this on a calm machine.
-const LATE: Duration = Duration::from_millis(3);
-/// What a thread that slept takes to wake, and to wake the runtime.
-const WAKE: Duration = Duration::from_micros(250);
+/// The maximum lateness of Tokio's timer on an idle machine.
+const TIMER_LATENESS: Duration = Duration::from_millis(3);
+/// The time that a sleeping thread needs to wake up and to wake the runtime.
+const WAKEUP_TIME: Duration = Duration::from_micros(250);
 
-/// Accepts until it is dropped, and its connections with it.
-pub(super) async fn serve(listener: TcpListener, tls: Option<Tls>, shared: Arc<Shared>) -> Infallible {
+/// Accepts connections until it is dropped.
+pub(super) async fn serve(listener: TcpListener, tls: Option<Tls>, shared: Arc<SharedState>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let doom = Doom::new(AtomicBool::new(false));
-                    let wire = Wire::new(stream, Arc::clone(&doom));
-                    connections.spawn(connection(wire, doom, tls.clone(), Arc::clone(&shared)));
+                    let reset_flag = ResetFlag::new(AtomicBool::new(false));
+                    let stream = ResettableStream::new(stream, Arc::clone(&reset_flag));
+                    connections.spawn(handle_connection(stream, reset_flag, tls.clone(), Arc::clone(&shared)));
                 }
-                // Out of descriptors, most likely: they come back when connections end.
+                // Probably out of file descriptors: retry when connections have closed.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -49,11 +49,16 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<Tls>, shared: Arc<S
     }
 }
 
-async fn connection(wire: Wire, doom: Doom, tls: Option<Tls>, shared: Arc<Shared>) {
+async fn handle_connection(
+    stream: ResettableStream,
+    reset_flag: ResetFlag,
+    tls: Option<Tls>,
+    shared: Arc<SharedState>,
+) {
     let ended = match tls {
-        None => talk(wire, doom, shared).await,
-        Some(tls) => match tls.accept(wire).await {
-            Ok(stream) => talk(stream, doom, shared).await,
+        None => serve_connection(stream, reset_flag, shared).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => serve_connection(stream, reset_flag, shared).await,
             Err(error) => Err(error),
         },
     };
@@ -62,11 +67,12 @@ async fn connection(wire: Wire, doom: Doom, tls: Option<Tls>, shared: Arc<Shared
     }
 }
 
-async fn talk<S>(stream: S, doom: Doom, shared: Arc<Shared>) -> io::Result<()>
+async fn serve_connection<S>(stream: S, reset_flag: ResetFlag, shared: Arc<SharedState>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let service = service_fn(move |request| handle(request, Arc::clone(&doom), Arc::clone(&shared)));
+    let service =
+        service_fn(move |request| handle_request(request, Arc::clone(&reset_flag), Arc::clone(&shared)));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service)
@@ -74,52 +80,56 @@ where
         .map_err(io::Error::other)
 }
 
-async fn handle(
+async fn handle_request(
     request: Request<Incoming>,
-    doom: Doom,
-    shared: Arc<Shared>,
+    reset_flag: ResetFlag,
+    shared: Arc<SharedState>,
 ) -> Result<Response<Body>, Aborted> {
     let (head, body) = request.into_parts();
-    let plain = |answer: Answer| respond(answer, &[], &doom, &shared.gate);
+    let plain = |response: ApiResponse| respond(response, &[], &reset_flag, &shared.hang_latch);
     let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await else {
-        return plain(Answer::new(413, "text/plain", "the body is too large"));
+        return plain(ApiResponse::new(
+            413,
+            "text/plain",
+            "the request body is too large",
+        ));
     };
     let call = Call::new(head.method, &head.uri, head.headers, body.to_bytes());
     if call.path.starts_with("/_sim") {
-        return plain(control::answer(&shared, &call));
+        return plain(control::handle(&shared, &call));
     }
     if call.method == Method::GET && call.path == "/login" {
-        return plain(Answer::new(200, "text/html; charset=utf-8", LOGIN_PAGE));
+        return plain(ApiResponse::new(200, "text/html; charset=utf-8", LOGIN_PAGE));
     }
-    let (hits, under_way) = shared.enter(&call);
-    if let Some(refusal) = under_way.refusal() {
-        return plain(shared.answer(&call, &[], Some(refusal)));
+    let (hits, in_flight) = shared.begin_call(&call);
+    if let Some(rejection) = in_flight.rejection() {
+        return plain(shared.respond(&call, &[], Some(rejection)));
     }
     let pause = shared.config.latency + latency(&hits);
     if !pause.is_zero() {
-        rest(pause).await;
+        sleep_precisely(pause).await;
     }
     if hits
         .iter()
         .any(|hit| hit.fault == Fault::Hang { after_bytes: None })
     {
-        shared.gate.wait().await;
+        shared.hang_latch.wait_for_release().await;
     }
-    let answer = shared.answer(&call, &hits, None);
-    respond(answer, &hits, &doom, &shared.gate)
+    let response = shared.respond(&call, &hits, None);
+    respond(response, &hits, &reset_flag, &shared.hang_latch)
 }
 
-/// Sleeps for this long, to a twentieth of a millisecond: Tokio's clock ticks in whole ones and comes late, which for 50 ms is
-/// as much as a benchmark allows for all else.
-async fn rest(pause: Duration) {
-    let until = tokio::time::Instant::now() + pause;
-    tokio::time::sleep(pause.saturating_sub(LATE)).await;
-    let left = until.saturating_duration_since(tokio::time::Instant::now() + WAKE);
+/// Sleeps with a precision of 0.05 ms. Tokio's timer ticks in milliseconds and is late, which for a latency of 50 ms would
+/// distort benchmarks.
+async fn sleep_precisely(pause: Duration) {
+    let end = tokio::time::Instant::now() + pause;
+    tokio::time::sleep(pause.saturating_sub(TIMER_LATENESS)).await;
+    let left = end.saturating_duration_since(tokio::time::Instant::now() + WAKEUP_TIME);
     if !left.is_zero() {
-        // The thread wakes by itself; were the runtime gone, nobody would wait for it.
+        // An error means that the runtime shuts down.
         let _ = tokio::task::spawn_blocking(move || std::thread::sleep(left)).await;
     }
-    while tokio::time::Instant::now() < until {
+    while tokio::time::Instant::now() < end {
         tokio::task::yield_now().await;
     }
 }

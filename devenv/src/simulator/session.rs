@@ -1,4 +1,4 @@
-//! Login, refresh and the check that every other call passes.
+//! Login, refresh and the authentication of all other calls.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::call::{Answer, Call, Endpoint};
+use super::call::{ApiResponse, Call, Endpoint};
 use super::config::{Config, TokensIn};
 
-/// More than any test holds at once; the oldest is forgotten first, so that a long soak does not grow.
-const REMEMBERED: usize = 256;
+/// The oldest session is forgotten beyond this, so that memory does not grow in a long soak test.
+const MAX_SESSIONS: usize = 256;
 
 #[derive(Debug, Clone)]
 struct Session {
@@ -24,7 +24,7 @@ struct Session {
     revoked: bool,
 }
 
-/// Who may come in, and who is in.
+/// The accepted credentials and the open sessions.
 #[derive(Debug)]
 pub(super) struct Sessions {
     pub(super) username: String,
@@ -36,7 +36,7 @@ pub(super) struct Sessions {
     secure: bool,
     signature: String,
     issued: u64,
-    known: VecDeque<Session>,
+    open: VecDeque<Session>,
 }
 
 const USER_ID: &str = "7d0c3c1e-5f7b-4e7e-9a55-0000000000f1";
@@ -53,61 +53,63 @@ impl Sessions {
             secure,
             signature: config.signature.clone(),
             issued: 0,
-            known: VecDeque::new(),
+            open: VecDeque::new(),
         }
     }
 
-    /// `POST …/login`: Basic, and nothing in the body.
-    pub(super) fn login(&mut self, call: &Call) -> Answer {
+    /// `POST …/login`: Basic authentication and an empty body.
+    pub(super) fn login(&mut self, call: &Call) -> ApiResponse {
         if call.has_bearer() {
-            return Answer::denied();
+            return ApiResponse::forbidden();
         }
         if !call.body.is_empty() {
-            return Answer::error(Endpoint::Login, 500, "Internal server error");
+            return ApiResponse::error(Endpoint::Login, 500, "Internal server error");
         }
-        let given = call.basic();
+        let given = call.basic_auth();
         if given.is_none_or(|(user, password)| user != self.username || password != self.password) {
-            return Answer::error(Endpoint::Login, 401, "Incorrect username or password.");
+            return ApiResponse::error(Endpoint::Login, 401, "Incorrect username or password.");
         }
         let refresh = self.token("refresh", self.refresh_lifetime);
-        self.open(refresh, true)
+        self.open_session(refresh, true)
     }
 
     /// `POST …/refresh`: all four cookies of one session, expired or not.
-    pub(super) fn refresh(&mut self, call: &Call) -> Answer {
+    pub(super) fn refresh(&mut self, call: &Call) -> ApiResponse {
         let now = Instant::now();
         let cookie = |name| call.cookie(name).unwrap_or_default();
-        let known = self.known.iter().find(|session| {
+        let known = self.open.iter().find(|session| {
             session.access == cookie("accessToken")
                 && session.id == cookie("idToken")
                 && session.refresh == cookie("refreshToken")
                 && session.refresh_until > now
         });
         match known.map(|session| session.refresh.clone()) {
-            Some(refresh) if cookie("userId") == USER_ID && call.body.is_empty() => self.open(refresh, false),
-            _ => Answer::error(Endpoint::Refresh, 401, "Invalid refresh token"),
+            Some(refresh) if cookie("userId") == USER_ID && call.body.is_empty() => {
+                self.open_session(refresh, false)
+            }
+            _ => ApiResponse::error(Endpoint::Refresh, 401, "Invalid refresh token"),
         }
     }
 
-    /// A 200 that opens nothing: the person has to do something first.
-    pub(super) fn challenge(result: &str) -> Answer {
-        Answer::data(&json!({
+    /// A login response that demands an action of the user: 200 without tokens.
+    pub(super) fn challenge_response(result: &str) -> ApiResponse {
+        ApiResponse::data(&json!({
             "accessToken": null, "idToken": null, "refreshToken": null, "userId": null, "expiryTimeSeconds": null,
             "session": "AYABeSimulatedSession", "challengeResult": result, "mfaSecret": null,
         }))
     }
 
-    /// Nothing when the call may pass, else its refusal.
-    pub(super) fn refuse(&self, call: &Call) -> Option<Answer> {
+    /// Authenticates a call; returns an error response when it is rejected.
+    pub(super) fn reject(&self, call: &Call) -> Option<ApiResponse> {
         if call.has_bearer() {
-            return Some(Answer::denied());
+            return Some(ApiResponse::forbidden());
         }
         let now = Instant::now();
         let live = |session: &Session| !session.revoked && session.valid_until > now;
-        if self.of(call).is_some_and(live) {
+        if self.session_of(call).is_some_and(live) {
             return None;
         }
-        Some(Answer::error(
+        Some(ApiResponse::error(
             call.endpoint,
             401,
             "The incoming token has expired",
@@ -115,48 +117,48 @@ impl Sessions {
     }
 
     /// `GET …/users`
-    pub(super) fn user(&self) -> Answer {
+    pub(super) fn user(&self) -> ApiResponse {
         let operator = self.operator.to_string();
-        Answer::data(
+        ApiResponse::data(
             &json!({"id": USER_ID, "userId": USER_ID, "email": self.username, "operatorId": operator}),
         )
     }
 
-    /// Ends the session that the call came with; its refresh token lives on.
+    /// Revokes the call's session. Its refresh token stays valid.
     pub(super) fn revoke(&mut self, call: &Call) {
         let access = call.cookie("accessToken").unwrap_or_default();
-        for session in self.known.iter_mut().filter(|session| session.access == access) {
+        for session in self.open.iter_mut().filter(|session| session.access == access) {
             session.revoked = true;
         }
     }
 
-    /// Ends every session; with `refresh`, their refresh tokens too.
+    /// Revokes all sessions; with `refresh`, their refresh tokens too.
     pub(super) fn revoke_all(&mut self, refresh: bool) {
         if refresh {
-            self.known.clear();
+            self.open.clear();
         }
-        for session in &mut self.known {
+        for session in &mut self.open {
             session.revoked = true;
         }
     }
 
-    /// Every token that may still be known, of all kinds.
+    /// All tokens of the remembered sessions.
     pub(super) fn tokens(&self) -> Vec<String> {
         let all = self
-            .known
+            .open
             .iter()
             .flat_map(|session| [&session.access, &session.id, &session.refresh]);
         all.cloned().collect()
     }
 
-    fn of(&self, call: &Call) -> Option<&Session> {
+    fn session_of(&self, call: &Call) -> Option<&Session> {
         let (access, id) = (call.cookie("accessToken")?, call.cookie("idToken")?);
-        self.known
+        self.open
             .iter()
             .find(|session| session.access == access && session.id == id)
     }
 
-    fn open(&mut self, refresh: String, first: bool) -> Answer {
+    fn open_session(&mut self, refresh: String, first: bool) -> ApiResponse {
         let now = Instant::now();
         let session = Session {
             access: self.token("access", self.lifetime),
@@ -166,15 +168,15 @@ impl Sessions {
             refresh_until: now + self.refresh_lifetime,
             revoked: false,
         };
-        self.known.push_back(session.clone());
-        if self.known.len() > REMEMBERED {
-            self.known.pop_front();
+        self.open.push_back(session.clone());
+        if self.open.len() > MAX_SESSIONS {
+            self.open.pop_front();
         }
-        self.welcome(&session, first)
+        self.session_response(&session, first)
     }
 
-    fn welcome(&self, session: &Session, first: bool) -> Answer {
-        let told = |text: &str| {
+    fn session_response(&self, session: &Session, first: bool) -> ApiResponse {
+        let in_body = |text: &str| {
             if self.tokens_in == TokensIn::Cookies {
                 Value::Null
             } else {
@@ -182,12 +184,12 @@ impl Sessions {
             }
         };
         let (refresh, user) = if first {
-            (told(&session.refresh), told(USER_ID))
+            (in_body(&session.refresh), in_body(USER_ID))
         } else {
             (Value::Null, Value::Null)
         };
-        let mut answer = Answer::data(&json!({
-            "accessToken": told(&session.access), "idToken": told(&session.id), "refreshToken": refresh, "userId": user,
+        let mut response = ApiResponse::data(&json!({
+            "accessToken": in_body(&session.access), "idToken": in_body(&session.id), "refreshToken": refresh, "userId": user,
             "expiryTimeSeconds": self.lifetime.as_secs(), "session": null, "challengeResult": null, "mfaSecret": null,
         }));
         let mut cookies = vec![("idToken", session.id.as_str()), ("accessToken", &session.access)];
@@ -197,19 +199,20 @@ impl Sessions {
         if self.tokens_in == TokensIn::Body {
             cookies.clear();
         }
-        // A jar drops `Secure` cookies that come over plain HTTP.
+        // A cookie jar drops `Secure` cookies from plain HTTP.
         let secure = if self.secure { "; Secure" } else { "" };
         for (name, value) in cookies {
-            answer = answer.with_header("set-cookie", format!("{name}={value}; Path=/; HttpOnly{secure}"));
+            response =
+                response.with_header("set-cookie", format!("{name}={value}; Path=/; HttpOnly{secure}"));
         }
-        answer
+        response
     }
 
-    /// Shaped like a JWT and signed by nobody.
+    /// An unsigned JWT.
     fn token(&mut self, purpose: &str, lifetime: Duration) -> String {
         self.issued += 1;
         let (now, lifetime) = (
-            seconds_now(),
+            unix_seconds(),
             i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX),
         );
         let head = json!({"alg": "none", "typ": "JWT"});
@@ -231,6 +234,6 @@ impl Sessions {
     clippy::disallowed_methods,
     reason = "`iat` and `exp` of a token are wall-clock times"
 )]
-fn seconds_now() -> i64 {
+fn unix_seconds() -> i64 {
     jiff::Timestamp::now().as_second()
 }

@@ -1,4 +1,4 @@
-//! HTTPS, so that a certificate can be refused.
+//! TLS for the simulator, so that tests can reject its certificate.
 
 use std::io;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::config::Transport;
-use super::wire::Wire;
+use super::connection::ResettableStream;
 
-/// How to greet a client over TLS.
+/// A TLS acceptor.
 #[derive(Clone)]
 pub(super) struct Tls(TlsAcceptor);
 
 impl Tls {
-    /// The acceptor, and the PEM of what a client has to trust when the certificate is of our own making.
-    pub(super) fn of(transport: &Transport) -> io::Result<Option<(Self, String)>> {
+    /// The acceptor, and the PEM certificate for clients to trust.
+    pub(super) fn from_transport(transport: &Transport) -> io::Result<Option<(Self, String)>> {
         match transport {
             Transport::Plain => Ok(None),
             Transport::Pem { chain, key } => Ok(Some((Self::from_pem(chain, key)?, chain.clone()))),
@@ -44,7 +44,7 @@ impl Tls {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    pub(super) async fn accept(&self, wire: Wire) -> io::Result<TlsStream<Wire>> {
-        self.0.accept(wire).await
+    pub(super) async fn accept(&self, stream: ResettableStream) -> io::Result<TlsStream<ResettableStream>> {
+        self.0.accept(stream).await
     }
 }

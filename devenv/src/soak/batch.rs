@@ -1,116 +1,116 @@
-//! Pure: what happens next, of the seed alone: one or two runs, what the vendor and the world do to them, what changed before.
+//! Pure: generates batches from the seed: the runs, the changes of the fleet, the vendor's faults and the disruptions.
 
 use std::time::Duration;
 
 use super::plan::Pace;
-use super::vendor;
+use super::vendor_faults;
 use crate::simulator::Rule;
 use crate::simulator::rng::Rng;
 
-/// What a user does with a run after asking for it.
+/// What a user does with a run after creating it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meddling {
-    Let,
+pub(super) enum UserAction {
+    None,
     Cancel,
     Delete,
 }
 
-/// One run to be asked for.
+/// A run to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wish {
+pub(super) struct RunRequest {
     pub(super) dry_run: bool,
     pub(super) delete_stale: bool,
-    /// Lets deletions pass the guard.
+    /// Whether `approvedDeletes` lifts the delete guard.
     pub(super) approved: bool,
-    pub(super) meddling: Meddling,
-    /// After the run was asked for.
-    pub(super) at: Duration,
-    /// Seconds; none: the soak deletes the object.
+    pub(super) user_action: UserAction,
+    /// When the user acts, after the creation of the runs.
+    pub(super) acts_at: Duration,
+    /// `ttlSecondsAfterFinished`; without it the soak test deletes the object.
     pub(super) ttl: Option<u32>,
     /// `backoffLimit`.
     pub(super) retries: u32,
 }
 
-/// What the world does, at some moment of the runs.
+/// A disruption of the operator or its servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Blow {
-    /// SIGKILL, and the process is started again after a while.
-    Kill { back: Duration },
-    /// SIGTERM, likewise.
-    Terminate { back: Duration },
-    /// SIGSTOP, SIGCONT.
-    Freeze { away: Duration },
-    /// SIGSTOP until a second operator has taken over, then SIGCONT: the late one meets what has become of its run.
-    Overtake,
-    /// SIGKILL while a second operator stands by.
+pub(super) enum Disruption {
+    /// SIGKILL; the process is restarted later.
+    Kill { restart_after: Duration },
+    /// SIGTERM; the process is restarted later.
+    Terminate { restart_after: Duration },
+    /// SIGSTOP, later SIGCONT.
+    Freeze { duration: Duration },
+    /// SIGSTOP until a second operator has taken over, then SIGCONT: the deposed leader must not touch the run again.
+    Depose,
+    /// SIGKILL while a second operator is on standby.
     Failover,
-    /// A backend of PostgreSQL is killed: the server drops everyone and recovers.
+    /// SIGKILL of a PostgreSQL backend: the server drops all connections and recovers.
     CrashDatabase,
-    /// Every connection to the database is terminated.
-    CutDatabase,
-    /// The way to the database is cut.
-    DatabaseAway { away: Duration },
-    /// The way to the API server is cut.
-    ClusterAway { away: Duration },
+    /// All connections to the database are terminated.
+    TerminateConnections,
+    /// The proxy to the database is unreachable.
+    DatabaseOutage { duration: Duration },
+    /// The proxy to the API server is unreachable.
+    ApiServerOutage { duration: Duration },
 }
 
-impl Blow {
+impl Disruption {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Kill { .. } => "operator killed (SIGKILL), started again",
-            Self::Terminate { .. } => "operator terminated (SIGTERM), started again",
+            Self::Kill { .. } => "operator killed (SIGKILL), restarted",
+            Self::Terminate { .. } => "operator terminated (SIGTERM), restarted",
             Self::Freeze { .. } => "operator stopped (SIGSTOP), continued",
-            Self::Overtake => "operator stopped, overtaken by a second, continued",
-            Self::Failover => "operator killed, a second takes over",
+            Self::Depose => "operator stopped until a second took over",
+            Self::Failover => "operator killed, a second took over",
             Self::CrashDatabase => "PostgreSQL crashed and recovered",
-            Self::CutDatabase => "connections to PostgreSQL terminated",
-            Self::DatabaseAway { .. } => "PostgreSQL away",
-            Self::ClusterAway { .. } => "API server away",
+            Self::TerminateConnections => "connections to PostgreSQL terminated",
+            Self::DatabaseOutage { .. } => "PostgreSQL away",
+            Self::ApiServerOutage { .. } => "API server away",
         }
     }
 
-    /// Whether it may end the process.
-    fn is_rough(self) -> bool {
+    /// Whether it may end the operator's process.
+    fn ends_process(self) -> bool {
         matches!(
             self,
-            Self::Kill { .. } | Self::Terminate { .. } | Self::Overtake | Self::Failover
+            Self::Kill { .. } | Self::Terminate { .. } | Self::Depose | Self::Failover
         )
     }
 }
 
-/// How the fleet changes.
+/// A change of the fleet.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Change {
-    /// A part of it, as time would.
+    /// The fraction of base nodes that drift.
     pub(super) drift: f64,
-    /// So many towers go.
+    /// The number of base nodes that vanish.
     pub(super) vanish: usize,
-    /// So many come.
+    /// The number of new base nodes.
     pub(super) add: usize,
 }
 
-/// One or two runs and all that befalls them.
+/// One or two runs and everything that happens to them.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Batch {
     pub(super) before: Change,
-    /// At the moment when the so-maniest page is asked for.
-    pub(super) midway: Option<(u32, Change)>,
-    /// Sessions end first; `Some(true)`: refresh tokens as well.
+    /// A change during the runs, at the nth page request.
+    pub(super) change_during_runs: Option<(u32, Change)>,
+    /// Whether the sessions expire first; `Some(true)`: the refresh tokens as well.
     pub(super) expire: Option<bool>,
     pub(super) rules: Vec<Rule>,
-    pub(super) wishes: Vec<Wish>,
-    pub(super) blow: Option<(Duration, Blow)>,
+    pub(super) requests: Vec<RunRequest>,
+    pub(super) disruption: Option<(Duration, Disruption)>,
     pub(super) pause: Duration,
 }
 
-/// Draws batches.
-pub(super) struct Dice {
+/// Draws random batches.
+pub(super) struct BatchGenerator {
     rng: Rng,
     pace: Pace,
     devices: usize,
 }
 
-impl Dice {
+impl BatchGenerator {
     pub(super) fn new(seed: u64, pace: Pace, devices: usize) -> Self {
         Self {
             rng: Rng::new(seed, "soak"),
@@ -119,33 +119,33 @@ impl Dice {
         }
     }
 
-    /// A run without any trouble.
-    pub(super) fn quiet() -> Batch {
+    /// One run without faults and disruptions.
+    pub(super) fn without_faults() -> Batch {
         Batch {
             before: Change::default(),
-            midway: None,
+            change_during_runs: None,
             expire: None,
             rules: Vec::new(),
-            wishes: vec![Wish {
+            requests: vec![RunRequest {
                 dry_run: false,
                 delete_stale: true,
                 approved: true,
-                meddling: Meddling::Let,
-                at: Duration::ZERO,
+                user_action: UserAction::None,
+                acts_at: Duration::ZERO,
                 ttl: Some(60),
-                // A busy machine is slow to answer, and that is nobody's fault.
+                // Tolerates timeouts on a busy machine.
                 retries: 6,
             }],
-            blow: None,
+            disruption: None,
             pause: Duration::ZERO,
         }
     }
 
-    /// The next batch. `calm`: nothing may end the operator.
-    pub(super) fn batch(&mut self, calm: bool) -> Batch {
+    /// Draws the next batch. In the leak window nothing may end the operator's process.
+    pub(super) fn next_batch(&mut self, leak_window: bool) -> Batch {
         let before = self.change();
-        // As many come midway as go, now and then: the one change that no total shows.
-        let midway = self.chance(8).then(|| {
+        // Sometimes as many base nodes are added as vanish: the total does not change.
+        let change_during_runs = self.chance(8).then(|| {
             let page = u32::try_from(self.rng.below(8)).unwrap_or(0);
             let few = self.rng.below(4);
             let change = Change {
@@ -157,24 +157,24 @@ impl Dice {
         });
         let expire = [None, None, None, None, None, Some(false), Some(true)][self.rng.below(7)];
         let rules = if self.chance(45) {
-            vendor::rules(&mut self.rng, self.devices)
+            vendor_faults::rules(&mut self.rng, self.devices)
         } else {
             Vec::new()
         };
         let runs = if self.chance(18) { 2 } else { 1 };
-        let wishes = (0..runs).map(|_| self.wish()).collect();
-        // Drawn in any case, so that what comes after does not depend on the clock.
-        let blow = self
-            .blow(calm)
-            .map(|blow| (self.up_to(self.pace.within), blow))
-            .filter(|(_, blow)| !(calm && blow.is_rough()));
+        let requests = (0..runs).map(|_| self.run_request()).collect();
+        // Drawn unconditionally: the sequence of random numbers must not depend on the clock.
+        let disruption = self
+            .disruption(leak_window)
+            .map(|disruption| (self.up_to(self.pace.action_window), disruption))
+            .filter(|(_, disruption)| !(leak_window && disruption.ends_process()));
         Batch {
             before,
-            midway,
+            change_during_runs,
             expire,
             rules,
-            wishes,
-            blow,
+            requests,
+            disruption,
             pause: self.up_to(self.pace.pause),
         }
     }
@@ -188,7 +188,7 @@ impl Dice {
     }
 
     fn change(&mut self) -> Change {
-        // Now and then more goes than the delete guard lets pass.
+        // Sometimes more base nodes vanish than the delete guard allows.
         let outage = self.chance(3);
         let few = self.rng.below(6);
         Change {
@@ -198,44 +198,44 @@ impl Dice {
         }
     }
 
-    fn wish(&mut self) -> Wish {
-        let meddling = match self.rng.below(100) {
-            0..8 => Meddling::Cancel,
-            8..14 => Meddling::Delete,
-            _ => Meddling::Let,
+    fn run_request(&mut self) -> RunRequest {
+        let user_action = match self.rng.below(100) {
+            0..8 => UserAction::Cancel,
+            8..14 => UserAction::Delete,
+            _ => UserAction::None,
         };
         let delete_stale = self.chance(60);
-        Wish {
+        RunRequest {
             dry_run: self.chance(12),
             delete_stale,
             approved: delete_stale && self.chance(40),
-            meddling,
-            at: self.up_to(self.pace.within),
+            user_action,
+            acts_at: self.up_to(self.pace.action_window),
             ttl: [Some(30), Some(60), Some(90), None][self.rng.below(4)],
             retries: 2,
         }
     }
 
-    fn blow(&mut self, calm: bool) -> Option<Blow> {
-        let (short, away) = (
-            self.up_to(self.pace.away.min(Duration::from_secs(3))),
-            self.up_to(self.pace.away),
+    fn disruption(&mut self, leak_window: bool) -> Option<Disruption> {
+        let (short, duration) = (
+            self.up_to(self.pace.max_outage.min(Duration::from_secs(3))),
+            self.up_to(self.pace.max_outage),
         );
         let mark = self.rng.below(100);
-        let takeovers = self.pace.takeovers;
+        let takeovers = self.pace.takeover_percent;
         Some(match mark {
-            0..6 => Blow::Kill { back: short },
-            6..9 => Blow::Terminate { back: short },
-            9..13 => Blow::Freeze { away },
-            13..16 => Blow::CrashDatabase,
-            16..20 => Blow::CutDatabase,
-            20..23 => Blow::DatabaseAway { away },
-            // A Lease that cannot be renewed is lost after ten seconds, and with it the process.
-            23..26 => Blow::ClusterAway {
-                away: if calm { short } else { away },
+            0..6 => Disruption::Kill { restart_after: short },
+            6..9 => Disruption::Terminate { restart_after: short },
+            9..13 => Disruption::Freeze { duration },
+            13..16 => Disruption::CrashDatabase,
+            16..20 => Disruption::TerminateConnections,
+            20..23 => Disruption::DatabaseOutage { duration },
+            // An operator that cannot renew its Lease for ten seconds exits.
+            23..26 => Disruption::ApiServerOutage {
+                duration: if leak_window { short } else { duration },
             },
-            _ if mark >= 100 - takeovers / 2 => Blow::Overtake,
-            _ if mark >= 100 - takeovers => Blow::Failover,
+            _ if mark >= 100 - takeovers / 2 => Disruption::Depose,
+            _ if mark >= 100 - takeovers => Disruption::Failover,
             _ => return None,
         })
     }
@@ -245,39 +245,44 @@ impl Dice {
 mod tests {
     use super::*;
 
-    fn batches(seed: u64, calm: bool) -> Vec<Batch> {
-        let mut dice = Dice::new(seed, Pace::LONG, 100_000);
-        (0..400).map(|_| dice.batch(calm)).collect()
+    fn batches(seed: u64, leak_window: bool) -> Vec<Batch> {
+        let mut generator = BatchGenerator::new(seed, Pace::LONG, 100_000);
+        (0..400).map(|_| generator.next_batch(leak_window)).collect()
     }
 
     #[test]
-    fn a_seed_is_a_soak() {
+    fn a_seed_determines_all_batches() {
         assert_eq!(batches(7, false), batches(7, false));
         assert_ne!(batches(7, false), batches(8, false));
     }
 
     #[test]
-    fn everything_comes() {
+    fn every_kind_of_disruption_and_request_is_drawn() {
         let all = batches(1, false);
-        let blows: std::collections::BTreeSet<_> =
-            all.iter().filter_map(|b| b.blow).map(|(_, b)| b.name()).collect();
-        assert_eq!(blows.len(), 9, "{blows:?}");
-        let wishes: Vec<&Wish> = all.iter().flat_map(|b| &b.wishes).collect();
-        assert!(all.iter().any(|b| b.wishes.len() == 2) && all.iter().any(|b| b.midway.is_some()));
-        assert!(wishes.iter().any(|w| w.dry_run) && wishes.iter().any(|w| w.approved));
-        for meddling in [Meddling::Cancel, Meddling::Delete] {
-            assert!(wishes.iter().any(|w| w.meddling == meddling));
+        let disruptions: std::collections::BTreeSet<_> = all
+            .iter()
+            .filter_map(|b| b.disruption)
+            .map(|(_, b)| b.name())
+            .collect();
+        assert_eq!(disruptions.len(), 9, "{disruptions:?}");
+        let requests: Vec<&RunRequest> = all.iter().flat_map(|b| &b.requests).collect();
+        assert!(
+            all.iter().any(|b| b.requests.len() == 2) && all.iter().any(|b| b.change_during_runs.is_some())
+        );
+        assert!(requests.iter().any(|w| w.dry_run) && requests.iter().any(|w| w.approved));
+        for user_action in [UserAction::Cancel, UserAction::Delete] {
+            assert!(requests.iter().any(|w| w.user_action == user_action));
         }
     }
 
     #[test]
-    fn the_calm_leaves_the_process_alone() {
+    fn nothing_ends_the_process_in_the_leak_window() {
         let all = batches(1, true);
         assert!(
             all.iter()
-                .filter_map(|b| b.blow)
-                .all(|(_, blow)| !blow.is_rough())
+                .filter_map(|b| b.disruption)
+                .all(|(_, disruption)| !disruption.ends_process())
         );
-        assert!(all.iter().any(|b| b.blow.is_some()));
+        assert!(all.iter().any(|b| b.disruption.is_some()));
     }
 }

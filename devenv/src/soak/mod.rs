@@ -1,62 +1,62 @@
-//! The soak: a fleet that drifts, a run every few seconds, faults at random, the operator killed now and then, and after each
-//! run the table compared with the truth. See the README of this folder.
+//! The soak test: runs the operator under drift, random faults and kills, and compares the table with the expected one after
+//! every run. See the README of this folder.
 
+mod actions;
+mod api_client;
 mod batch;
-mod board;
-mod cluster;
-mod crew;
-mod deeds;
-mod drive;
-mod gauge;
-mod judge;
-mod ledger;
+mod checker;
+mod checks;
+mod database;
+mod driver;
+mod expected;
+mod operators;
 mod plan;
-mod play;
+mod process_stats;
 mod report;
 mod row;
-mod stage;
-mod table;
-mod vendor;
-mod verdict;
-mod watch;
+mod runner;
+mod sampler;
+mod statistics;
+mod testbed;
+mod vendor_faults;
 
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use board::Violation;
 pub use plan::{Pace, Plan};
+pub use statistics::Violation;
 
 use crate::error::{Error, Result};
-use board::Board;
-use crew::Crew;
-use stage::Stage;
+use operators::Operators;
+use statistics::Statistics;
+use testbed::Testbed;
 
-/// How a soak ended.
+/// The result of a soak test.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Plain text, aligned.
+    /// The report, plain text.
     pub report: String,
-    /// Runs that were asked for and judged.
+    /// Runs that were created and checked.
     pub runs: usize,
-    /// How many of them were completed.
+    /// How many of them completed.
     pub completed: usize,
-    /// Rows that were compared with the truth.
+    /// Rows that were compared with the expected table.
     pub compared: u64,
-    /// None is expected.
+    /// Violations; empty when the test passed.
     pub violations: Vec<Violation>,
 }
 
-/// What the driver and the watcher share.
+/// The state that the driver and the sampler share.
 struct Shared {
     began: Instant,
-    board: Mutex<Board>,
+    statistics: Mutex<Statistics>,
 }
 
 impl Shared {
-    fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    fn statistics(&self) -> MutexGuard<'_, Statistics> {
+        self.statistics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn elapsed(&self) -> Duration {
@@ -64,15 +64,15 @@ impl Shared {
     }
 }
 
-/// Soaks, until the time is up or somebody presses Ctrl-C; one line a minute goes to standard output. The report, all samples
-/// and the operators' logs stay in the plan's folder.
+/// Runs the soak test until the time is up or Ctrl-C is pressed. Prints one line a minute to standard output. Report, samples
+/// and operator logs are kept in the plan's folder.
 ///
 /// # Errors
-/// When the servers do not come up, or the folder cannot be written. What goes wrong later is a violation.
+/// When the servers do not become ready or the folder cannot be written. Later errors are violations.
 pub async fn soak(plan: &Plan) -> Result<Outcome> {
-    empty(&plan.folder)?;
-    let (stage, mut crew) = Stage::set(plan).await?;
-    let machine = gauge::machine();
+    recreate_folder(&plan.folder)?;
+    let (testbed, mut operators) = Testbed::start(plan).await?;
+    let machine = process_stats::machine();
     println!(
         "soak: seed {}, {} devices, {:.0?}, on {machine}; logs in {}",
         plan.seed,
@@ -82,51 +82,53 @@ pub async fn soak(plan: &Plan) -> Result<Outcome> {
     );
     let shared = Shared {
         began: Instant::now(),
-        board: Mutex::default(),
+        statistics: Mutex::default(),
     };
-    drive_watched(plan, &stage, &mut crew, &shared).await;
+    drive_and_sample(plan, &testbed, &mut operators, &shared).await;
 
-    let mut board = shared.board().clone();
-    board.processes = crew.started();
-    if let Some(leak) = report::leak(&board) {
-        board.violate(shared.elapsed(), "-", leak);
+    let mut statistics = shared.statistics().clone();
+    statistics.processes = operators.started();
+    if let Some(leak) = report::leak(&statistics) {
+        statistics.add_violation(shared.elapsed(), "-", leak);
     }
-    let report = report::report(plan, &machine, shared.elapsed(), &board);
-    write(&plan.folder.join("report.txt"), &report)?;
-    write(&plan.folder.join("samples.csv"), &report::csv(&board))?;
+    let report = report::report(plan, &machine, shared.elapsed(), &statistics);
+    write_file(&plan.folder.join("report.txt"), &report)?;
+    write_file(&plan.folder.join("samples.csv"), &report::csv(&statistics))?;
     Ok(Outcome {
         report,
-        runs: board.runs,
-        completed: board.ends.get("Completed").copied().unwrap_or(0),
-        compared: board.compared,
-        violations: board.violations,
+        runs: statistics.runs,
+        completed: statistics.outcomes.get("Completed").copied().unwrap_or(0),
+        compared: statistics.compared,
+        violations: statistics.violations,
     })
 }
 
-/// An end that comes early is a violation, not an error: the report tells what was found until then.
-async fn drive_watched(plan: &Plan, stage: &Stage, crew: &mut Crew, shared: &Shared) {
-    let leader = crew.leading();
-    let done = tokio::select! {
-        done = drive::drive(plan, stage, crew, shared) => done,
-        never = watch::watch(plan, stage, &leader, shared) => match never {},
-        asked = tokio::signal::ctrl_c() => asked.map_err(Error::io("wait for Ctrl-C")),
+/// Turns an early end into a violation, so that the report still shows the results up to then.
+async fn drive_and_sample(plan: &Plan, testbed: &Testbed, operators: &mut Operators, shared: &Shared) {
+    let leader = operators.leader_process();
+    let result = tokio::select! {
+        result = driver::drive(plan, testbed, operators, shared) => result,
+        never = sampler::sample(plan, testbed, &leader, shared) => match never {},
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Error::io("wait for Ctrl-C")),
     };
-    if let Err(error) = done {
-        shared
-            .board()
-            .violate(shared.elapsed(), "-", format!("the soak cannot go on: {error}"));
+    if let Err(error) = result {
+        shared.statistics().add_violation(
+            shared.elapsed(),
+            "-",
+            format!("the soak test cannot continue: {error}"),
+        );
     }
 }
 
-/// Makes the folder, without what an earlier soak left in it.
-fn empty(folder: &Path) -> Result<()> {
-    let doing = || Error::io(format!("empty {}", folder.display()));
+/// Creates the folder and deletes the files of an earlier soak test.
+fn recreate_folder(folder: &Path) -> Result<()> {
+    let folder_error = || Error::io(format!("empty {}", folder.display()));
     if folder.is_dir() {
-        fs::remove_dir_all(folder).map_err(doing())?;
+        fs::remove_dir_all(folder).map_err(folder_error())?;
     }
-    fs::create_dir_all(folder).map_err(doing())
+    fs::create_dir_all(folder).map_err(folder_error())
 }
 
-fn write(file: &Path, text: &str) -> Result<()> {
+fn write_file(file: &Path, text: &str) -> Result<()> {
     fs::write(file, text).map_err(Error::io(format!("write {}", file.display())))
 }

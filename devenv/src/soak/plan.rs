@@ -1,76 +1,76 @@
-//! Pure: what a soak is asked for.
+//! Pure: the parameters of a soak test.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long, how large, and with which program.
+/// Duration, size and program of a soak test.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// No batch begins after this long.
+    /// No batch starts after this time.
     pub duration: Duration,
-    /// Nor after so many runs.
+    /// No batch starts after this many runs.
     pub runs: Option<usize>,
     /// Base nodes at the start.
     pub devices: usize,
-    /// Decides fleet, drifts, faults, blows and their order.
+    /// Determines fleet, drift, faults, disruptions and their order.
     pub seed: u64,
-    /// The operator, in its release build where memory is to be told.
+    /// The operator's program; the release build for realistic memory figures.
     pub program: PathBuf,
-    /// Where logs, samples and the report go. It is emptied first.
+    /// The folder for logs, samples and report. It is emptied first.
     pub folder: PathBuf,
-    /// The size of its steps.
+    /// Durations and rates.
     pub pace: Pace,
 }
 
-/// How long things take: a soak of an hour and a test of half a minute differ in nothing else.
+/// Durations and rates: the only difference between an hour-long soak test and the short one of `make test`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace {
-    /// A part of the fleet that changes between two runs, at most.
+    /// The maximum fraction of the fleet that drifts between two runs.
     pub drift: f64,
-    /// Blows and meddling come so late after a run was asked for, at most.
-    pub within: Duration,
-    /// How long something is away or stands still, at most.
-    pub away: Duration,
-    /// The pause between two batches, at most.
+    /// Disruptions and user actions happen within this time after the creation of the runs.
+    pub action_window: Duration,
+    /// The maximum duration of an outage or a stopped process.
+    pub max_outage: Duration,
+    /// The maximum pause between two batches.
     pub pause: Duration,
     /// `activeDeadlineSeconds`.
     pub deadline: i64,
     /// `requestTimeoutSeconds`.
     pub timeout: i64,
-    /// So many batches of a hundred let a second operator take over, which takes the 15 s of a Lease.
-    pub takeovers: usize,
+    /// The percentage of batches with a takeover, which takes at least the 15 s of a Lease.
+    pub takeover_percent: usize,
     /// Seconds between two samples.
-    pub sample: u64,
+    pub sample_seconds: u64,
 }
 
 impl Pace {
     /// For an hour of 100,000 devices.
     pub const LONG: Self = Self {
         drift: 0.01,
-        within: Duration::from_millis(3500),
-        away: Duration::from_secs(8),
+        action_window: Duration::from_millis(3500),
+        max_outage: Duration::from_secs(8),
         pause: Duration::from_millis(2500),
         deadline: 90,
         timeout: 5,
-        takeovers: 4,
-        sample: 5,
+        takeover_percent: 4,
+        sample_seconds: 5,
     };
     /// For half a minute of a few hundred.
     pub const SHORT: Self = Self {
         drift: 0.05,
-        within: Duration::from_millis(300),
-        away: Duration::from_millis(1500),
+        action_window: Duration::from_millis(300),
+        max_outage: Duration::from_millis(1500),
         pause: Duration::from_millis(50),
         deadline: 45,
         timeout: 2,
-        takeovers: 0,
-        sample: 1,
+        takeover_percent: 0,
+        sample_seconds: 1,
     };
 }
 
 impl Plan {
-    /// Whether nothing may happen to the operator's process now, so that a leak would be seen: the long middle of a long soak.
-    pub fn is_calm(&self, elapsed: Duration) -> bool {
+    /// Whether this is the time in which nothing may end the operator's process, so that a leak shows: the middle of a long soak test.
+    pub fn is_leak_window(&self, elapsed: Duration) -> bool {
         let part = elapsed.as_secs_f64() / self.duration.as_secs_f64();
         self.duration >= Duration::from_mins(4) && (0.28..0.70).contains(&part)
     }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_hour_has_twenty_minutes_without_a_kill() {
+    fn the_leak_window_of_an_hour_lasts_over_twenty_minutes() {
         let plan = Plan {
             duration: Duration::from_hours(1),
             runs: None,
@@ -91,8 +91,8 @@ mod tests {
             folder: PathBuf::new(),
             pace: Pace::LONG,
         };
-        let calm = (0..60).filter(|minute| plan.is_calm(Duration::from_mins(*minute)));
-        assert!(calm.count() >= 21);
-        assert!(!plan.is_calm(Duration::ZERO) && !plan.is_calm(Duration::from_mins(59)));
+        let window = (0..60).filter(|minute| plan.is_leak_window(Duration::from_mins(*minute)));
+        assert!(window.count() >= 21);
+        assert!(!plan.is_leak_window(Duration::ZERO) && !plan.is_leak_window(Duration::from_mins(59)));
     }
 }

@@ -1,39 +1,40 @@
-//! Pure: the report, as plain text to be pasted.
+//! Pure: formats the report, the progress line and the CSV of samples.
 
 use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
-use super::board::{Board, Sample};
 use super::plan::Plan;
+use super::statistics::{Sample, Statistics};
 
 const MIB: u64 = 1 << 20;
-/// A process has to live so long before its memory is judged.
-const JUDGED: Duration = Duration::from_mins(10);
-/// What may be there more at the end of its life than at the beginning: a quarter, and this.
-const SLACK: u64 = 12 * MIB;
-const FEW: u64 = 8;
-/// Lines of the table of samples.
+/// The minimum age of a process for the leak check.
+const MIN_AGE: Duration = Duration::from_mins(10);
+/// The tolerated growth of memory: a quarter, plus this.
+const MEMORY_SLACK: u64 = 12 * MIB;
+/// The tolerated growth of file descriptors.
+const DESCRIPTOR_SLACK: u64 = 8;
+/// The number of lines in the table of samples.
 const LINES: usize = 13;
 
-/// What a stretch of a process's life holds, at the median.
-struct Stretch {
+/// The medians of a part of a process's life.
+struct Medians {
     resident: u64,
     descriptors: u64,
 }
 
-/// What grew without end, if anything did.
-pub(super) fn leak(board: &Board) -> Option<String> {
-    let life = board.longest_lived();
+/// Describes a leak of memory or file descriptors, if there is one.
+pub(super) fn leak(statistics: &Statistics) -> Option<String> {
+    let life = statistics.longest_lived();
     let age = life.last().map_or(Duration::ZERO, |sample| sample.age);
-    if age < JUDGED {
+    if age < MIN_AGE {
         return None;
     }
-    let (early, late) = halves(&life);
-    let memory = late.resident > early.resident + early.resident / 4 + SLACK;
-    let descriptors = late.descriptors > early.descriptors + FEW;
+    let (early, late) = quarter_medians(&life);
+    let memory = late.resident > early.resident + early.resident / 4 + MEMORY_SLACK;
+    let descriptors = late.descriptors > early.descriptors + DESCRIPTOR_SLACK;
     (memory || descriptors).then(|| {
         format!(
-            "the operator's memory went from {} to {} MB and its descriptors from {} to {} while it lived",
+            "the operator's memory went from {} to {} MB and its file descriptors from {} to {}",
             early.resident / 1_000_000,
             late.resident / 1_000_000,
             early.descriptors,
@@ -42,10 +43,10 @@ pub(super) fn leak(board: &Board) -> Option<String> {
     })
 }
 
-/// The second and the last quarter of a life: the first one is for warming up.
-fn halves(life: &[Sample]) -> (Stretch, Stretch) {
+/// The medians of the second and the last quarter of a process's life. The first quarter is for warming up.
+fn quarter_medians(life: &[Sample]) -> (Medians, Medians) {
     let quarter = life.len() / 4;
-    let of = |samples: &[Sample]| Stretch {
+    let of = |samples: &[Sample]| Medians {
         resident: median(samples.iter().map(|sample| sample.resident)),
         descriptors: median(samples.iter().map(|sample| sample.descriptors)),
     };
@@ -61,62 +62,66 @@ fn median(values: impl Iterator<Item = u64>) -> u64 {
     values.get(values.len() / 2).copied().unwrap_or(0)
 }
 
-/// One line for the terminal.
-pub(super) fn progress(at: Duration, board: &Board) -> String {
-    let last = board.samples.last().copied().unwrap_or_default();
-    let completed = board.ends.get("Completed").copied().unwrap_or(0);
+/// The progress line.
+pub(super) fn progress(at: Duration, statistics: &Statistics) -> String {
+    let last = statistics.samples.last().copied().unwrap_or_default();
+    let completed = statistics.outcomes.get("Completed").copied().unwrap_or(0);
     format!(
-        "{:>4} min  {:>5} runs ({completed} completed)  {:>5} faults  {:>3} blows  {:>4} MB  {:>3} fds  {:>11} rows compared  {} violations",
+        "{:>4} min  {:>5} runs ({completed} completed)  {:>5} faults  {:>3} disruptions  {:>4} MB  {:>3} fds  {:>11} rows compared  {} violations",
         at.as_secs() / 60,
-        board.runs,
-        board.all_faults(),
-        board.all_blows(),
+        statistics.runs,
+        statistics.fault_count(),
+        statistics.disruption_count(),
         last.resident / 1_000_000,
         last.descriptors,
-        board.compared,
-        board.violations.len()
+        statistics.compared,
+        statistics.violations.len()
     )
 }
 
-/// The whole of it.
-pub(super) fn report(plan: &Plan, machine: &str, took: Duration, board: &Board) -> String {
+/// The report.
+pub(super) fn report(plan: &Plan, machine: &str, took: Duration, statistics: &Statistics) -> String {
     let mut text = String::new();
     line(&mut text, "soak of", minutes(took));
     line(&mut text, "machine", machine);
     line(&mut text, "seed", plan.seed);
     line(&mut text, "devices at the start", plan.devices);
-    runs(&mut text, board);
-    troubles(&mut text, board);
-    holdings(&mut text, board);
-    line(&mut text, "rows compared with the truth", board.compared);
+    runs(&mut text, statistics);
+    faults_and_disruptions(&mut text, statistics);
+    resources(&mut text, statistics);
     line(
         &mut text,
-        "  of them told oddly, and as they may be",
-        board.settled,
+        "rows compared with the expected table",
+        statistics.compared,
     );
-    line(&mut text, "  of them differing", board.differing);
-    line(&mut text, "violations", board.violations.len());
-    for violation in &board.violations {
+    line(
+        &mut text,
+        "  differing as defective data permits",
+        statistics.tolerated,
+    );
+    line(&mut text, "  differing otherwise", statistics.differing);
+    line(&mut text, "violations", statistics.violations.len());
+    for violation in &statistics.violations {
         let (at, run, what) = (minutes(violation.at), &violation.run, &violation.what);
         let _ = writeln!(text, "  {at} {run}: {what}");
     }
     text
 }
 
-fn runs(text: &mut String, board: &Board) {
-    let (runs, batches, dry) = (board.runs, board.batches, board.dry_runs);
+fn runs(text: &mut String, statistics: &Statistics) {
+    let (runs, batches, dry) = (statistics.runs, statistics.batches, statistics.dry_runs);
     line(
         text,
         "runs",
         format!("{runs} in {batches} batches, {dry} of them dry"),
     );
-    list(text, board.ends.iter());
+    list(text, statistics.outcomes.iter());
     line(
         text,
         "completed runs, median",
-        format!("{:.2} s", board.median().as_secs_f64()),
+        format!("{:.2} s", statistics.median_duration().as_secs_f64()),
     );
-    let (slowest, run) = &board.slowest;
+    let (slowest, run) = &statistics.slowest;
     line(
         text,
         "slowest run, retries and waiting included",
@@ -124,30 +129,34 @@ fn runs(text: &mut String, board: &Board) {
     );
     line(
         text,
-        "what users did on the way",
-        board.meddled.values().sum::<usize>(),
+        "cancels and deletes by users",
+        statistics.user_actions.values().sum::<usize>(),
     );
-    list(text, board.meddled.iter());
-    line(text, "fleet changed in the middle of a run", board.midway);
+    list(text, statistics.user_actions.iter());
+    line(text, "fleet changes during a run", statistics.changes_during_runs);
 }
 
-fn troubles(text: &mut String, board: &Board) {
-    line(text, "the vendor's faults that hit", board.all_faults());
-    list(text, board.faults.iter());
-    line(text, "what the world did", board.all_blows());
-    list(text, board.blows.iter());
-    let (processes, takeovers) = (board.processes, board.takeovers);
+fn faults_and_disruptions(text: &mut String, statistics: &Statistics) {
+    line(text, "vendor faults that fired", statistics.fault_count());
+    list(text, statistics.faults.iter());
+    line(text, "disruptions", statistics.disruption_count());
+    list(text, statistics.disruptions.iter());
+    let (processes, takeovers) = (statistics.processes, statistics.takeovers);
     line(
         text,
         "operators started",
         format!("{processes} processes, {takeovers} takeovers"),
     );
-    let fell = board.fell.iter();
+    let exits = statistics.unexpected_exits.iter();
     list(
         text,
-        fell.map(|(how, times)| (format!("ended by itself: {how}"), times)),
+        exits.map(|(how, times)| (format!("unexpected exit: {how}"), times)),
     );
-    line(text, "passwords changed to let it log in again", board.rotations);
+    line(
+        text,
+        "password changes after rejected logins",
+        statistics.password_changes,
+    );
 }
 
 fn minutes(time: Duration) -> String {
@@ -164,18 +173,18 @@ fn list<K: Display, V: Display>(text: &mut String, counts: impl Iterator<Item = 
     }
 }
 
-/// Memory, descriptors and sizes at the start, at the end, at their highest; and the life of the process that lived longest.
-fn holdings(text: &mut String, board: &Board) {
-    let (Some(first), Some(last)) = (board.samples.first(), board.samples.last()) else {
+/// Memory, file descriptors and sizes at the start, at the end and at their peak; and the longest-lived process.
+fn resources(text: &mut String, statistics: &Statistics) {
+    let (Some(first), Some(last)) = (statistics.samples.first(), statistics.samples.last()) else {
         return;
     };
-    let life = board.longest_lived();
+    let life = statistics.longest_lived();
     let age = life.last().map_or(0, |sample| sample.age.as_secs());
-    let (early, late) = halves(&life);
+    let (early, late) = quarter_medians(&life);
     let mb = |bytes: u64| bytes / 1_000_000;
     let _ = writeln!(
         text,
-        "{:<44} {} min: {} MB and {} fds early, {} MB and {} fds late",
+        "{:<44} {} min: {} MB and {} fds in its 2nd quarter, {} MB and {} fds in its last",
         "longest-lived operator",
         age / 60,
         mb(early.resident),
@@ -183,40 +192,37 @@ fn holdings(text: &mut String, board: &Board) {
         mb(late.resident),
         late.descriptors
     );
-    let _ = writeln!(text, "{:<44} {:>10} {:>10} {:>10}", "", "start", "end", "highest");
-    let all = &board.samples;
+    let _ = writeln!(text, "{:<44} {:>10} {:>10} {:>10}", "", "start", "end", "peak");
+    let all = &statistics.samples;
     let unsigned = |n: i64| u64::try_from(n).unwrap_or(0);
     let mut row = |what: &str, of: &dyn Fn(&Sample) -> u64| {
-        let highest = all.iter().map(of).max().unwrap_or(0);
-        let _ = writeln!(
-            text,
-            "  {what:<42} {:>10} {:>10} {highest:>10}",
-            of(first),
-            of(last)
-        );
+        let peak = all.iter().map(of).max().unwrap_or(0);
+        let _ = writeln!(text, "  {what:<42} {:>10} {:>10} {peak:>10}", of(first), of(last));
     };
     row("operator's memory, MB", &|s| mb(s.resident));
-    row("  at its highest between samples", &|s| mb(s.highest));
-    row("operator's descriptors", &|s| s.descriptors);
+    row("  its peak between samples", &|s| mb(s.peak));
+    row("operator's file descriptors", &|s| s.descriptors);
     row("operator's threads", &|s| s.threads);
-    row("its connections to PostgreSQL", &|s| unsigned(s.connections));
+    row("operator's connections to PostgreSQL", &|s| {
+        unsigned(s.connections)
+    });
     row("database, MB", &|s| mb(unsigned(s.database)));
-    row("  of it change rows (none are pruned)", &|s| {
+    row("  of which change rows (not pruned)", &|s| {
         mb(unsigned(s.changes))
     });
-    row("log rows (none are pruned)", &|s| unsigned(s.logs));
+    row("log rows (not pruned)", &|s| unsigned(s.logs));
     row("TaranaSync objects", &|s| s.syncs as u64);
-    row("Events (gone after an hour)", &|s| s.events as u64);
-    row("this program with the simulator, MB", &|s| mb(s.own));
+    row("Events (deleted after an hour)", &|s| s.events as u64);
+    row("soak test with the simulator, MB", &|s| mb(s.own_resident));
     series(text, all);
 }
 
-/// A dozen looks, evenly spread.
+/// A table of evenly spaced samples.
 fn series(text: &mut String, samples: &[Sample]) {
     let _ = writeln!(
         text,
         "  {:>7} {:>9} {:>9} {:>6} {:>5} {:>8} {:>7}",
-        "minute", "pid", "its age", "MB", "fds", "threads", "pg"
+        "minute", "pid", "age", "MB", "fds", "threads", "pg"
     );
     let shown = samples.len().min(LINES);
     for at in 0..shown {
@@ -240,16 +246,16 @@ fn series(text: &mut String, samples: &[Sample]) {
     }
 }
 
-/// All samples, for a spreadsheet.
-pub(super) fn csv(board: &Board) -> String {
+/// All samples as CSV.
+pub(super) fn csv(statistics: &Statistics) -> String {
     let mut text = "seconds,pid,age,resident,highest,descriptors,threads,connections,database,changes,logs,syncs,events,own\n".to_owned();
-    for s in &board.samples {
+    for s in &statistics.samples {
         let fields = [
             s.at.as_secs(),
             s.pid.into(),
             s.age.as_secs(),
             s.resident,
-            s.highest,
+            s.peak,
             s.descriptors,
             s.threads,
             u64::try_from(s.connections).unwrap_or(0),
@@ -258,7 +264,7 @@ pub(super) fn csv(board: &Board) -> String {
             u64::try_from(s.logs).unwrap_or(0),
             s.syncs as u64,
             s.events as u64,
-            s.own,
+            s.own_resident,
         ];
         text += &(fields.map(|field| field.to_string()).join(",") + "\n");
     }
@@ -270,7 +276,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    fn board(grows: u64) -> Board {
+    fn statistics(grows: u64) -> Statistics {
         let samples = (0..200).map(|at| Sample {
             at: Duration::from_secs(10 * at),
             pid: 7,
@@ -279,27 +285,27 @@ mod tests {
             descriptors: 20,
             ..Sample::default()
         });
-        Board {
+        Statistics {
             samples: samples.collect(),
-            ends: BTreeMap::from([("Completed".to_owned(), 3)]),
-            ..Board::default()
+            outcomes: BTreeMap::from([("Completed".to_owned(), 3)]),
+            ..Statistics::default()
         }
     }
 
     #[test]
-    fn what_grows_is_told() {
-        assert_eq!(leak(&board(0)), None);
-        assert_eq!(leak(&board(50_000)), None, "a few megabytes in half an hour");
-        assert!(leak(&board(1_000_000)).unwrap().contains("memory went from"));
-        let mut short = board(1_000_000);
+    fn growing_memory_is_a_leak() {
+        assert_eq!(leak(&statistics(0)), None);
+        assert_eq!(leak(&statistics(50_000)), None, "a few megabytes in half an hour");
+        assert!(leak(&statistics(1_000_000)).unwrap().contains("memory went from"));
+        let mut short = statistics(1_000_000);
         short.samples.truncate(30);
-        assert_eq!(leak(&short), None, "too short to tell");
+        assert_eq!(leak(&short), None, "too short to judge");
     }
 
     #[test]
-    fn a_report_is_aligned_and_tells_violations() {
-        let mut board = board(0);
-        board.violate(Duration::from_secs(61), "run-00001", "it hangs".to_owned());
+    fn the_report_is_aligned_and_lists_violations() {
+        let mut statistics = statistics(0);
+        statistics.add_violation(Duration::from_secs(61), "run-00001", "it hangs".to_owned());
         let plan = Plan {
             duration: Duration::from_mins(1),
             runs: None,
@@ -309,9 +315,9 @@ mod tests {
             folder: std::path::PathBuf::new(),
             pace: super::super::plan::Pace::SHORT,
         };
-        let text = report(&plan, "a machine", Duration::from_secs(62), &board);
+        let text = report(&plan, "a machine", Duration::from_secs(62), &statistics);
         assert!(text.contains("  1 min 01 s run-00001: it hangs"), "{text}");
         assert!(text.contains(&format!("{:<44} 42", "seed")));
-        assert_eq!(csv(&board).lines().count(), 201);
+        assert_eq!(csv(&statistics).lines().count(), 201);
     }
 }

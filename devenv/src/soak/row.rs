@@ -1,11 +1,11 @@
-//! Pure: what the table must say of a device, by a mapping of this file's own.
+//! Pure: maps a device to its expected row.
 //!
-//! It shares nothing with the operator: where both misread a rule in the same way, no soak would notice.
+//! The mapping is independent of the operator's. A rule that both misread in the same way goes unnoticed.
 
 use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
-/// The columns that a row is compared by: all that a sync writes, but for the time at which it did.
+/// The compared columns: all that a sync writes, except its timestamp.
 pub(super) const COLUMNS: [&str; 18] = [
     "hostname",
     "site_name",
@@ -27,14 +27,14 @@ pub(super) const COLUMNS: [&str; 18] = [
     "active_connections",
 ];
 
-/// Stands between the columns of a row's text, and for null. No name of the fleet has them.
-const BETWEEN: char = '\u{1f}';
+/// The separator between the columns of a row's text, and the text for null. No name in the fleet contains them.
+const SEPARATOR: char = '\u{1f}';
 const NULL: &str = "\u{1e}";
 
-/// A row as PostgreSQL prints its columns; null is `None`.
+/// The columns of a row as PostgreSQL prints them; `None` is null.
 pub(super) type Columns = [Option<String>; COLUMNS.len()];
 
-/// The expression that makes the text of a row, as [`text`] makes it.
+/// The SQL expression for a row's text; it must match [`text`].
 pub(super) fn expression() -> String {
     let columns = COLUMNS.map(|column| format!("coalesce({column}::text, chr(30))"));
     format!("concat_ws(chr(31), serial_number, {})", columns.join(", "))
@@ -43,21 +43,21 @@ pub(super) fn expression() -> String {
 pub(super) fn text(serial: &str, columns: &Columns) -> String {
     let mut text = serial.to_owned();
     for column in columns {
-        text.push(BETWEEN);
+        text.push(SEPARATOR);
         text.push_str(column.as_deref().unwrap_or(NULL));
     }
     text
 }
 
-/// Serial and columns of a text. Columns that are not there are null.
+/// Parses a row's text into serial and columns. Missing columns are null.
 pub(super) fn parse(text: &str) -> (&str, Columns) {
-    let mut parts = text.split(BETWEEN);
+    let mut parts = text.split(SEPARATOR);
     let serial = parts.next().unwrap_or_default();
     let columns = std::array::from_fn(|_| parts.next().filter(|part| *part != NULL).map(str::to_owned));
     (serial, columns)
 }
 
-/// The first eight bytes of the text's SHA-256. Sums of them do not depend on an order.
+/// The first eight bytes of the text's SHA-256. Their sum over all rows does not depend on the order.
 pub(super) fn hash(text: &str) -> i64 {
     let digest = digest(&SHA256, text.as_bytes());
     digest
@@ -66,8 +66,8 @@ pub(super) fn hash(text: &str) -> i64 {
         .map_or(0, |head| i64::from_be_bytes(*head))
 }
 
-/// What the vendor says of a base node; null where it says nothing.
-pub(super) fn told(device: &Value, listed_in: i64) -> Columns {
+/// The columns that a base node's JSON provides; the others are null.
+pub(super) fn reported_columns(device: &Value, listed_in: i64) -> Columns {
     let (install, ancestry) = (&device["installParams"], &device["ancestry"]);
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let id = |part: &str| ancestry[part]["id"].as_i64().map(|id| id.to_string());
@@ -77,10 +77,10 @@ pub(super) fn told(device: &Value, listed_in: i64) -> Columns {
         rounded(&install["latitude"], 6),
         rounded(&install["longitude"], 6),
     );
-    // Both zero means that nobody has set them.
+    // 0/0 means that the position is not set.
     let unset = [&lat, &lng].iter().all(|at| at.as_deref() == Some("0.000000"));
-    let place = |at: Option<String>| at.filter(|_| !unset);
-    // A device without ancestry is of the region that was asked for it.
+    let if_set = |degrees: Option<String>| degrees.filter(|_| !unset);
+    // A device without ancestry belongs to the region whose listing contains it.
     let region = (name("region"), id("region"));
     let region = match region {
         (Some(name), id) => (Some(name), id),
@@ -94,8 +94,8 @@ pub(super) fn told(device: &Value, listed_in: i64) -> Columns {
         name("site"),
         name("market"),
         region.0,
-        place(lat),
-        place(lng),
+        if_set(lat),
+        if_set(lng),
         rounded(&install["height"], 2),
         rounded(&install["antennaAzimuth"], 2),
         text(&device["band"]),
@@ -111,7 +111,7 @@ pub(super) fn told(device: &Value, listed_in: i64) -> Columns {
     ]
 }
 
-/// A region of the simulator, as its README tells them.
+/// The name of a region of the simulator.
 fn region_name(id: i64) -> Option<&'static str> {
     match id {
         1073 => Some("South Africa"),
@@ -122,29 +122,29 @@ fn region_name(id: i64) -> Option<&'static str> {
     }
 }
 
-/// The row that a station has after a run was told this of it; `None`: it still has none, for want of a position.
-pub(super) fn after(serial: &str, mut told: Columns, before: Option<&Columns>) -> Option<Columns> {
+/// The row after a run that received these columns; `None`: no row is inserted, because the position is missing.
+pub(super) fn merge_row(serial: &str, mut reported: Columns, before: Option<&Columns>) -> Option<Columns> {
     match before {
         // Null never erases a known value.
         Some(before) => {
-            for (column, known) in told.iter_mut().zip(before) {
+            for (column, known) in reported.iter_mut().zip(before) {
                 if column.is_none() {
                     column.clone_from(known);
                 }
             }
         }
-        None if told[4].is_none() || told[5].is_none() => return None,
+        None if reported[4].is_none() || reported[5].is_none() => return None,
         None => {
-            for (column, fallback) in told.iter_mut().zip(fallbacks(serial)) {
-                *column = column.take().or(fallback);
+            for (column, default) in reported.iter_mut().zip(defaults(serial)) {
+                *column = column.take().or(default);
             }
         }
     }
-    Some(told)
+    Some(reported)
 }
 
-/// What a new row has where the vendor says nothing.
-pub(super) fn fallbacks(serial: &str) -> Columns {
+/// The default values of a new row.
+pub(super) fn defaults(serial: &str) -> Columns {
     let mut row = Columns::default();
     for (at, value) in [
         (0, serial),
@@ -170,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn a_row_comes_back_from_its_text() {
-        let row = after("s", told(&device(), 1073), None).unwrap();
+    fn parse_inverts_text() {
+        let row = merge_row("s", reported_columns(&device(), 1073), None).unwrap();
         assert_eq!(row[4].as_deref(), Some("-26.107912"));
         assert_eq!(row[6].as_deref(), Some("1598.60"));
         assert_eq!(row[13], None, "no cell");
@@ -180,13 +180,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_erases_nothing() {
-        let before = after("s", told(&device(), 1073), None).unwrap();
+    fn null_never_erases_a_value() {
+        let before = merge_row("s", reported_columns(&device(), 1073), None).unwrap();
         let bare = json!({"hostName": "Y", "installParams": {"latitude": 0, "longitude": 0}});
-        let row = after("s", told(&bare, 1074), Some(&before)).unwrap();
+        let row = merge_row("s", reported_columns(&bare, 1074), Some(&before)).unwrap();
         assert_eq!(row[0].as_deref(), Some("Y"));
-        assert_eq!(row[3].as_deref(), Some("Western Cape"), "listed there");
+        assert_eq!(
+            row[3].as_deref(),
+            Some("Western Cape"),
+            "the region that lists it"
+        );
         assert_eq!((&row[1], &row[4], &row[9]), (&before[1], &before[4], &before[9]));
-        assert_eq!(after("s", told(&bare, 1074), None), None, "nowhere to put it");
+        assert_eq!(
+            merge_row("s", reported_columns(&bare, 1074), None),
+            None,
+            "no position"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Builds one Go module's tools with `go install`.
+//! Builds the programs of one Go module with `go install`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,38 +9,39 @@ use std::time::{Duration, Instant};
 use super::{Module, version};
 use crate::environment;
 use crate::error::{Error, Result};
-use crate::household::last_lines;
-use crate::keeper::{self, Farewell};
+use crate::process_group::last_lines;
+use crate::spawner::{self, StopSignal};
 
-/// How often a person who waits is told something.
-const REPORT: Duration = Duration::from_secs(10);
+/// How often the progress is reported.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Builds into `partial` and, when all is there, gives it the name `programs`.
-pub(super) fn install(module: &Module, partial: &Path, programs: &Path) -> Result<()> {
-    let doing = || Error::io(format!("prepare {}", partial.display()));
+/// Builds into `partial` and renames it to `bin` when it is complete.
+pub(super) fn install(module: &Module, partial: &Path, bin: &Path) -> Result<()> {
+    let prepare_error = || Error::io(format!("prepare {}", partial.display()));
     if partial.exists() {
-        fs::remove_dir_all(partial).map_err(doing())?;
+        fs::remove_dir_all(partial).map_err(prepare_error())?;
     }
-    fs::create_dir_all(partial).map_err(doing())?;
+    fs::create_dir_all(partial).map_err(prepare_error())?;
     let name = format!("{} {}", module.name, version(module));
     eprintln!(
         "devenv: building {name} into {} (once per machine, {})",
-        programs.display(),
-        module.patience
+        bin.display(),
+        module.build_time
     );
     go_install(module, &name, partial)?;
     for (built, wanted) in module.rename {
-        fs::rename(partial.join(built), partial.join(wanted)).map_err(doing())?;
+        fs::rename(partial.join(built), partial.join(wanted)).map_err(prepare_error())?;
     }
-    fs::rename(partial, programs).map_err(doing())
+    fs::rename(partial, bin).map_err(prepare_error())
 }
 
 fn go_install(module: &Module, name: &str, into: &Path) -> Result<()> {
-    let go = environment::program("go").ok_or_else(|| {
-        let hint = "put Go in the PATH, or let KUBEBUILDER_ASSETS name a folder with etcd, kube-apiserver and kubectl";
+    let go = environment::find_program("go").ok_or_else(|| {
+        let hint =
+            "put Go in the PATH, or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl";
         Error::Missing(format!("`go` is needed to build {name}; {hint}"))
     })?;
-    let mut command = keeper::leashed(&go, Farewell::Kill, None);
+    let mut command = spawner::child_command(&go, StopSignal::Kill, None);
     let flags = format!("-ldflags={}", (module.ldflags)(version(module)));
     command.args([
         "install",
@@ -63,43 +64,43 @@ fn run(mut command: Command, name: &str) -> Result<()> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    let doing = || Error::io(format!("build {name}"));
+    let build_error = || Error::io(format!("build {name}"));
     let started = Instant::now();
-    let mut go = keeper::spawn(command).map_err(doing())?;
-    let said = go
+    let mut go = spawner::spawn(command).map_err(build_error())?;
+    let log = go
         .stderr
         .take()
-        .map(|stderr| follow(stderr, name, started))
+        .map(|stderr| report_progress(stderr, name, started))
         .unwrap_or_default();
-    let status = go.wait().map_err(doing())?;
+    let status = go.wait().map_err(build_error())?;
     if !status.success() {
         return Err(Error::Command {
             program: format!("go install, for {name}"),
             status: status.to_string(),
-            output: last_lines(&said),
+            output: last_lines(&log),
         });
     }
     eprintln!("devenv: {name} is built ({} s)", started.elapsed().as_secs());
     Ok(())
 }
 
-/// Counts the packages that Go tells of, reports now and then, and returns all it said.
-fn follow(stderr: ChildStderr, name: &str, started: Instant) -> String {
-    let (mut said, mut packages, mut reported) = (String::new(), 0_u32, started);
+/// Counts the packages that Go reports, prints the progress at intervals, and returns the whole output.
+fn report_progress(stderr: ChildStderr, name: &str, started: Instant) -> String {
+    let (mut log, mut packages, mut reported) = (String::new(), 0_u32, started);
     for line in BufReader::new(stderr)
         .lines()
         .map_while(Result::<_, std::io::Error>::ok)
     {
         packages += u32::from(!line.contains(' '));
-        if reported.elapsed() >= REPORT {
+        if reported.elapsed() >= REPORT_INTERVAL {
             reported = Instant::now();
             eprintln!(
                 "devenv: {name}: {packages} packages, {} s: {line}",
                 started.elapsed().as_secs()
             );
         }
-        said.push_str(&line);
-        said.push('\n');
+        log.push_str(&line);
+        log.push('\n');
     }
-    said
+    log
 }

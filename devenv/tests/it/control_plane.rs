@@ -1,4 +1,4 @@
-//! What the operator will ask of a cluster works in this one. Each test has objects with names of its own.
+//! The control plane supports what the operator needs. The tests share it; each uses its own object names.
 
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,8 @@ async fn kubectl() -> Kubectl {
     ControlPlane::shared().await.unwrap().kubectl()
 }
 
-/// Polls until the text is empty, as a list is when all is gone.
-async fn until_empty(kubectl: &Kubectl, args: &[&str]) {
+/// Polls until kubectl prints nothing.
+async fn wait_until_empty(kubectl: &Kubectl, args: &[&str]) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !kubectl.run(args).await.unwrap().is_empty() {
         assert!(
@@ -44,7 +44,7 @@ async fn until_empty(kubectl: &Kubectl, args: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_definition_brings_defaults_and_rules() {
+async fn a_crd_applies_defaults_and_validation_rules() {
     let kubectl = kubectl().await;
     kubectl.apply(CRD).await.unwrap();
     kubectl
@@ -71,7 +71,7 @@ async fn a_definition_brings_defaults_and_rules() {
 }
 
 #[tokio::test]
-async fn a_service_account_may_do_what_it_was_given_and_no_more() {
+async fn a_service_account_has_only_its_granted_rights() {
     let plane = ControlPlane::shared().await.unwrap();
     let admin = plane.kubectl();
     for args in [
@@ -115,7 +115,7 @@ async fn a_service_account_may_do_what_it_was_given_and_no_more() {
 }
 
 #[tokio::test]
-async fn the_audit_log_tells_who_wrote_what() {
+async fn the_audit_log_records_user_and_object_of_a_write() {
     let plane = ControlPlane::shared().await.unwrap();
     plane
         .kubectl()
@@ -139,7 +139,7 @@ async fn the_audit_log_tells_who_wrote_what() {
 }
 
 #[tokio::test]
-async fn what_is_owned_goes_with_its_owner_and_namespaces_end() {
+async fn owned_objects_are_garbage_collected_and_namespaces_deleted() {
     let kubectl = kubectl().await;
     kubectl.run(&["create", "namespace", "passing"]).await.unwrap();
     kubectl
@@ -167,7 +167,7 @@ async fn what_is_owned_goes_with_its_owner_and_namespaces_end() {
         .run(&["delete", "configmap", "owner", "-n", "passing"])
         .await
         .unwrap();
-    until_empty(
+    wait_until_empty(
         &kubectl,
         &["get", "configmap", "owned", "-n", "passing", "--ignore-not-found"],
     )
@@ -176,13 +176,13 @@ async fn what_is_owned_goes_with_its_owner_and_namespaces_end() {
         .run(&["delete", "namespace", "passing", "--wait=false"])
         .await
         .unwrap();
-    until_empty(&kubectl, &["get", "namespace", "passing", "--ignore-not-found"]).await;
+    wait_until_empty(&kubectl, &["get", "namespace", "passing", "--ignore-not-found"]).await;
 }
 
 #[tokio::test]
-async fn it_calls_itself_by_a_version_and_all_servers_run() {
+async fn the_api_server_reports_its_version_and_all_servers_run() {
     let plane = ControlPlane::shared().await.unwrap();
     let version = plane.kubectl().run(&["version", "-o", "json"]).await.unwrap();
     assert!(version.matches("v1.36.3").count() >= 2, "{version}");
-    plane.check().unwrap();
+    plane.check_running().unwrap();
 }

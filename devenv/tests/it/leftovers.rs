@@ -1,7 +1,7 @@
-//! However the process ends that started the servers, they end too, and so do their folders.
+//! However a process ends, the servers that it started are stopped and their folders removed.
 //!
-//! The process is `devenv up`, or this test binary itself running one of the ignored tests. What it started
-//! is found by the temporary folder of its own that each gets.
+//! The process is `devenv up`, or this test binary running one of the ignored tests. It gets a temporary folder of its own,
+//! by which its servers are found.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use devenv::{ControlPlane, Postgres};
 
-/// A process with a temporary folder of its own; it says on standard output when its servers run.
+/// A process with its own temporary folder. It prints a line when its servers are running.
 struct Starter {
     child: Child,
     folder: PathBuf,
-    /// Kept open: nobody's words should fail for want of a listener.
+    /// Kept open so that writes to it do not fail.
     _stdout: BufReader<ChildStdout>,
 }
 
@@ -23,7 +23,7 @@ impl Starter {
     fn start(name: &str, mut command: Command, ready: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("leftovers-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        // PostgreSQL's user has to get through.
+        // PostgreSQL's user must be able to traverse the folder.
         fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
         command
             .env("TMPDIR", &folder)
@@ -35,7 +35,7 @@ impl Starter {
         let mut lines = stdout.by_ref().lines().map_while(Result::ok);
         assert!(
             lines.any(|line| line.contains(ready)),
-            "{name} did not say `{ready}`"
+            "{name} did not print `{ready}`"
         );
         Self {
             child,
@@ -52,8 +52,8 @@ impl Starter {
         assert!(sent.success());
     }
 
-    /// Waits until neither process nor folder is left.
-    fn leaves_nothing(mut self) {
+    /// Waits until neither a process nor a folder is left.
+    fn assert_nothing_left(mut self) {
         self.child.wait().unwrap();
         let left = || {
             (
@@ -61,7 +61,7 @@ impl Starter {
                 fs::read_dir(&self.folder).unwrap().count(),
             )
         };
-        until(
+        wait_until(
             || left() == (Vec::new(), 0),
             || format!("processes and number of folders: {:#?}", left()),
         );
@@ -69,7 +69,7 @@ impl Starter {
     }
 }
 
-fn until(done: impl Fn() -> bool, left: impl Fn() -> String) {
+fn wait_until(done: impl Fn() -> bool, left: impl Fn() -> String) {
     let deadline = Instant::now() + Duration::from_secs(15);
     while !done() {
         assert!(Instant::now() < deadline, "left after 15 s: {}", left());
@@ -77,16 +77,16 @@ fn until(done: impl Fn() -> bool, left: impl Fn() -> String) {
     }
 }
 
-/// All processes that name the folder or work in it, which is every server and the reapers.
+/// All processes whose command line names the folder or that work in it: every server and cleanup shell.
 fn pids(folder: &Path) -> impl Iterator<Item = u32> {
-    let about = |pid: &u32| {
+    let belongs = |pid: &u32| {
         let here = fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
         here || command_line(*pid).contains(folder.to_str().unwrap())
     };
     let all = fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    all.filter(about).collect::<Vec<_>>().into_iter()
+    all.filter(belongs).collect::<Vec<_>>().into_iter()
 }
 
 fn processes(folder: &Path) -> Vec<String> {
@@ -96,50 +96,50 @@ fn processes(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Empty for what is gone and only waits for its parent to notice.
+/// The process's command line; empty for a zombie.
 fn command_line(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/cmdline"))
         .unwrap_or_default()
         .replace('\0', " ")
 }
 
-fn name(pid: u32) -> String {
+fn process_name(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm"))
         .unwrap_or_default()
         .trim()
         .to_owned()
 }
 
-fn up() -> Command {
+fn up_command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_devenv"));
     command.arg("up");
     command
 }
 
-fn this_binary(test: &str) -> Command {
+fn test_command(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([test, "--exact", "--ignored", "--nocapture"]);
     command
 }
 
 #[test]
-fn nothing_is_left_of_what_is_killed() {
-    let starter = Starter::start("kill", up(), "DATABASE_URL");
-    // Three servers, PostgreSQL with its workers, and two reapers.
+fn nothing_is_left_after_sigkill() {
+    let starter = Starter::start("kill", up_command(), "DATABASE_URL");
+    // Three servers, PostgreSQL with its workers, and two cleanup shells.
     let running = processes(&starter.folder);
     assert!(running.len() >= 6, "{running:#?}");
     starter.signal("KILL");
-    starter.leaves_nothing();
+    starter.assert_nothing_left();
 }
 
-/// The other guard alone: a folder stays, since nobody is left to remove it, but no process does.
+/// The parent-death signal alone stops all servers. The folder stays, because the cleanup shell removes it.
 #[test]
-fn no_server_is_left_when_the_reapers_are_killed_first() {
-    let mut starter = Starter::start("reapers", up(), "DATABASE_URL");
-    for reaper in pids(&starter.folder).filter(|pid| name(*pid) == "sh") {
+fn no_server_is_left_when_the_cleanup_shells_are_killed_first() {
+    let mut starter = Starter::start("cleanup-shells", up_command(), "DATABASE_URL");
+    for shell in pids(&starter.folder).filter(|pid| process_name(*pid) == "sh") {
         assert!(
             Command::new("kill")
-                .args(["-s", "KILL", &reaper.to_string()])
+                .args(["-s", "KILL", &shell.to_string()])
                 .status()
                 .unwrap()
                 .success()
@@ -148,48 +148,48 @@ fn no_server_is_left_when_the_reapers_are_killed_first() {
     starter.signal("KILL");
     starter.child.wait().unwrap();
     for folder in fs::read_dir(&starter.folder).unwrap() {
-        until(
+        wait_until(
             || processes(&starter.folder).is_empty(),
             || format!("{:#?}", processes(&starter.folder)),
         );
         fs::remove_dir_all(folder.unwrap().path()).unwrap();
     }
-    starter.leaves_nothing();
+    starter.assert_nothing_left();
 }
 
 #[test]
-fn nothing_is_left_after_a_polite_end() {
+fn nothing_is_left_after_a_shutdown_signal() {
     for signal in ["INT", "TERM"] {
-        let mut starter = Starter::start(signal, up(), "DATABASE_URL");
+        let mut starter = Starter::start(signal, up_command(), "DATABASE_URL");
         starter.signal(signal);
         assert!(starter.child.wait().unwrap().success());
-        starter.leaves_nothing();
+        starter.assert_nothing_left();
     }
 }
 
 #[test]
 fn nothing_is_left_after_a_panic() {
-    let starter = Starter::start("panic", this_binary("leftovers::starts_and_panics"), "running");
-    starter.leaves_nothing();
+    let starter = Starter::start("panic", test_command("leftovers::start_and_panic"), "running");
+    starter.assert_nothing_left();
 }
 
 #[test]
-fn nothing_is_left_of_what_a_process_shared() {
-    let starter = Starter::start("shared", this_binary("leftovers::starts_and_shares"), "running");
-    starter.leaves_nothing();
+fn nothing_is_left_of_shared_servers() {
+    let starter = Starter::start("shared", test_command("leftovers::start_shared"), "running");
+    starter.assert_nothing_left();
 }
 
 #[tokio::test]
 #[ignore = "run by nothing_is_left_after_a_panic in a process of its own"]
-async fn starts_and_panics() {
+async fn start_and_panic() {
     let (_plane, _postgres) = tokio::try_join!(ControlPlane::start(), Postgres::start()).unwrap();
     println!("running");
-    panic!("as it should");
+    panic!("expected by the test");
 }
 
 #[tokio::test]
-#[ignore = "run by nothing_is_left_of_what_a_process_shared in a process of its own"]
-async fn starts_and_shares() {
+#[ignore = "run by nothing_is_left_of_shared_servers in a process of its own"]
+async fn start_shared() {
     tokio::try_join!(ControlPlane::shared(), Postgres::shared()).unwrap();
     println!("running");
 }

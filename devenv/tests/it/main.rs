@@ -1,8 +1,8 @@
-//! Really starts the servers: the first run on a machine builds them, which takes minutes.
+//! Integration tests that start the real servers. The first run on a machine builds them, which takes minutes.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests, which clippy's exception for tests does not reach"
+    reason = "test helpers are not covered by clippy's exception for tests"
 )]
 
 mod control_plane;

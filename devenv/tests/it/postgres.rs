@@ -1,9 +1,9 @@
-//! Databases for tests, and what they are on.
+//! PostgreSQL servers and the databases in them.
 
-use devenv::{Postgres, Settings};
+use devenv::{Postgres, PostgresSettings};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, query, query_scalar};
 
-async fn text(url: &str, statement: &str) -> String {
+async fn query_text(url: &str, statement: &str) -> String {
     let mut connection = PgConnection::connect(url).await.unwrap();
     let text = query_scalar(AssertSqlSafe(statement.to_owned()))
         .fetch_one(&mut connection)
@@ -14,7 +14,7 @@ async fn text(url: &str, statement: &str) -> String {
 }
 
 #[tokio::test]
-async fn databases_of_one_name_are_apart_and_can_be_removed() {
+async fn databases_with_the_same_name_are_separate_and_can_be_dropped() {
     let server = Postgres::shared().await.unwrap();
     let first = server.create_database("apart").await.unwrap();
     let second = server.create_database("apart").await.unwrap();
@@ -23,19 +23,19 @@ async fn databases_of_one_name_are_apart_and_can_be_removed() {
         .execute(&mut connection)
         .await
         .unwrap();
-    let elsewhere = text(&second, "SELECT coalesce(to_regclass('mine')::text, 'absent')").await;
-    assert_eq!(elsewhere, "absent");
+    let in_second = query_text(&second, "SELECT coalesce(to_regclass('mine')::text, 'absent')").await;
+    assert_eq!(in_second, "absent");
     server.drop_database(&first).await.unwrap();
     assert!(PgConnection::connect(&first).await.is_err());
     server.drop_database(&second).await.unwrap();
 }
 
 #[tokio::test]
-async fn names_are_only_names() {
+async fn database_names_are_quoted() {
     let server = Postgres::shared().await.unwrap();
     let url = server.create_database("a \"quoted\" näme").await.unwrap();
     assert!(
-        text(&url, "SELECT current_database()::text")
+        query_text(&url, "SELECT current_database()::text")
             .await
             .starts_with("a \"quoted\" näme_")
     );
@@ -43,21 +43,24 @@ async fn names_are_only_names() {
 }
 
 #[tokio::test]
-async fn settings_are_as_asked() {
-    let settings = Settings {
+async fn settings_are_applied() {
+    let settings = PostgresSettings {
         durable: true,
         extra: vec![("work_mem".into(), "8MB".into())],
     };
     let server = Postgres::start_with(&settings).await.unwrap();
     let show = "SELECT current_setting('fsync') || current_setting('work_mem') || current_setting('max_connections')";
-    assert_eq!(text(server.url(), show).await, "on8MB300");
-    let quick = Postgres::start_with(&Settings::default()).await.unwrap();
-    assert_eq!(text(quick.url(), "SELECT current_setting('fsync')").await, "off");
-    server.check().unwrap();
+    assert_eq!(query_text(server.url(), show).await, "on8MB300");
+    let fast = Postgres::start_with(&PostgresSettings::default()).await.unwrap();
+    assert_eq!(
+        query_text(fast.url(), "SELECT current_setting('fsync')").await,
+        "off"
+    );
+    server.check_running().unwrap();
 }
 
 #[tokio::test]
-async fn postgis_is_there_when_asked_for() {
+async fn postgis_can_be_installed() {
     let server = Postgres::shared().await.unwrap();
     server.install_postgis().await.unwrap();
     let url = server.create_database("map").await.unwrap();
@@ -67,7 +70,7 @@ async fn postgis_is_there_when_asked_for() {
         .await
         .unwrap();
     let point = "SELECT ST_AsText(ST_SetSRID(ST_MakePoint(28, -26), 4326)::geography)";
-    assert_eq!(text(&url, point).await, "POINT(28 -26)");
+    assert_eq!(query_text(&url, point).await, "POINT(28 -26)");
     connection.close().await.unwrap();
     server.drop_database(&url).await.unwrap();
 }

@@ -1,79 +1,80 @@
-//! Connections: list, look.
+//! Routes of connections: list, get.
 
 use axum::Json;
-use axum::extract::State as FromState;
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Refusals;
-use crate::admin::App;
-use crate::admin::objects::Shown;
+use super::errors::CommonErrors;
+use crate::admin::auth::Permission;
+use crate::admin::extract::{Authenticated, PathParams, QueryParams};
+use crate::admin::objects::CachedKind;
 use crate::admin::problem::Problem;
-use crate::admin::read::{Params, Path};
-use crate::admin::view::connection::Connection;
-use crate::admin::who::{Authenticated, Right};
+use crate::admin::response::connection::ConnectionResponse;
+use crate::admin::state::SharedState;
 use crate::api::connection::TaranaConnection;
 
-pub fn router() -> OpenApiRouter<App> {
+pub fn router() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(by_name))
 }
 
-/// Which connections.
+/// Query of the list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Filter {
-    /// Of this namespace. Without it, of all, which takes the right to list them everywhere.
+struct ListQuery {
+    /// Namespace. Default: all, which requires the permission to list in all namespaces.
     namespace: Option<String>,
 }
 
-/// Connections, by namespace and name.
+/// Connections, sorted by namespace and name.
 #[derive(Debug, Serialize, ToSchema)]
-struct Connections {
-    items: Vec<Connection>,
+#[schema(as = Connections)]
+struct ConnectionList {
+    items: Vec<ConnectionResponse>,
 }
 
-/// Lists connections. Needs `list` on `taranaconnections`.
-#[utoipa::path(get, path = "/api/v1/connections", tag = "connections", params(Filter), responses((status = 200, body = Connections), Refusals))]
+/// Lists connections. Requires `list` on `taranaconnections`.
+#[utoipa::path(get, path = "/api/v1/connections", tag = "connections", params(ListQuery), responses((status = 200, body = ConnectionList), CommonErrors))]
 async fn list(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Params(filter): Params<Filter>,
-) -> Result<Json<Connections>, Problem> {
-    let right = Right::new("list", TaranaConnection::RESOURCE, filter.namespace.as_deref());
-    app.access.may(&caller, &right).await?;
-    app.objects.known()?;
-    let mut all = app
+    QueryParams(query): QueryParams<ListQuery>,
+) -> Result<Json<ConnectionList>, Problem> {
+    let permission = Permission::new("list", TaranaConnection::RESOURCE, query.namespace.as_deref());
+    state.authorizer.authorize(&caller, &permission).await?;
+    state.objects.require_synced()?;
+    let mut connections = state
         .objects
-        .all::<TaranaConnection>(filter.namespace.as_deref(), |_| true);
-    all.sort_by_cached_key(|c| (c.metadata.namespace.clone(), c.metadata.name.clone()));
-    Ok(Json(Connections {
-        items: all
+        .list::<TaranaConnection>(query.namespace.as_deref(), |_| true);
+    connections.sort_by_cached_key(|c| (c.metadata.namespace.clone(), c.metadata.name.clone()));
+    Ok(Json(ConnectionList {
+        items: connections
             .iter()
-            .map(|connection| Connection::from(&**connection))
+            .map(|connection| ConnectionResponse::from(&**connection))
             .collect(),
     }))
 }
 
-/// Shows a connection. Needs `get` on `taranaconnections`.
+/// Returns a connection. Requires `get` on `taranaconnections`.
 #[utoipa::path(get, path = "/api/v1/namespaces/{namespace}/connections/{name}", tag = "connections", params(
-    ("namespace" = String, Path), ("name" = String, Path)), responses((status = 200, body = Connection), Refusals))]
+    ("namespace" = String, Path), ("name" = String, Path)), responses((status = 200, body = ConnectionResponse), CommonErrors))]
 async fn by_name(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Result<Json<Connection>, Problem> {
-    let right = Right::new("get", TaranaConnection::RESOURCE, Some(&namespace)).on(&name);
-    app.access.may(&caller, &right).await?;
-    app.objects.known()?;
-    let missing = || Problem::NotFound("there is no connection of this name in this namespace".to_owned());
-    let found = app
+    PathParams((namespace, name)): PathParams<(String, String)>,
+) -> Result<Json<ConnectionResponse>, Problem> {
+    let permission = Permission::new("get", TaranaConnection::RESOURCE, Some(&namespace)).on(&name);
+    state.authorizer.authorize(&caller, &permission).await?;
+    state.objects.require_synced()?;
+    let not_found = || Problem::NotFound("there is no connection of this name in this namespace".to_owned());
+    let connection = state
         .objects
         .get::<TaranaConnection>(&namespace, &name)
-        .ok_or_else(missing)?;
-    Ok(Json(Connection::from(&*found)))
+        .ok_or_else(not_found)?;
+    Ok(Json(ConnectionResponse::from(&*connection)))
 }

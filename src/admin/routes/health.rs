@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it can answer.
+//! Liveness and readiness probes.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -6,30 +6,30 @@ use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::admin::App;
+use crate::admin::state::SharedState;
 
-pub fn router() -> OpenApiRouter<App> {
+pub fn router() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
         .routes(routes!(healthz))
         .routes(routes!(readyz))
 }
 
-/// The process lives.
+/// Liveness: the process runs.
 #[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses((status = 200, body = String, content_type = "text/plain")))]
 async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// It can answer; else what is missing, one thing a line.
+/// Readiness: the caches are synced. If they are not, the response has one line for each.
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()), responses(
     (status = 200, body = String, content_type = "text/plain"),
     (status = 503, body = String, content_type = "text/plain"),
 ))]
-async fn readyz(State(app): State<App>) -> Response {
-    let missing = app.objects.unlisted();
-    if missing.is_empty() {
+async fn readyz(State(state): State<SharedState>) -> Response {
+    let unsynced = state.objects.unsynced_kinds();
+    if unsynced.is_empty() {
         return "ok\n".into_response();
     }
-    let lines = missing.iter().map(|what| format!("not read yet: {what}\n"));
+    let lines = unsynced.iter().map(|kind| format!("not synced yet: {kind}\n"));
     (StatusCode::SERVICE_UNAVAILABLE, lines.collect::<String>()).into_response()
 }

@@ -1,9 +1,9 @@
-//! Schedules: list, look, run now, suspend, resume.
+//! Routes of schedules: list, get, run now, suspend, resume.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State as FromState;
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -11,16 +11,16 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Changes, Refusals};
-use crate::admin::App;
-use crate::admin::objects::Shown;
+use super::errors::{CommonErrors, WriteErrors};
+use crate::admin::auth::{Caller, Permission};
+use crate::admin::extract::{Authenticated, PathParams, QueryParams};
+use crate::admin::objects::CachedKind;
 use crate::admin::problem::Problem;
-use crate::admin::read::{Params, Path};
-use crate::admin::view::schedule::Schedule;
-use crate::admin::who::{Authenticated, Caller, Right};
-use crate::api::schedule::{TRIGGER, TaranaSyncSchedule};
+use crate::admin::response::schedule::ScheduleResponse;
+use crate::admin::state::{AdminState, SharedState};
+use crate::api::schedule::{TRIGGER_ANNOTATION, TaranaSyncSchedule};
 
-pub fn router() -> OpenApiRouter<App> {
+pub fn router() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(by_name))
@@ -29,76 +29,80 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(resume))
 }
 
-/// Which schedules.
+/// Query of the list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Filter {
-    /// Of this namespace. Without it, of all, which takes the right to list them everywhere.
+struct ListQuery {
+    /// Namespace. Default: all, which requires the permission to list in all namespaces.
     namespace: Option<String>,
 }
 
-/// Schedules, by namespace and name.
+/// Schedules, sorted by namespace and name.
 #[derive(Debug, Serialize, ToSchema)]
-struct Schedules {
-    items: Vec<Schedule>,
+#[schema(as = Schedules)]
+struct ScheduleList {
+    items: Vec<ScheduleResponse>,
 }
 
-/// Lists schedules. Needs `list` on `taranasyncschedules`.
-#[utoipa::path(get, path = "/api/v1/schedules", tag = "schedules", params(Filter), responses((status = 200, body = Schedules), Refusals))]
+/// Lists schedules. Requires `list` on `taranasyncschedules`.
+#[utoipa::path(get, path = "/api/v1/schedules", tag = "schedules", params(ListQuery), responses((status = 200, body = ScheduleList), CommonErrors))]
 async fn list(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Params(filter): Params<Filter>,
-) -> Result<Json<Schedules>, Problem> {
-    let right = Right::new("list", TaranaSyncSchedule::RESOURCE, filter.namespace.as_deref());
-    app.access.may(&caller, &right).await?;
-    app.objects.known()?;
-    let mut all = app
+    QueryParams(query): QueryParams<ListQuery>,
+) -> Result<Json<ScheduleList>, Problem> {
+    let permission = Permission::new("list", TaranaSyncSchedule::RESOURCE, query.namespace.as_deref());
+    state.authorizer.authorize(&caller, &permission).await?;
+    state.objects.require_synced()?;
+    let mut schedules = state
         .objects
-        .all::<TaranaSyncSchedule>(filter.namespace.as_deref(), |_| true);
-    all.sort_by_cached_key(|s| (s.metadata.namespace.clone(), s.metadata.name.clone()));
-    Ok(Json(Schedules {
-        items: all.iter().map(|schedule| Schedule::from(&**schedule)).collect(),
+        .list::<TaranaSyncSchedule>(query.namespace.as_deref(), |_| true);
+    schedules.sort_by_cached_key(|s| (s.metadata.namespace.clone(), s.metadata.name.clone()));
+    Ok(Json(ScheduleList {
+        items: schedules
+            .iter()
+            .map(|schedule| ScheduleResponse::from(&**schedule))
+            .collect(),
     }))
 }
 
-/// Shows a schedule. Needs `get` on `taranasyncschedules`.
+/// Returns a schedule. Requires `get` on `taranasyncschedules`.
 #[utoipa::path(get, path = "/api/v1/namespaces/{namespace}/schedules/{name}", tag = "schedules", params(
-    ("namespace" = String, Path), ("name" = String, Path)), responses((status = 200, body = Schedule), Refusals))]
+    ("namespace" = String, Path), ("name" = String, Path)), responses((status = 200, body = ScheduleResponse), CommonErrors))]
 async fn by_name(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Result<Json<Schedule>, Problem> {
-    let found = found(&app, &caller, "get", &namespace, &name).await?;
-    Ok(Json(Schedule::from(&*found)))
+    PathParams((namespace, name)): PathParams<(String, String)>,
+) -> Result<Json<ScheduleResponse>, Problem> {
+    let schedule = authorized_schedule(&state, &caller, "get", &namespace, &name).await?;
+    Ok(Json(ScheduleResponse::from(&*schedule)))
 }
 
-/// Asks for a run of it now, also while it is suspended. Needs `patch` on `taranasyncschedules`.
+/// Requests a run of the schedule now, also while it is suspended. Requires `patch` on `taranasyncschedules`.
 #[utoipa::path(post, path = "/api/v1/namespaces/{namespace}/schedules/{name}/run", tag = "schedules", params(
-    ("namespace" = String, Path), ("name" = String, Path)), responses((status = 202, body = Schedule), Refusals, Changes))]
-#[expect(clippy::disallowed_methods, reason = "when it was asked")]
+    ("namespace" = String, Path), ("name" = String, Path)), responses((status = 202, body = ScheduleResponse), CommonErrors, WriteErrors))]
+#[expect(clippy::disallowed_methods, reason = "the time of the request")]
 async fn run(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Result<(StatusCode, Json<Schedule>), Problem> {
-    let asked_at = jiff::Timestamp::now().to_string();
-    let patch = json!({"metadata": {"annotations": {TRIGGER: asked_at}}});
-    changed(&app, &caller, (&namespace, &name), patch).await
+    PathParams((namespace, name)): PathParams<(String, String)>,
+) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
+    let requested_at = jiff::Timestamp::now().to_string();
+    let patch = json!({"metadata": {"annotations": {TRIGGER_ANNOTATION: requested_at}}});
+    patch_schedule(&state, &caller, (&namespace, &name), patch).await
 }
 
-/// No slot starts a run any more. Needs `patch` on `taranasyncschedules`.
+/// Suspends a schedule: its slots start no runs. Requires `patch` on `taranasyncschedules`.
 #[utoipa::path(post, path = "/api/v1/namespaces/{namespace}/schedules/{name}/suspend", tag = "schedules", params(
-    ("namespace" = String, Path), ("name" = String, Path)), responses((status = 202, body = Schedule), Refusals, Changes))]
+    ("namespace" = String, Path), ("name" = String, Path)), responses((status = 202, body = ScheduleResponse), CommonErrors, WriteErrors))]
 async fn suspend(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Result<(StatusCode, Json<Schedule>), Problem> {
-    changed(
-        &app,
+    PathParams((namespace, name)): PathParams<(String, String)>,
+) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
+    patch_schedule(
+        &state,
         &caller,
         (&namespace, &name),
         json!({"spec": {"suspend": true}}),
@@ -106,16 +110,16 @@ async fn suspend(
     .await
 }
 
-/// Slots start runs again, those to come. Needs `patch` on `taranasyncschedules`.
+/// Resumes a schedule: future slots start runs again. Requires `patch` on `taranasyncschedules`.
 #[utoipa::path(post, path = "/api/v1/namespaces/{namespace}/schedules/{name}/resume", tag = "schedules", params(
-    ("namespace" = String, Path), ("name" = String, Path)), responses((status = 202, body = Schedule), Refusals, Changes))]
+    ("namespace" = String, Path), ("name" = String, Path)), responses((status = 202, body = ScheduleResponse), CommonErrors, WriteErrors))]
 async fn resume(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Result<(StatusCode, Json<Schedule>), Problem> {
-    changed(
-        &app,
+    PathParams((namespace, name)): PathParams<(String, String)>,
+) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
+    patch_schedule(
+        &state,
         &caller,
         (&namespace, &name),
         json!({"spec": {"suspend": false}}),
@@ -123,29 +127,31 @@ async fn resume(
     .await
 }
 
-async fn changed(
-    app: &App,
+async fn patch_schedule(
+    state: &AdminState,
     caller: &Arc<Caller>,
     (namespace, name): (&str, &str),
     patch: Value,
-) -> Result<(StatusCode, Json<Schedule>), Problem> {
-    let schedule = found(app, caller, "patch", namespace, name).await?;
-    let schedule = app.objects.change(&*schedule, patch).await?;
-    Ok((StatusCode::ACCEPTED, Json(Schedule::from(&schedule))))
+) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
+    let schedule = authorized_schedule(state, caller, "patch", namespace, name).await?;
+    let schedule = state.objects.patch(&*schedule, patch).await?;
+    Ok((StatusCode::ACCEPTED, Json(ScheduleResponse::from(&schedule))))
 }
 
-async fn found(
-    app: &App,
+/// The schedule, if the caller has the permission for the verb.
+async fn authorized_schedule(
+    state: &AdminState,
     caller: &Arc<Caller>,
     verb: &'static str,
     namespace: &str,
     name: &str,
 ) -> Result<Arc<TaranaSyncSchedule>, Problem> {
-    let right = Right::new(verb, TaranaSyncSchedule::RESOURCE, Some(namespace)).on(name);
-    app.access.may(caller, &right).await?;
-    app.objects.known()?;
-    let missing = || Problem::NotFound("there is no schedule of this name in this namespace".to_owned());
-    app.objects
+    let permission = Permission::new(verb, TaranaSyncSchedule::RESOURCE, Some(namespace)).on(name);
+    state.authorizer.authorize(caller, &permission).await?;
+    state.objects.require_synced()?;
+    let not_found = || Problem::NotFound("there is no schedule of this name in this namespace".to_owned());
+    state
+        .objects
         .get::<TaranaSyncSchedule>(namespace, name)
-        .ok_or_else(missing)
+        .ok_or_else(not_found)
 }

@@ -1,10 +1,10 @@
-//! The stations of a connection's table: search, look, count, take all of them along.
+//! Routes of the stations in a connection's table: list, get, summary, CSV export.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::State as FromState;
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures::stream;
@@ -13,25 +13,25 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Refusals;
-use crate::admin::objects::Shown;
+use super::errors::CommonErrors;
+use crate::admin::auth::{Caller, Permission};
+use crate::admin::extract::{Authenticated, PathParams, QueryParams};
+use crate::admin::objects::CachedKind;
 use crate::admin::problem::Problem;
-use crate::admin::read::{Params, Path};
-use crate::admin::view::station::{Change, Counted, HEAD, Station, line};
-use crate::admin::who::{Authenticated, Caller, Right};
-use crate::admin::{Admin, App};
+use crate::admin::response::station::{CSV_HEADER, ChangeResponse, StationResponse, StationTotals, csv_line};
+use crate::admin::state::{AdminState, SharedState};
 use crate::api::connection::TaranaConnection;
-use crate::store::{self, Search, Store};
+use crate::store::{self, StationQuery, Store};
 
-/// Stations on a page, unless it is said, and at most.
-const PAGE: i64 = 50;
-const LONGEST_PAGE: i64 = 1000;
+const DEFAULT_PAGE_SIZE: i64 = 50;
+const MAX_PAGE_SIZE: i64 = 1000;
+const MAX_QUERY_CHARS: usize = 200;
 /// Changes in the history of a station.
-const STORY: i64 = 100;
-/// Stations that are read at once for a CSV.
-const PIECE: i64 = 2000;
+const HISTORY_LIMIT: i64 = 100;
+/// Rows per query of the CSV export.
+const CSV_CHUNK_ROWS: i64 = 2000;
 
-pub fn router() -> OpenApiRouter<App> {
+pub fn router() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(csv))
@@ -39,18 +39,18 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(summary))
 }
 
-/// Whose stations.
+/// Query parameters that select the connection whose stations are read.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Whose {
-    /// Namespace of the connection; the operator's own default unless it is said.
+struct ConnectionQuery {
+    /// Namespace of the connection. Default: `--admin-namespace` of the operator.
     namespace: Option<String>,
-    /// Name of the connection; the operator's own default unless it is said.
+    /// Name of the connection. Default: `--admin-connection` of the operator.
     connection: Option<String>,
 }
 
-/// What stations are sorted by.
+/// Sort key of stations.
 #[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 enum Sort {
@@ -73,130 +73,131 @@ enum Order {
     Descending,
 }
 
-/// Which stations, in which order.
+/// Query of the list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Filter {
-    /// Namespace of the connection; the operator's own default unless it is said.
+struct ListQuery {
+    /// Namespace of the connection. Default: `--admin-namespace` of the operator.
     namespace: Option<String>,
-    /// Name of the connection; the operator's own default unless it is said.
+    /// Name of the connection. Default: `--admin-connection` of the operator.
     connection: Option<String>,
-    /// Text that stands somewhere in serial, host, site, cell or sector, in any case.
+    /// Text in the serial number or in the name of host, site, cell or sector, case-insensitive.
     #[param(max_length = 200)]
     search: Option<String>,
-    /// In this market.
+    /// Market.
     market: Option<String>,
-    /// In this region.
+    /// Region.
     region: Option<String>,
-    /// Online or not.
+    /// Whether the station is online.
     online: Option<bool>,
-    /// By serial number unless it is said.
+    /// Sort key. Default serial.
     sort: Option<Sort>,
-    /// Ascending unless it is said.
+    /// Sort order. Default ascending.
     order: Option<Order>,
-    /// Stations before the page.
+    /// Number of stations to skip. Default 0.
     #[param(minimum = 0)]
     offset: Option<i64>,
-    /// Stations on the page, 50 unless it is said.
+    /// Page size. Default 50.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
 }
 
 /// A page of stations.
 #[derive(Debug, Serialize, ToSchema)]
-struct Stations {
-    items: Vec<Station>,
-    /// How many there are on all pages.
+#[schema(as = Stations)]
+struct StationPage {
+    items: Vec<StationResponse>,
+    /// Number of stations on all pages.
     total: i64,
 }
 
-/// Lists stations. Needs `get` on the connection, of `taranaconnections`.
-#[utoipa::path(get, path = "/api/v1/stations", tag = "stations", params(Filter), responses((status = 200, body = Stations), Refusals))]
+/// Lists stations. Requires `get` on the connection (`taranaconnections`).
+#[utoipa::path(get, path = "/api/v1/stations", tag = "stations", params(ListQuery), responses((status = 200, body = StationPage), CommonErrors))]
 async fn list(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Params(filter): Params<Filter>,
-) -> Result<Json<Stations>, Problem> {
-    let whose = Whose {
-        namespace: filter.namespace.clone(),
-        connection: filter.connection.clone(),
+    QueryParams(query): QueryParams<ListQuery>,
+) -> Result<Json<StationPage>, Problem> {
+    let connection = ConnectionQuery {
+        namespace: query.namespace.clone(),
+        connection: query.connection.clone(),
     };
-    let store = table(&app, &caller, &whose).await?;
-    let limit = filter.limit.unwrap_or(PAGE);
-    let offset = filter.offset.unwrap_or_default();
-    if !(1..=LONGEST_PAGE).contains(&limit) || offset < 0 {
-        return Err(Problem::Malformed(format!(
-            "limit: a number from 1 to {LONGEST_PAGE}; offset: one from 0 on"
+    let store = authorized_store(&state, &caller, &connection).await?;
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE_SIZE);
+    let offset = query.offset.unwrap_or_default();
+    if !(1..=MAX_PAGE_SIZE).contains(&limit) || offset < 0 {
+        return Err(Problem::BadRequest(format!(
+            "limit: must be a number from 1 to {MAX_PAGE_SIZE}; offset: must be at least 0"
         )));
     }
-    let texts = [&filter.search, &filter.market, &filter.region];
+    let texts = [&query.search, &query.market, &query.region];
     if texts
         .into_iter()
         .flatten()
-        .any(|text| text.contains('\0') || text.chars().count() > 200)
+        .any(|text| text.contains('\0') || text.chars().count() > MAX_QUERY_CHARS)
     {
-        return Err(Problem::Malformed(
-            "search, market, region: at most 200 characters, and no NUL".to_owned(),
-        ));
+        return Err(Problem::BadRequest(format!(
+            "search, market, region: must have at most {MAX_QUERY_CHARS} characters and no NUL"
+        )));
     }
-    let search = Search {
-        text: filter.search.as_deref(),
-        market: filter.market.as_deref(),
-        region: filter.region.as_deref(),
-        online: filter.online,
-        sort: by(filter.sort.unwrap_or_default()),
-        descending: filter.order == Some(Order::Descending),
+    let station_query = StationQuery {
+        text: query.search.as_deref(),
+        market: query.market.as_deref(),
+        region: query.region.as_deref(),
+        online: query.online,
+        sort: sort_column(query.sort.unwrap_or_default()),
+        descending: query.order == Some(Order::Descending),
         offset,
-        most: limit,
+        limit,
     };
     let (rows, total) = store
-        .stations(&search)
+        .stations(&station_query)
         .await
-        .map_err(|fault| Problem::of_database(&fault))?;
-    Ok(Json(Stations {
-        items: rows.into_iter().map(Station::from).collect(),
+        .map_err(|fault| Problem::from_database(&fault))?;
+    Ok(Json(StationPage {
+        items: rows.into_iter().map(StationResponse::from).collect(),
         total,
     }))
 }
 
-fn by(sort: Sort) -> store::Sort {
+fn sort_column(sort: Sort) -> store::StationSort {
     match sort {
-        Sort::Serial => store::Sort::Serial,
-        Sort::Hostname => store::Sort::Hostname,
-        Sort::SiteName => store::Sort::Site,
-        Sort::Market => store::Sort::Market,
-        Sort::Region => store::Sort::Region,
-        Sort::Online => store::Sort::Status,
-        Sort::ActiveConnections => store::Sort::Connections,
-        Sort::LastUpdated => store::Sort::LastUpdated,
+        Sort::Serial => store::StationSort::Serial,
+        Sort::Hostname => store::StationSort::Hostname,
+        Sort::SiteName => store::StationSort::Site,
+        Sort::Market => store::StationSort::Market,
+        Sort::Region => store::StationSort::Region,
+        Sort::Online => store::StationSort::Status,
+        Sort::ActiveConnections => store::StationSort::Connections,
+        Sort::LastUpdated => store::StationSort::LastUpdated,
     }
 }
 
-/// All stations as CSV (RFC 4180, UTF-8), by serial number. What a spreadsheet would take for a formula begins with an apostrophe.
-/// Needs `get` on the connection, of `taranaconnections`.
-#[utoipa::path(get, path = "/api/v1/stations.csv", tag = "stations", params(Whose), responses(
-    (status = 200, body = String, content_type = "text/csv"), Refusals))]
+/// Exports all stations as CSV (RFC 4180, UTF-8), sorted by serial number. A field that a spreadsheet would execute as a formula
+/// starts with an apostrophe. Requires `get` on the connection (`taranaconnections`).
+#[utoipa::path(get, path = "/api/v1/stations.csv", tag = "stations", params(ConnectionQuery), responses(
+    (status = 200, body = String, content_type = "text/csv"), CommonErrors))]
 async fn csv(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Params(whose): Params<Whose>,
+    QueryParams(connection): QueryParams<ConnectionQuery>,
 ) -> Result<Response, Problem> {
-    let store = table(&app, &caller, &whose).await?;
-    // The first piece is read before the answer begins, so that what is wrong with the database is told as such.
-    let first = piece(&store, "").await?;
-    let begun = (store, Some((HEAD.to_owned(), first)));
-    let pieces = stream::try_unfold(begun, |(store, next)| async move {
+    let store = authorized_store(&state, &caller, &connection).await?;
+    // The first chunk is read before the response starts, so that a database error still becomes an error response.
+    let first = read_chunk(&store, "").await?;
+    let start = (store, Some((CSV_HEADER.to_owned(), first)));
+    let chunks = stream::try_unfold(start, |(store, next)| async move {
         let Some((mut text, rows)) = next else {
-            return Ok::<_, Broken>(None);
+            return Ok::<_, Interrupted>(None);
         };
         for row in &rows {
-            text.push_str(&line(row));
+            text.push_str(&csv_line(row));
         }
         let next = match rows.last() {
-            // A short piece is the last.
-            Some(last) if i64::try_from(rows.len()).is_ok_and(|n| n == PIECE) => {
-                let rows = piece(&store, &last.serial).await.map_err(|_| Broken)?;
+            // A short chunk is the last one.
+            Some(last) if i64::try_from(rows.len()).is_ok_and(|n| n == CSV_CHUNK_ROWS) => {
+                let rows = read_chunk(&store, &last.serial).await.map_err(|_| Interrupted)?;
                 Some((String::new(), rows))
             }
             _ => None,
@@ -210,119 +211,128 @@ async fn csv(
             "attachment; filename=\"stations.csv\"",
         ),
     ];
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    Ok((headers, Body::from_stream(chunks)).into_response())
 }
 
-/// The answer ends in the middle, so that whoever reads it sees that it is not whole.
+/// The database failed during an export. The response is aborted, so that the client sees that it is incomplete.
 #[derive(Debug, thiserror::Error)]
-#[error("the database went away")]
-struct Broken;
+#[error("the database failed during the export")]
+struct Interrupted;
 
-async fn piece(store: &Store, after: &str) -> Result<Vec<store::Listed>, Problem> {
+async fn read_chunk(store: &Store, after: &str) -> Result<Vec<store::StationRow>, Problem> {
     store
-        .stations_after(after, PIECE)
+        .stations_after(after, CSV_CHUNK_ROWS)
         .await
-        .map_err(|fault| Problem::of_database(&fault))
+        .map_err(|fault| Problem::from_database(&fault))
 }
 
-/// A station and what happened to it.
+/// A station and its history.
 #[derive(Debug, Serialize, ToSchema)]
-struct Told {
-    /// Absent where its row is gone.
+#[schema(as = Told)]
+struct StationDetail {
+    /// Absent if the row is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    station: Option<Station>,
-    /// What the newest 500 runs did to it, or would have: the newest hundred changes, newest first.
-    changes: Vec<Change>,
+    station: Option<StationResponse>,
+    /// The newest 100 changes by the newest 500 runs, applied or only planned, newest first.
+    changes: Vec<ChangeResponse>,
 }
 
-/// Shows a station with its history. Needs `get` on the connection, of `taranaconnections`.
-#[utoipa::path(get, path = "/api/v1/stations/{serial}", tag = "stations", params(("serial" = String, Path), Whose), responses((status = 200, body = Told), Refusals))]
+/// Returns a station with its history. Requires `get` on the connection (`taranaconnections`).
+#[utoipa::path(get, path = "/api/v1/stations/{serial}", tag = "stations", params(("serial" = String, Path), ConnectionQuery), responses((status = 200, body = StationDetail), CommonErrors))]
 async fn by_serial(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Path(serial): Path<String>,
-    Params(whose): Params<Whose>,
-) -> Result<Json<Told>, Problem> {
-    let store = table(&app, &caller, &whose).await?;
+    PathParams(serial): PathParams<String>,
+    QueryParams(connection): QueryParams<ConnectionQuery>,
+) -> Result<Json<StationDetail>, Problem> {
+    let store = authorized_store(&state, &caller, &connection).await?;
     if serial.contains('\0') {
-        return Err(Problem::Malformed(
-            "serial: no serial number has a NUL".to_owned(),
-        ));
+        return Err(Problem::BadRequest("serial: must not contain NUL".to_owned()));
     }
-    let away = |fault| Problem::of_database(&fault);
-    let station = store.station(&serial).await.map_err(away)?;
-    let changes = store.story(&serial, STORY).await.map_err(away)?;
+    let unavailable = |fault| Problem::from_database(&fault);
+    let station = store.station(&serial).await.map_err(unavailable)?;
+    let changes = store
+        .station_history(&serial, HISTORY_LIMIT)
+        .await
+        .map_err(unavailable)?;
     if station.is_none() && changes.is_empty() {
         return Err(Problem::NotFound(
-            "there is no station of this serial number, and was none of late".to_owned(),
+            "there is no station with this serial number, and none was deleted recently".to_owned(),
         ));
     }
-    Ok(Json(Told {
-        station: station.map(Station::from),
-        changes: changes.into_iter().map(Change::from).collect(),
+    Ok(Json(StationDetail {
+        station: station.map(StationResponse::from),
+        changes: changes.into_iter().map(ChangeResponse::from).collect(),
     }))
 }
 
-/// Counts of stations.
+/// Totals of a table.
 #[derive(Debug, Serialize, ToSchema)]
-struct Summary {
-    /// Of all.
-    all: Counted,
-    /// By market, the largest first.
-    markets: Vec<Market>,
+#[schema(as = Summary)]
+struct StationSummary {
+    /// All stations.
+    all: StationTotals,
+    /// By market, largest first.
+    markets: Vec<MarketTotals>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct Market {
-    /// Its name; empty for the stations of none.
+#[schema(as = Market)]
+struct MarketTotals {
+    /// Name of the market; empty for stations without one.
     market: String,
     #[serde(flatten)]
-    counted: Counted,
+    totals: StationTotals,
 }
 
-/// Counts stations, in SQL. Needs `get` on the connection, of `taranaconnections`.
-#[utoipa::path(get, path = "/api/v1/summary", tag = "stations", params(Whose), responses((status = 200, body = Summary), Refusals))]
+/// Counts stations. Requires `get` on the connection (`taranaconnections`).
+#[utoipa::path(get, path = "/api/v1/summary", tag = "stations", params(ConnectionQuery), responses((status = 200, body = StationSummary), CommonErrors))]
 async fn summary(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Params(whose): Params<Whose>,
-) -> Result<Json<Summary>, Problem> {
-    let store = table(&app, &caller, &whose).await?;
-    let tallies = store
-        .tally()
+    QueryParams(connection): QueryParams<ConnectionQuery>,
+) -> Result<Json<StationSummary>, Problem> {
+    let store = authorized_store(&state, &caller, &connection).await?;
+    let counts = store
+        .station_counts()
         .await
-        .map_err(|fault| Problem::of_database(&fault))?;
-    let all = tallies
+        .map_err(|fault| Problem::from_database(&fault))?;
+    // The row without a market is the grand total.
+    let all = counts
         .iter()
-        .find(|tally| tally.market.is_none())
-        .map(Counted::from);
-    let markets = tallies.iter().filter_map(|tally| {
-        Some(Market {
-            market: tally.market.clone()?,
-            counted: Counted::from(tally),
+        .find(|counts| counts.market.is_none())
+        .map(StationTotals::from);
+    let markets = counts.iter().filter_map(|counts| {
+        Some(MarketTotals {
+            market: counts.market.clone()?,
+            totals: StationTotals::from(counts),
         })
     });
-    Ok(Json(Summary {
+    Ok(Json(StationSummary {
         all: all.unwrap_or_default(),
         markets: markets.collect(),
     }))
 }
 
-/// The table of a connection that the caller may get.
-async fn table(app: &Admin, caller: &Arc<Caller>, whose: &Whose) -> Result<Store, Problem> {
-    let namespace = whose.namespace.as_deref().unwrap_or(&app.defaults.namespace);
-    let name = whose.connection.as_deref().unwrap_or(&app.defaults.connection);
-    let right = Right::new("get", TaranaConnection::RESOURCE, Some(namespace)).on(name);
-    app.access.may(caller, &right).await?;
-    app.objects.known()?;
-    let missing = || {
+/// The store of a connection that the caller may get.
+async fn authorized_store(
+    state: &AdminState,
+    caller: &Arc<Caller>,
+    query: &ConnectionQuery,
+) -> Result<Store, Problem> {
+    let namespace = query.namespace.as_deref().unwrap_or(&state.defaults.namespace);
+    let name = query.connection.as_deref().unwrap_or(&state.defaults.connection);
+    let permission = Permission::new("get", TaranaConnection::RESOURCE, Some(namespace)).on(name);
+    state.authorizer.authorize(caller, &permission).await?;
+    state.objects.require_synced()?;
+    let not_found = || {
         Problem::NotFound(format!(
             "there is no TaranaConnection {name} in namespace {namespace}"
         ))
     };
-    let connection = app
+    let connection = state
         .objects
         .get::<TaranaConnection>(namespace, name)
-        .ok_or_else(missing)?;
-    app.databases.of(&connection).await
+        .ok_or_else(not_found)?;
+    state.pools.store(&connection).await
 }

@@ -1,9 +1,9 @@
-//! Runs: list, look, start, cancel, run again.
+//! Routes of runs: list, get, create, cancel, rerun.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State as FromState;
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -13,26 +13,24 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::{Changes, Refusals};
-use crate::admin::listing::{self, Asked, Page};
-use crate::admin::objects::Shown;
+use super::errors::{CommonErrors, WriteErrors};
+use crate::admin::auth::{Caller, Permission};
+use crate::admin::create::{self, Created, DEFAULT_TTL_SECONDS};
+use crate::admin::cursor;
+use crate::admin::extract::{Authenticated, JsonBody, PathParams, QueryParams};
+use crate::admin::objects::CachedKind;
 use crate::admin::problem::Problem;
-use crate::admin::read::{Body, Params, Path};
-use crate::admin::start::{self, Started, TIME_TO_LIVE};
-use crate::admin::view::sync::{State, Sync};
-use crate::admin::who::{Authenticated, Caller, Right};
-use crate::admin::{App, cursor};
+use crate::admin::response::sync::{SyncPhase, SyncResponse};
+use crate::admin::runs::{self, RunFilter, SyncPage};
+use crate::admin::state::{AdminState, SharedState};
 use crate::api::connection::TaranaConnection;
 use crate::api::sync::{ConnectionRef, TaranaSync, TaranaSyncSpec};
 
-/// Runs on a page, unless it is said.
-const PAGE: usize = 50;
-/// At most.
-const LONGEST_PAGE: usize = 500;
-/// Longest Idempotency-Key.
-const LONGEST_KEY: usize = 256;
+const DEFAULT_PAGE_SIZE: usize = 50;
+const MAX_PAGE_SIZE: usize = 500;
+const MAX_IDEMPOTENCY_KEY_BYTES: usize = 256;
 
-pub fn router() -> OpenApiRouter<App> {
+pub fn router() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(by_id))
@@ -41,265 +39,273 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(rerun))
 }
 
-/// Which runs.
+/// Query of the list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-struct Filter {
-    /// Of this namespace. Without it, of all, which takes the right to list them everywhere.
+struct ListQuery {
+    /// Namespace. Default: all, which requires the permission to list in all namespaces.
     namespace: Option<String>,
-    /// On this connection.
+    /// Name of the connection.
     connection: Option<String>,
-    /// That stand there.
-    phase: Option<State>,
-    /// `nextCursor` of the page before.
+    /// Phase.
+    phase: Option<SyncPhase>,
+    /// `nextCursor` of the previous page.
     cursor: Option<String>,
-    /// Runs on the page, 50 unless it is said.
+    /// Page size. Default 50.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
 }
 
-/// Lists runs, newest first, those whose objects are gone included. Needs `list` on `taranasyncs`.
-#[utoipa::path(get, path = "/api/v1/syncs", tag = "syncs", params(Filter), responses((status = 200, body = Page), Refusals))]
+/// Lists runs, newest first, including those whose objects are deleted. Requires `list` on `taranasyncs`.
+#[utoipa::path(get, path = "/api/v1/syncs", tag = "syncs", params(ListQuery), responses((status = 200, body = SyncPage), CommonErrors))]
 async fn list(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Params(filter): Params<Filter>,
-) -> Result<Json<Page>, Problem> {
-    app.access
-        .may(
-            &caller,
-            &Right::new("list", TaranaSync::RESOURCE, filter.namespace.as_deref()),
-        )
-        .await?;
-    let limit = filter.limit.unwrap_or(PAGE);
-    if !(1..=LONGEST_PAGE).contains(&limit) {
-        return Err(Problem::Malformed(format!(
-            "limit: a number from 1 to {LONGEST_PAGE}"
+    QueryParams(query): QueryParams<ListQuery>,
+) -> Result<Json<SyncPage>, Problem> {
+    let permission = Permission::new("list", TaranaSync::RESOURCE, query.namespace.as_deref());
+    state.authorizer.authorize(&caller, &permission).await?;
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE_SIZE);
+    if !(1..=MAX_PAGE_SIZE).contains(&limit) {
+        return Err(Problem::BadRequest(format!(
+            "limit: must be a number from 1 to {MAX_PAGE_SIZE}"
         )));
     }
-    app.objects.known()?;
-    let asked = Asked {
-        namespace: filter.namespace,
-        connection: filter.connection,
-        phases: filter.phase.into_iter().collect(),
-        before: filter.cursor.as_deref().map(cursor::read).transpose()?,
+    state.objects.require_synced()?;
+    let filter = RunFilter {
+        namespace: query.namespace,
+        connection: query.connection,
+        phases: query.phase.into_iter().collect(),
+        before: query.cursor.as_deref().map(cursor::decode).transpose()?,
         limit,
     };
-    Ok(Json(listing::page(&app, &asked).await?))
+    Ok(Json(runs::list_runs(&state, &filter).await?))
 }
 
-/// Shows a run. Needs `get` on `taranasyncs` in its namespace; without it, there is none.
-#[utoipa::path(get, path = "/api/v1/syncs/{id}", tag = "syncs", params(("id" = Uuid, Path, description = "The uid of the object")), responses((status = 200, body = Sync), Refusals))]
+/// Returns a run. Requires `get` on `taranasyncs` in its namespace; otherwise 404.
+#[utoipa::path(get, path = "/api/v1/syncs/{id}", tag = "syncs", params(("id" = Uuid, Path, description = "Uid of the object")), responses((status = 200, body = SyncResponse), CommonErrors))]
 async fn by_id(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Path(id): Path<Uuid>,
-) -> Result<Json<Sync>, Problem> {
-    seen(&app, &caller, id).await.map(Json)
+    PathParams(id): PathParams<Uuid>,
+) -> Result<Json<SyncResponse>, Problem> {
+    readable_run(&state, &caller, id).await.map(Json)
 }
 
-/// Shows a run whose object exists. Needs `get` on `taranasyncs`.
+/// Returns a run whose object exists. Requires `get` on `taranasyncs`.
 #[utoipa::path(get, path = "/api/v1/namespaces/{namespace}/syncs/{name}", tag = "syncs", params(
-    ("namespace" = String, Path), ("name" = String, Path)), responses((status = 200, body = Sync), Refusals))]
+    ("namespace" = String, Path), ("name" = String, Path)), responses((status = 200, body = SyncResponse), CommonErrors))]
 async fn by_name(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Path((namespace, name)): Path<(String, String)>,
-) -> Result<Json<Sync>, Problem> {
-    let right = Right::new("get", TaranaSync::RESOURCE, Some(&namespace)).on(&name);
-    app.access.may(&caller, &right).await?;
-    app.objects.known()?;
-    let sync = app.objects.get::<TaranaSync>(&namespace, &name);
-    sync.map(|sync| Json(Sync::from(&*sync)))
-        .ok_or_else(|| missing("of this name in this namespace"))
+    PathParams((namespace, name)): PathParams<(String, String)>,
+) -> Result<Json<SyncResponse>, Problem> {
+    let permission = Permission::new("get", TaranaSync::RESOURCE, Some(&namespace)).on(&name);
+    state.authorizer.authorize(&caller, &permission).await?;
+    state.objects.require_synced()?;
+    let sync = state.objects.get::<TaranaSync>(&namespace, &name);
+    sync.map(|sync| Json(SyncResponse::from(&*sync)))
+        .ok_or_else(|| not_found("of this name in this namespace"))
 }
 
-/// What a run is to do.
+/// Spec of a new run.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = Wish)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-struct Wish {
-    /// Where; the operator's own default unless it is said.
+struct CreateRequest {
+    /// Namespace of the run. Default: `--admin-namespace` of the operator.
     namespace: Option<String>,
-    /// Name of the connection; the operator's own default unless it is said.
+    /// Name of the connection. Default: `--admin-connection` of the operator.
     connection: Option<String>,
-    /// Plan, and change nothing.
+    /// Only plan, and change nothing.
     dry_run: bool,
-    /// Delete rows of stations that are gone.
+    /// Delete stale rows: those of stations that the vendor no longer lists.
     delete_stale: bool,
-    /// So many deletions are approved, whatever the delete guard says.
+    /// Up to this many deletions are approved, regardless of the delete guard.
     #[schema(minimum = 0)]
     approved_deletes: Option<i32>,
-    /// Retries after faults that may pass.
+    /// Retries after transient faults.
     #[schema(minimum = 0, maximum = 100)]
     backoff_limit: Option<i32>,
-    /// Seconds that all attempts together may take.
+    /// Maximum duration of all attempts together, in seconds.
     #[schema(minimum = 1, maximum = 86400)]
     active_deadline_seconds: Option<i32>,
-    /// Seconds after its end at which the object goes; a week unless it is said. The row stays.
+    /// Seconds after the end of the run until the object is deleted. Default: one week. The log row stays.
     #[schema(minimum = 0)]
     ttl_seconds_after_finished: Option<i32>,
 }
 
-/// Starts a run. Needs `create` on `taranasyncs`. With an `Idempotency-Key`, a repetition is answered with the run of the first.
-#[utoipa::path(post, path = "/api/v1/syncs", tag = "syncs", request_body = Wish,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Up to 256 characters of the caller's own choice")),
+/// Creates a run. Requires `create` on `taranasyncs`. A repeated request with the same `Idempotency-Key` returns the same run.
+#[utoipa::path(post, path = "/api/v1/syncs", tag = "syncs", request_body = CreateRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Up to 256 ASCII characters that identify the request")),
     responses(
-        (status = 200, body = Sync, description = "It exists already: the first request with this key created it"),
-        (status = 201, body = Sync, description = "It is new", headers(("Location" = String))),
-        Refusals, Changes))]
+                (status = 200, body = SyncResponse, description = "An earlier request with this key created the run"),
+                (status = 201, body = SyncResponse, description = "The run was created", headers(("Location" = String))),
+                CommonErrors, WriteErrors))]
 async fn create(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
     headers: HeaderMap,
-    Body(wish): Body<Wish>,
+    JsonBody(request): JsonBody<CreateRequest>,
 ) -> Result<Response, Problem> {
-    let namespace = wish
+    let namespace = request
         .namespace
         .clone()
-        .unwrap_or_else(|| app.defaults.namespace.clone());
+        .unwrap_or_else(|| state.defaults.namespace.clone());
     let defaults = TaranaSyncSpec::default();
     let spec = TaranaSyncSpec {
         connection_ref: ConnectionRef {
-            name: wish.connection.unwrap_or_else(|| app.defaults.connection.clone()),
+            name: request
+                .connection
+                .unwrap_or_else(|| state.defaults.connection.clone()),
         },
-        dry_run: wish.dry_run,
-        delete_stale: wish.delete_stale,
-        approved_deletes: wish.approved_deletes,
-        backoff_limit: wish.backoff_limit.unwrap_or(defaults.backoff_limit),
-        active_deadline_seconds: wish
+        dry_run: request.dry_run,
+        delete_stale: request.delete_stale,
+        approved_deletes: request.approved_deletes,
+        backoff_limit: request.backoff_limit.unwrap_or(defaults.backoff_limit),
+        active_deadline_seconds: request
             .active_deadline_seconds
             .unwrap_or(defaults.active_deadline_seconds),
-        ttl_seconds_after_finished: Some(wish.ttl_seconds_after_finished.unwrap_or(TIME_TO_LIVE)),
-        trigger: start::trigger(&caller),
+        ttl_seconds_after_finished: Some(request.ttl_seconds_after_finished.unwrap_or(DEFAULT_TTL_SECONDS)),
+        trigger: create::trigger(&caller),
         ..defaults
     };
-    started(&app, &caller, &namespace, &headers, spec).await
+    create_run(&state, &caller, &namespace, &headers, spec).await
 }
 
-/// Starts a run like another one. Needs `get` and `create` on `taranasyncs`. What was approved for that one is not for this one.
+/// Creates a run with the spec of another one, without its `approvedDeletes`. Requires `get` and `create` on `taranasyncs`.
 #[utoipa::path(post, path = "/api/v1/syncs/{id}/rerun", tag = "syncs",
-    params(("id" = Uuid, Path, description = "The uid of the object"),
-           ("Idempotency-Key" = Option<String>, Header, description = "Up to 256 characters of the caller's own choice")),
+        params(("id" = Uuid, Path, description = "Uid of the object"),
+               ("Idempotency-Key" = Option<String>, Header, description = "Up to 256 ASCII characters that identify the request")),
     responses(
-        (status = 200, body = Sync, description = "It exists already: the first request with this key created it"),
-        (status = 201, body = Sync, description = "It is new", headers(("Location" = String))),
-        Refusals, Changes))]
+                (status = 200, body = SyncResponse, description = "An earlier request with this key created the run"),
+                (status = 201, body = SyncResponse, description = "The run was created", headers(("Location" = String))),
+                CommonErrors, WriteErrors))]
 async fn rerun(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Path(id): Path<Uuid>,
+    PathParams(id): PathParams<Uuid>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let like = seen(&app, &caller, id).await?;
-    let namespace = like
+    let original = readable_run(&state, &caller, id).await?;
+    let namespace = original
         .namespace
         .clone()
-        .unwrap_or_else(|| app.defaults.namespace.clone());
-    let spec = match app.objects.run(id).await {
+        .unwrap_or_else(|| state.defaults.namespace.clone());
+    let spec = match state.objects.sync_by_id(id).await {
         Some(sync) => TaranaSyncSpec {
             approved_deletes: None,
             cancel: false,
             ..sync.spec.clone()
         },
-        None => like.spec(&app.defaults.connection),
+        None => original.to_spec(&state.defaults.connection),
     };
     let spec = TaranaSyncSpec {
-        ttl_seconds_after_finished: Some(TIME_TO_LIVE),
-        trigger: start::trigger(&caller),
+        ttl_seconds_after_finished: Some(DEFAULT_TTL_SECONDS),
+        trigger: create::trigger(&caller),
         ..spec
     };
-    started(&app, &caller, &namespace, &headers, spec).await
+    create_run(&state, &caller, &namespace, &headers, spec).await
 }
 
-/// Asks a run to end. What is not committed by then is not written. Needs `get` and `patch` on `taranasyncs`.
-#[utoipa::path(post, path = "/api/v1/syncs/{id}/cancel", tag = "syncs", params(("id" = Uuid, Path, description = "The uid of the object")),
-    responses((status = 202, body = Sync, description = "It was asked to end"), Refusals, Changes))]
+/// Requests the cancellation of a run. What is not committed by then is not written. Requires `get` and `patch` on
+/// `taranasyncs`.
+#[utoipa::path(post, path = "/api/v1/syncs/{id}/cancel", tag = "syncs", params(("id" = Uuid, Path, description = "Uid of the object")),
+    responses((status = 202, body = SyncResponse, description = "Cancellation was requested"), CommonErrors, WriteErrors))]
 async fn cancel(
-    FromState(app): FromState<App>,
+    State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    Path(id): Path<Uuid>,
-) -> Result<(StatusCode, Json<Sync>), Problem> {
-    let shown = seen(&app, &caller, id).await?;
-    let right = Right::new("patch", TaranaSync::RESOURCE, shown.namespace.as_deref());
-    app.access.may(&caller, &right).await?;
-    let ended = || Problem::Conflict("the run has ended: there is nothing to cancel".to_owned());
-    let sync = app.objects.run(id).await.ok_or_else(ended)?;
+    PathParams(id): PathParams<Uuid>,
+) -> Result<(StatusCode, Json<SyncResponse>), Problem> {
+    let run = readable_run(&state, &caller, id).await?;
+    let permission = Permission::new("patch", TaranaSync::RESOURCE, run.namespace.as_deref());
+    state.authorizer.authorize(&caller, &permission).await?;
+    let finished = || Problem::Conflict("the run has already ended: there is nothing to cancel".to_owned());
+    let sync = state.objects.sync_by_id(id).await.ok_or_else(finished)?;
     if sync.status.as_ref().is_some_and(|status| status.phase.is_final()) {
-        return Err(ended());
+        return Err(finished());
     }
     let patch = json!({"spec": {"cancel": true}});
-    let sync = app.objects.change(&*sync, patch).await?;
-    Ok((StatusCode::ACCEPTED, Json(Sync::from(&sync))))
+    let sync = state.objects.patch(&*sync, patch).await?;
+    Ok((StatusCode::ACCEPTED, Json(SyncResponse::from(&sync))))
 }
 
-/// A run that the caller may get. To all others it is not there.
-async fn seen(app: &App, caller: &Arc<Caller>, id: Uuid) -> Result<Sync, Problem> {
-    app.objects.known()?;
-    let connections = readable(app, caller).await?;
-    let missing = || missing("with this id that you may get");
-    let sync = listing::one(app, id, &connections).await?.ok_or_else(missing)?;
-    match &sync.namespace {
-        Some(namespace) if !app.access.has(caller, &get(Some(namespace))).await? => Err(missing()),
-        _ => Ok(sync),
+/// The run, if the caller may get it. A missing permission looks like a missing run.
+async fn readable_run(state: &AdminState, caller: &Arc<Caller>, id: Uuid) -> Result<SyncResponse, Problem> {
+    state.objects.require_synced()?;
+    let connections = readable_connections(state, caller).await?;
+    let not_found = || not_found("with this id that you may get");
+    let run = runs::find_run(state, id, &connections)
+        .await?
+        .ok_or_else(not_found)?;
+    if let Some(namespace) = &run.namespace {
+        let permission = get_permission(Some(namespace));
+        if !state.authorizer.is_allowed(caller, &permission).await? {
+            return Err(not_found());
+        }
     }
+    Ok(run)
 }
 
-/// The connections in whose namespaces the caller may get runs.
-pub(super) async fn readable(app: &App, caller: &Arc<Caller>) -> Result<Vec<Arc<TaranaConnection>>, Problem> {
+/// The connections of the namespaces in which the caller may get runs.
+pub(super) async fn readable_connections(
+    state: &AdminState,
+    caller: &Arc<Caller>,
+) -> Result<Vec<Arc<TaranaConnection>>, Problem> {
     let mut readable = Vec::new();
-    for connection in app.objects.all::<TaranaConnection>(None, |_| true) {
-        let right = get(connection.metadata.namespace.as_deref());
-        if app.access.has(caller, &right).await? {
+    for connection in state.objects.list::<TaranaConnection>(None, |_| true) {
+        let permission = get_permission(connection.metadata.namespace.as_deref());
+        if state.authorizer.is_allowed(caller, &permission).await? {
             readable.push(connection);
         }
     }
     Ok(readable)
 }
 
-fn get(namespace: Option<&str>) -> Right {
-    Right::new("get", TaranaSync::RESOURCE, namespace)
+fn get_permission(namespace: Option<&str>) -> Permission {
+    Permission::new("get", TaranaSync::RESOURCE, namespace)
 }
 
-fn missing(which: &str) -> Problem {
+fn not_found(which: &str) -> Problem {
     Problem::NotFound(format!("there is no sync {which}"))
 }
 
-async fn started(
-    app: &App,
+async fn create_run(
+    state: &AdminState,
     caller: &Arc<Caller>,
     namespace: &str,
     headers: &HeaderMap,
     spec: TaranaSyncSpec,
 ) -> Result<Response, Problem> {
-    app.access
-        .may(
-            caller,
-            &Right::new("create", TaranaSync::RESOURCE, Some(namespace)),
-        )
-        .await?;
-    app.limits.trigger(&caller.name)?;
-    app.objects.known()?;
-    let key = key(headers)?;
-    let (status, sync) = match start::start(app, namespace, key, spec).await? {
-        Started::New(sync) => (StatusCode::CREATED, sync),
-        Started::Known(sync) => (StatusCode::OK, sync),
+    let permission = Permission::new("create", TaranaSync::RESOURCE, Some(namespace));
+    state.authorizer.authorize(caller, &permission).await?;
+    state.rate_limiter.check(&caller.name)?;
+    state.objects.require_synced()?;
+    let key = idempotency_key(headers)?;
+    let (status, sync) = match create::create(&state.objects, namespace, key, spec).await? {
+        Created::New(sync) => (StatusCode::CREATED, sync),
+        Created::Existing(sync) => (StatusCode::OK, sync),
     };
-    let sync = Sync::from(&*sync);
+    let sync = SyncResponse::from(&*sync);
     let location = HeaderValue::from_str(&format!("/api/v1/syncs/{}", sync.id));
-    let location = location.map_err(|error| Problem::internal("a location", &error))?;
+    let location = location.map_err(|error| Problem::internal("invalid Location header", &error))?;
     Ok((status, [(header::LOCATION, location)], Json(sync)).into_response())
 }
 
-/// The Idempotency-Key of a request.
-fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+/// The `Idempotency-Key` of a request.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(key) = headers.get("idempotency-key") else {
         return Ok(None);
     };
     let key = key
         .to_str()
         .ok()
-        .filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
-    let wrong = || Problem::Malformed(format!("Idempotency-Key: 1 to {LONGEST_KEY} characters of ASCII"));
-    key.map(Some).ok_or_else(wrong)
+        .filter(|key| (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&key.len()));
+    let invalid = || {
+        Problem::BadRequest(format!(
+            "Idempotency-Key: must have 1 to {MAX_IDEMPOTENCY_KEY_BYTES} ASCII characters"
+        ))
+    };
+    key.map(Some).ok_or_else(invalid)
 }

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use super::{Cron, minute, timestamp};
 
 const GOLDEN: &str = include_str!("../../../tests/cron/golden.txt");
-/// Minutes each way of a change, as the script has it.
+/// Minutes before and after a change of the offset, as in golden.py.
 const WINDOW: i64 = 26 * 60;
 
 fn at(text: &str) -> Timestamp {
@@ -14,7 +14,7 @@ fn cron(pattern: &str, zone: &str) -> Cron {
     Cron::parse(pattern, zone).unwrap()
 }
 
-/// `first+step*more …`, as the script writes them.
+/// Parses slots that golden.py wrote as `first+step*more …`.
 fn slots(runs: &str) -> Vec<i64> {
     let run = |run: &str| {
         let (first, more) = run.split_once('+').unwrap_or((run, "0*0"));
@@ -27,7 +27,7 @@ fn slots(runs: &str) -> Vec<i64> {
 }
 
 #[test]
-fn the_golden_table_forwards_and_backwards() {
+fn golden_table_holds_forwards_and_backwards() {
     let mut cases = 0;
     for line in GOLDEN.lines() {
         let [zone, instant, pattern, runs] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
@@ -71,7 +71,7 @@ fn rare_slots_are_found_and_what_never_comes_ends() {
 }
 
 #[test]
-fn both_ends_of_time_are_no_slot_and_no_panic() {
+fn ends_of_the_time_range_do_not_panic() {
     for pattern in ["* * * * *", "0 0 1 1 *", "0 0 30 2 *"] {
         for zone in ["Etc/UTC", "America/New_York", "Pacific/Apia"] {
             let cron = cron(pattern, zone);
@@ -83,7 +83,7 @@ fn both_ends_of_time_are_no_slot_and_no_panic() {
 }
 
 #[test]
-fn the_next_is_later_and_the_newest_is_not() {
+fn next_is_strictly_later_and_newest_includes_the_time_itself() {
     let cron = cron("*/5 * * * *", "Etc/UTC");
     let exact = at("2026-03-01T10:05:00Z");
     assert_eq!(cron.next_after(exact), Some(at("2026-03-01T10:10:00Z")));
@@ -94,16 +94,16 @@ fn the_next_is_later_and_the_newest_is_not() {
     let before = at("2026-03-01T10:04:59.999999999Z");
     assert_eq!(cron.next_after(before), Some(exact));
     assert_eq!(cron.newest_until(before), Some(at("2026-03-01T10:00:00Z")));
-    // Before 1970 the parts of a time are negative.
+    // Before 1970, seconds and nanoseconds are negative.
     let old = at("1969-12-31T23:59:59.5Z");
     assert_eq!(cron.newest_until(old), Some(at("1969-12-31T23:55:00Z")));
     assert_eq!(cron.next_after(old), Some(at("1970-01-01T00:00:00Z")));
 }
 
 #[test]
-fn a_zone_that_is_not_known_is_refused() {
+fn unknown_time_zones_are_rejected() {
     for zone in ["Mars/Olympus", "", "Local", "UTC+2", "Europe/Berlin ", "../etc"] {
-        let refused = Cron::parse("0 0 * * *", zone).unwrap_err().to_string();
-        assert!(refused.contains("Africa/Johannesburg"), "{zone}: {refused}");
+        let message = Cron::parse("0 0 * * *", zone).unwrap_err().to_string();
+        assert!(message.contains("Africa/Johannesburg"), "{zone}: {message}");
     }
 }

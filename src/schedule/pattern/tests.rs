@@ -7,7 +7,7 @@ fn parse(text: &str) -> Pattern {
 }
 
 #[test]
-fn the_same_in_other_words() {
+fn equivalent_patterns_are_equal() {
     for (one, other) in [
         ("@hourly", "0 * * * *"),
         ("@daily", "0 0 * * *"),
@@ -33,7 +33,7 @@ fn the_same_in_other_words() {
 }
 
 #[test]
-fn what_is_fixed_is_told_by_the_first_letter() {
+fn first_character_decides_whether_a_pattern_is_fixed() {
     for (text, fixed) in [
         ("0 0 * * *", true),
         ("0-59 0 * * *", true),
@@ -50,8 +50,8 @@ fn what_is_fixed_is_told_by_the_first_letter() {
 }
 
 #[test]
-fn days_are_in_both_fields_if_one_begins_with_a_star() {
-    // A Friday that is the 13th, another 13th, another Friday.
+fn days_must_match_both_fields_if_one_starts_with_a_star() {
+    // A Friday the 13th, another 13th, another Friday.
     let (both, day, weekday) = (date(2026, 2, 13), date(2026, 4, 13), date(2026, 2, 20));
     for (text, expected) in [
         ("0 0 13 * 5", [true, true, true]),
@@ -71,7 +71,7 @@ fn days_are_in_both_fields_if_one_begins_with_a_star() {
 }
 
 #[test]
-fn minutes_of_a_day_both_ways() {
+fn minutes_of_a_day_are_found_forwards_and_backwards() {
     let pattern = parse("10,50 3,22 * * *");
     let minutes = [3 * 60 + 10, 3 * 60 + 50, 22 * 60 + 10, 22 * 60 + 50];
     for minute in 0..24 * 60 {
@@ -85,8 +85,8 @@ fn minutes_of_a_day_both_ways() {
     }
 }
 
-/// What is refused, and words of the refusal.
-const REFUSED: &[(&str, &str)] = &[
+/// Invalid patterns, each with a part of the message.
+const INVALID: &[(&str, &str)] = &[
     ("", "0 fields"),
     ("* * * *", "4 fields"),
     (
@@ -154,12 +154,12 @@ const REFUSED: &[(&str, &str)] = &[
 
 #[test]
 fn what_is_refused_names_the_field_and_the_remedy() {
-    for (text, words) in REFUSED {
-        let refused = Pattern::parse(text).map(|_| ()).unwrap_err().to_string();
-        assert!(refused.contains(words), "{text:?}: {refused}");
+    for (text, expected) in INVALID {
+        let message = Pattern::parse(text).map(|_| ()).unwrap_err().to_string();
+        assert!(message.contains(expected), "{text:?}: {message}");
         assert!(
-            !refused.contains('\n') && refused.len() < 300,
-            "{text:?}: {refused}"
+            !message.contains('\n') && message.len() < 300,
+            "{text:?}: {message}"
         );
     }
     let long = "1,".repeat(4000) + "x * * * *";

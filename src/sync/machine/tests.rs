@@ -1,4 +1,4 @@
-//! Every sequence of outcomes through the machine, and its edges as a table.
+//! Exhaustive test of every sequence of outcomes, and tables of edge cases.
 
 use std::time::Duration;
 
@@ -6,44 +6,44 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
 use crate::api::sync::Step;
-use crate::station::Counts;
-use crate::sync::status::{Ending, Next};
+use crate::station::RunCounts;
+use crate::sync::status::{RunResult, StatusBuilder};
 
 mod edges;
 
-/// What can come of a turn.
+/// The outcome of a reconcile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The step did what it should.
-    Good,
-    /// It failed with a fault that may pass.
-    Passing,
-    /// It failed with a fault that will not.
-    Lasting,
-    /// The process died after the effect, before it was recorded; another one goes on.
+    /// The step succeeded.
+    Success,
+    /// It failed with a transient fault.
+    Transient,
+    /// It failed with a permanent fault.
+    Permanent,
+    /// The process crashed between the effect and its record; another one continues.
     Crash,
-    /// A person sets `spec.cancel` meanwhile.
+    /// A user set `spec.cancel`.
     Cancel,
-    /// The deadline passes meanwhile.
-    Late,
+    /// The deadline passed.
+    Expired,
 }
 
 const OUTCOMES: [Outcome; 6] = [
-    Outcome::Good,
-    Outcome::Passing,
-    Outcome::Lasting,
+    Outcome::Success,
+    Outcome::Transient,
+    Outcome::Permanent,
     Outcome::Crash,
     Outcome::Cancel,
-    Outcome::Late,
+    Outcome::Expired,
 ];
 
-/// One run in a world of which only the machine is real.
+/// One run in a world in which only the machine is real.
 #[derive(Clone)]
 struct World {
     sync: TaranaSync,
-    hand: Hand,
+    attempt: AttemptState,
     now: Timestamp,
-    /// The log row says completed: the transaction of Apply was committed.
+    /// The Apply transaction was committed.
     committed: bool,
     opened: Vec<i32>,
     ends: u32,
@@ -62,7 +62,7 @@ impl World {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         Self {
             sync,
-            hand: Hand::Empty,
+            attempt: AttemptState::NotOwned,
             now,
             committed: false,
             opened: Vec::new(),
@@ -75,25 +75,25 @@ impl World {
     }
 
     fn action(&self) -> Action {
-        let action = decide(Seen {
+        let action = decide(Observed {
             sync: &self.sync,
             gate: &Gate::Open,
-            hand: self.hand,
-            due: None,
+            attempt: self.attempt,
+            pending_end: None,
             now: self.now,
         });
-        let rests = action == Action::Rest(None);
+        let awaits_change = action == Action::AwaitChange;
         assert_eq!(
             is_settled(&self.sync, self.now),
-            rests,
+            awaits_change,
             "{action:?} of {:?}",
             self.sync
         );
         action
     }
 
-    fn end(&mut self, end: &End) {
-        // The log row has the last word, as in the store.
+    fn end(&mut self, end: &Termination) {
+        // The log row decides, as in the store.
         let (phase, reason) = if self.committed {
             (Phase::Completed, Reason::Completed)
         } else {
@@ -103,8 +103,8 @@ impl World {
     }
 
     fn record_end(&mut self, phase: Phase, reason: Reason) {
-        let counts = self.committed.then(Counts::default);
-        let ending = Ending {
+        let counts = self.committed.then(RunCounts::default);
+        let ending = RunResult {
             reading: None,
             phase,
             reason,
@@ -113,33 +113,34 @@ impl World {
             duration_ms: Some(1),
             withheld: None,
         };
-        self.sync.status = Some(Next::of(&self.sync, self.now).ended(&ending, self.status().step));
+        self.sync.status = Some(StatusBuilder::new(&self.sync, self.now).ended(&ending, self.status().step));
         self.ends += 1;
     }
 
     fn fail(&mut self, attempt: i32, step: Step, reason: Reason) {
-        self.hand = Hand::Empty;
+        self.attempt = AttemptState::NotOwned;
         let fault = Fault::new(reason, "x");
-        match judge(&self.sync.spec, &self.status(), attempt, &fault, self.now) {
-            Verdict::Retry(at) => {
-                self.sync.status = Some(Next::of(&self.sync, self.now).retrying(attempt, step, &fault, at));
+        match retry_decision(&self.sync.spec, &self.status(), attempt, &fault, self.now) {
+            RetryDecision::Retry(at) => {
+                self.sync.status =
+                    Some(StatusBuilder::new(&self.sync, self.now).retrying(attempt, step, &fault, at));
             }
-            Verdict::End(end) => self.end(&end),
+            RetryDecision::Terminate(end) => self.end(&end),
         }
     }
 
-    /// One turn with this outcome. Returns whether the run rests for good.
-    fn turn(&mut self, outcome: Outcome) -> bool {
+    /// One reconcile with this outcome. Returns whether nothing is left to do.
+    fn reconcile(&mut self, outcome: Outcome) -> bool {
         match outcome {
             Outcome::Cancel => self.sync.spec.cancel = true,
-            Outcome::Late => self.now = after(self.now, SignedDuration::from_secs(601)),
+            Outcome::Expired => self.now = after(self.now, SignedDuration::from_secs(601)),
             _ => {}
         }
         match self.action() {
-            Action::Rest(Some(d)) => self.now = after(self.now, d),
-            Action::Rest(None) => return true,
-            Action::Announce => self.sync.metadata.finalizers = None,
-            Action::End(end) => self.end(&end),
+            Action::Requeue(d) => self.now = after(self.now, d),
+            Action::AwaitChange => return true,
+            Action::Finalize => self.sync.metadata.finalizers = None,
+            Action::Terminate(end) => self.end(&end),
             Action::Open { attempt, resumed } => self.open(attempt, resumed, outcome),
             Action::Fetch => self.step(Step::Fetch, outcome),
             Action::Apply => self.step(Step::Apply, outcome),
@@ -153,15 +154,15 @@ impl World {
             return self.record_end(Phase::Completed, Reason::Completed);
         }
         match outcome {
-            Outcome::Passing => self.fail(attempt, Step::Open, Reason::DatabaseUnreachable),
-            Outcome::Lasting => self.fail(attempt, Step::Open, Reason::DatabaseRefused),
-            Outcome::Crash => self.hand = Hand::Empty,
+            Outcome::Transient => self.fail(attempt, Step::Open, Reason::DatabaseUnreachable),
+            Outcome::Permanent => self.fail(attempt, Step::Open, Reason::DatabaseRefused),
+            Outcome::Crash => self.attempt = AttemptState::NotOwned,
             _ => {
                 if !resumed {
                     self.opened.push(attempt);
                 }
-                self.hand = Hand::Opened;
-                self.sync.status = Some(Next::of(&self.sync, self.now).opened(attempt, Some(1)));
+                self.attempt = AttemptState::Opened;
+                self.sync.status = Some(StatusBuilder::new(&self.sync, self.now).opened(attempt, Some(1)));
             }
         }
     }
@@ -169,20 +170,19 @@ impl World {
     fn step(&mut self, step: Step, outcome: Outcome) {
         let attempt = self.status().attempt;
         match (outcome, step) {
-            (Outcome::Passing, _) => self.fail(attempt, step, Reason::ApiUnavailable),
-            (Outcome::Lasting, _) => self.fail(attempt, step, Reason::ApiChanged),
+            (Outcome::Transient, _) => self.fail(attempt, step, Reason::ApiUnavailable),
+            (Outcome::Permanent, _) => self.fail(attempt, step, Reason::ApiChanged),
             (Outcome::Crash, Step::Apply) => {
                 self.committed = true;
-                self.hand = Hand::Empty;
+                self.attempt = AttemptState::NotOwned;
             }
-            (Outcome::Crash, _) => self.hand = Hand::Empty,
+            (Outcome::Crash, _) => self.attempt = AttemptState::NotOwned,
             (_, Step::Apply) => {
                 self.committed = true;
                 self.record_end(Phase::Completed, Reason::Completed);
             }
             _ => {
-                // Nothing is written: an Apply that lasts is told of while it lasts.
-                self.hand = Hand::Fetched;
+                self.attempt = AttemptState::Fetched;
             }
         }
     }
@@ -200,7 +200,7 @@ fn rank(phase: Phase) -> u8 {
     }
 }
 
-/// What holds after every turn.
+/// Invariants of every transition.
 fn check(before: &World, after: &World, path: &[Outcome]) {
     let (was, is) = (before.status(), after.status());
     assert!(
@@ -210,14 +210,14 @@ fn check(before: &World, after: &World, path: &[Outcome]) {
         was.phase
     );
     if was.phase.is_final() {
-        assert_eq!(is.phase, was.phase, "{path:?}: an end changed");
+        assert_eq!(is.phase, was.phase, "{path:?}: a final phase changed");
     }
     assert!(
         is.attempt <= after.sync.spec.backoff_limit + 1,
         "{path:?}: attempt {}",
         is.attempt
     );
-    assert!(is.attempt >= was.attempt, "{path:?}: attempts went back");
+    assert!(is.attempt >= was.attempt, "{path:?}: the attempt decreased");
     assert!(after.ends <= 1, "{path:?}: ended {} times", after.ends);
     if after.committed && is.phase.is_final() {
         assert_eq!(is.phase, Phase::Completed, "{path:?}: a commit was denied");
@@ -232,18 +232,18 @@ fn explore(world: &World, path: &mut Vec<Outcome>, left: usize, seen: &mut u64) 
     for outcome in OUTCOMES {
         let mut next = world.clone();
         path.push(outcome);
-        next.turn(outcome);
+        next.reconcile(outcome);
         check(world, &next, path);
         explore(&next, path, left - 1, seen);
         path.pop();
     }
 }
 
-/// From here on all goes well: the run must end, once.
+/// Without further faults the run must end, once.
 fn finish(mut world: World, path: &[Outcome]) {
     for _ in 0..30 {
         let before = world.clone();
-        let rests = world.turn(Outcome::Good);
+        let rests = world.reconcile(Outcome::Success);
         check(&before, &world, path);
         if rests {
             let status = world.status();
@@ -252,7 +252,7 @@ fn finish(mut world: World, path: &[Outcome]) {
                 "{path:?}: rests in {:?}",
                 status.phase
             );
-            // Each attempt is opened once, in order, with none left out but those that failed while opening.
+            // Each attempt is opened once and in order, except those that failed while opening.
             assert!(
                 world.opened.is_sorted_by(|a, b| a < b),
                 "{path:?}: {:?}",
@@ -286,7 +286,11 @@ fn three_retries_mean_four_attempts() {
     let mut world = World::new(3);
     while !world.status().phase.is_final() {
         let open = matches!(world.action(), Action::Open { .. });
-        world.turn(if open { Outcome::Good } else { Outcome::Passing });
+        world.reconcile(if open {
+            Outcome::Success
+        } else {
+            Outcome::Transient
+        });
     }
     assert_eq!(
         (world.opened.as_slice(), world.status().phase),
@@ -297,9 +301,9 @@ fn three_retries_mean_four_attempts() {
 #[test]
 fn a_restart_is_not_charged() {
     let mut world = World::new(0);
-    world.turn(Outcome::Good);
+    world.reconcile(Outcome::Success);
     for _ in 0..5 {
-        world.turn(Outcome::Crash);
+        world.reconcile(Outcome::Crash);
         assert_eq!(
             world.action(),
             Action::Open {
@@ -307,7 +311,7 @@ fn a_restart_is_not_charged() {
                 resumed: true
             }
         );
-        world.turn(Outcome::Good);
+        world.reconcile(Outcome::Success);
     }
     assert_eq!(
         (world.status().attempt, world.opened.as_slice()),
@@ -316,10 +320,10 @@ fn a_restart_is_not_charged() {
 }
 
 #[test]
-fn pauses_double_up_to_the_most_and_heed_the_other_side() {
+fn backoff_doubles_up_to_the_maximum_and_respects_retry_after() {
     let spec = spec();
     let fault = Fault::new(Reason::ApiThrottled, "");
-    let seconds = |attempt, fault: &Fault| pause(&spec, attempt, fault).as_secs();
+    let seconds = |attempt, fault: &Fault| backoff(&spec, attempt, fault).as_secs();
     assert_eq!(
         [1, 2, 3, 5, 6, 99].map(|a| seconds(a, &fault)),
         [15, 30, 60, 240, 300, 300]
@@ -334,18 +338,18 @@ fn pauses_double_up_to_the_most_and_heed_the_other_side() {
 }
 
 #[test]
-fn an_attempt_that_would_begin_after_the_deadline_is_not_awaited() {
+fn an_attempt_that_would_start_after_the_deadline_ends_the_run() {
     let world = World::new(3);
-    let status = Next::of(&world.sync, world.now).opened(1, Some(1));
+    let status = StatusBuilder::new(&world.sync, world.now).opened(1, Some(1));
     let late = after(world.now, SignedDuration::from_secs(590));
-    let verdict = judge(
+    let verdict = retry_decision(
         &world.sync.spec,
         &status,
         1,
         &Fault::new(Reason::ApiUnavailable, "503"),
         late,
     );
-    let Verdict::End(end) = verdict else {
+    let RetryDecision::Terminate(end) = verdict else {
         panic!("{verdict:?}")
     };
     assert_eq!((end.phase, end.reason), (Phase::Failed, Reason::DeadlineExceeded));

@@ -1,77 +1,85 @@
-//! An effect, and what the process makes of the answer: `run`, `steps` and `record` from their first `await` on.
+//! Effects and their answers: `run`, `steps` and `record` from their first `await` on.
 
-use super::{Luck, Rule};
-
-use super::real::{self, Ending, Moment, Status, Told, Why};
-use super::store::{self, Said};
-use super::turn::{RESTS, Turn, now, put, put_status};
-use super::world::{At, Do, Object, Open, Then, World};
+use super::database::{self, Answer};
+use super::definition::{EffectOutcome, Rule};
+use super::functions;
+use super::reconcile::{REQUEUED, Reconcile, now, put, put_status};
+use super::values::{FaultKind, InternedStatus, InternedTermination, ResultSource, Transition};
+use super::world::{AfterWrite, Effect, Object, Open, TaskState, World};
 use crate::api::sync::Step;
 
-/// What came of a write to the API server.
-enum Wrote {
-    Yes(Object),
-    /// Somebody else was faster.
-    Overtaken,
+/// The result of a write to the API server.
+enum WriteResult {
+    Written(Object),
+    Conflict,
 }
 
-impl Turn<'_> {
-    /// Has the effect that the task is about to have, with this luck. `None` where that cannot happen.
-    pub fn effect(&self, world: &mut World, luck: Luck) -> Option<()> {
-        let At::Doing(object, what) = world.task(self.who, self.run).at else {
+impl Reconcile<'_> {
+    /// Executes the next effect of the task with this outcome. `None` if the outcome is impossible.
+    pub fn effect(&self, world: &mut World, outcome: EffectOutcome) -> Option<()> {
+        let TaskState::Executing(object, what) = world.task(self.who, self.run).at else {
             return None;
         };
         let at = match what {
-            Do::Finalizer(_) | Do::Put { .. } => self.write(world, object, what, luck)?,
-            Do::Register(moment) => self.register(world, object, moment, luck)?,
-            Do::Ask(open) => self.ask(world, object, open, luck)?,
-            Do::Open(open) => self.open(world, object, open, luck)?,
-            Do::Fetch => self.fetch(world, object, luck)?,
-            Do::Begin => self.begin_apply(world, object, luck)?,
-            Do::Commit { alive } => self.commit(world, object, alive, luck)?,
-            Do::Note { status, fence } => self.note(world, object, status, fence, luck)?,
-            Do::Close { end, failing } => self.close(world, object, (end, failing), luck)?,
+            Effect::Finalizer(_) | Effect::Put { .. } => self.write(world, object, what, outcome)?,
+            Effect::Register(transition) => self.register(world, object, transition, outcome)?,
+            Effect::Ask(open) => self.ask(world, object, open, outcome)?,
+            Effect::Open(open) => self.open(world, object, open, outcome)?,
+            Effect::Fetch => self.fetch(world, object, outcome)?,
+            Effect::Begin => self.begin_apply(world, object, outcome)?,
+            Effect::Commit { alive } => self.commit(world, object, alive, outcome)?,
+            Effect::Note { status, fence } => self.note(world, object, status, fence, outcome)?,
+            Effect::Close { end, failing } => self.close(world, object, (end, failing), outcome)?,
         };
         self.set(world, at);
         Some(())
     }
 
-    fn write(&self, world: &mut World, object: Object, what: Do, luck: Luck) -> Option<At> {
-        // Whatever goes wrong on the way to the API server ends the turn; the next one begins from the cache.
-        match luck {
-            Luck::Good => {}
-            Luck::Away => return Some(RESTS),
-            Luck::Lost => {
+    fn write(
+        &self,
+        world: &mut World,
+        object: Object,
+        what: Effect,
+        outcome: EffectOutcome,
+    ) -> Option<TaskState> {
+        // A failed request ends the reconcile; the next one starts from the cache.
+        match outcome {
+            EffectOutcome::Success => {}
+            EffectOutcome::Failed => return Some(REQUEUED),
+            EffectOutcome::AnswerLost => {
                 self.land(world, object, what);
-                return Some(RESTS);
+                return Some(REQUEUED);
             }
             _ => return None,
         }
-        let Wrote::Yes(written) = self.land(world, object, what) else {
-            return Some(RESTS);
+        let WriteResult::Written(written) = self.land(world, object, what) else {
+            return Some(REQUEUED);
         };
-        let hold = &mut world.task(self.who, self.run).hold;
-        hold.written = hold.written.max(written.version);
-        hold.ended |= written.phase().is_final();
-        if matches!(what, Do::Finalizer(false)) {
+        let state = &mut world.task(self.who, self.run).state;
+        state.newest_version = state.newest_version.max(written.version);
+        state.ended |= written.phase().is_final();
+        if matches!(what, Effect::Finalizer(false)) {
             self.wake_others(world);
         }
         Some(match what {
-            Do::Put { then: Then::Rest, .. } => RESTS,
-            Do::Put {
-                then: Then::Hold(fence),
+            Effect::Put {
+                then: AfterWrite::Requeue,
+                ..
+            } => REQUEUED,
+            Effect::Put {
+                then: AfterWrite::OwnFence(fence),
                 ..
             } => {
-                let hold = &mut world.task(self.who, self.run).hold;
-                (hold.fence, hold.fetched, hold.registered, hold.lost_until) =
+                let state = &mut world.task(self.who, self.run).state;
+                (state.fence, state.fetched, state.registered, state.fenced_until) =
                     (Some(fence), false, true, None);
-                At::Turn(written)
+                TaskState::Deciding(written)
             }
-            _ => At::Turn(written),
+            _ => TaskState::Deciding(written),
         })
     }
 
-    /// `Connections::ended`: the runs of the connection that have not ended look again.
+    /// `Connections::run_ended`: the active runs of the connection reconcile.
     fn wake_others(&self, world: &mut World) {
         for task in &mut world.operators[self.who].tasks {
             if task.cache.is_some_and(|o| !o.phase().is_final()) {
@@ -80,274 +88,331 @@ impl Turn<'_> {
         }
     }
 
-    /// The write as the API server does it: with the version that it carries, or not at all. A status that meets a
-    /// conflict is written all the same if nobody changed the status (`Record::meanwhile`).
-    fn land(&self, world: &mut World, local: Object, what: Do) -> Wrote {
-        let versions = self.model.rules.hold(Rule::Versions);
+    /// The write on the API server, which compares the version. After a conflict the status is still written if nobody else
+    /// changed it (`Record::refetch_after_conflict`).
+    fn land(&self, world: &mut World, local: Object, what: Effect) -> WriteResult {
+        let versions = self.model.rules.is_enabled(Rule::Versions);
         let Some(mut object) = world.objects[self.run] else {
-            return Wrote::Overtaken;
+            return WriteResult::Conflict;
         };
         match what {
-            Do::Put { status, fence, .. } => {
-                if versions && object.version != local.version && !real::same_essence(&object, &local) {
-                    // What the process has read after the conflict; its cache is behind until it knows as much.
-                    let hold = &mut world.task(self.who, self.run).hold;
-                    hold.written = hold.written.max(object.version);
-                    return Wrote::Overtaken;
+            Effect::Put { status, fence, .. } => {
+                if versions
+                    && object.version != local.version
+                    && !functions::same_status_without_progress(&object, &local)
+                {
+                    // The version that the process has read after the conflict; an older cache is stale.
+                    let state = &mut world.task(self.who, self.run).state;
+                    state.newest_version = state.newest_version.max(object.version);
+                    return WriteResult::Conflict;
                 }
                 self.show(world, status, fence);
                 object.status = status;
             }
-            Do::Finalizer(wanted) => {
+            Effect::Finalizer(wanted) => {
                 if versions && object.version != local.version {
-                    return Wrote::Overtaken;
+                    return WriteResult::Conflict;
                 }
-                object.held = wanted;
+                object.finalizer = wanted;
             }
             _ => {}
         }
         object.version += 1;
-        world.objects[self.run] = (object.held || !object.leaving).then_some(object);
-        Wrote::Yes(object)
+        world.objects[self.run] = (object.finalizer || !object.deleting).then_some(object);
+        WriteResult::Written(object)
     }
 
-    /// Notes who has written, for the properties.
-    pub fn show(&self, world: &mut World, status: Status, fence: Option<i64>) {
+    /// Records who has written, for the properties.
+    pub fn show(&self, world: &mut World, status: InternedStatus, fence: Option<i64>) {
         let Some(fence) = fence else {
             return;
         };
-        let shown = &mut world.notes.shown[self.run];
-        world.notes.fenced_status |= fence < *shown && !status.phase.is_final();
+        let shown = &mut world.history.shown[self.run];
+        world.history.fenced_status |= fence < *shown && !status.phase.is_final();
         *shown = fence.max(*shown);
     }
 
-    fn register(&self, world: &mut World, object: Object, moment: Moment, luck: Luck) -> Option<At> {
-        match luck {
-            Luck::Good => {
-                store::register(world, self.run);
-                world.task(self.who, self.run).hold.registered = true;
+    fn register(
+        &self,
+        world: &mut World,
+        object: Object,
+        transition: Transition,
+        outcome: EffectOutcome,
+    ) -> Option<TaskState> {
+        match outcome {
+            EffectOutcome::Success => {
+                database::register(world, self.run);
+                world.task(self.who, self.run).state.registered = true;
             }
-            Luck::Away => {}
-            Luck::Lost => store::register(world, self.run),
+            EffectOutcome::Failed => {}
+            EffectOutcome::AnswerLost => database::register(world, self.run),
             _ => return None,
         }
-        Some(put(object, moment, now(world), Then::Rest, None))
+        Some(put(object, transition, now(world), AfterWrite::Requeue, None))
     }
 
-    /// `Run::leave_it_to_the_other`.
-    fn ask(&self, world: &World, object: Object, open: Open, luck: Luck) -> Option<At> {
-        let quiet = store::heard(world, self.run).map(|heard| now(world) - heard);
-        match luck {
-            Luck::Good if quiet.is_some_and(|q| q < super::turn::HANDS_OFF) => Some(RESTS),
-            Luck::Good | Luck::Away => Some(At::Doing(object, Do::Open(open))),
+    /// `SyncRun::defer_to_owner`.
+    fn ask(&self, world: &World, object: Object, open: Open, outcome: EffectOutcome) -> Option<TaskState> {
+        let quiet = database::heartbeat(world, self.run).map(|heartbeat| now(world) - heartbeat);
+        match outcome {
+            EffectOutcome::Success if quiet.is_some_and(|q| q < super::reconcile::TAKEOVER_BACKOFF) => {
+                Some(REQUEUED)
+            }
+            EffectOutcome::Success | EffectOutcome::Failed => {
+                Some(TaskState::Executing(object, Effect::Open(open)))
+            }
             _ => None,
         }
     }
 
-    fn open(&self, world: &mut World, object: Object, open: Open, luck: Luck) -> Option<At> {
+    fn open(
+        &self,
+        world: &mut World,
+        object: Object,
+        open: Open,
+        outcome: EffectOutcome,
+    ) -> Option<TaskState> {
         let (rules, now) = (self.model.rules, now(world));
-        let why = match luck {
-            Luck::Good => match store::open(world, rules, self.run, now) {
-                Said::Done(fence) => return Some(self.opened(world, object, open.attempt, fence)),
-                Said::Busy => {
-                    world.task(self.who, 1 - self.run).hold.first = true;
-                    return Some(self.wait(world, object, Why::Queued));
+        let why = match outcome {
+            EffectOutcome::Success => match database::open(world, rules, self.run, now) {
+                Answer::Done(fence) => return Some(self.opened(world, object, open.attempt, fence)),
+                Answer::Busy => {
+                    world.task(self.who, 1 - self.run).state.skips_queue = true;
+                    return Some(self.wait(world, object, FaultKind::Queued));
                 }
-                Said::Ended(closed) => return Some(self.ended(world, object, Told::Row(closed), None)),
-                // `Run::locked`.
-                _ if open.resumed => return Some(RESTS),
-                _ => return Some(self.wait(world, object, Why::Busy)),
+                Answer::Closed(closed) => {
+                    return Some(self.ended(world, object, ResultSource::Row(closed), None));
+                }
+                // `SyncRun::row_locked`.
+                _ if open.resumed => return Some(REQUEUED),
+                _ => return Some(self.wait(world, object, FaultKind::Busy)),
             },
-            Luck::Away => Why::Passing,
-            Luck::Lost => match store::open(world, rules, self.run, now) {
-                Said::Done(_) | Said::Ended(_) => Why::Passing,
+            EffectOutcome::Failed => FaultKind::Transient,
+            EffectOutcome::AnswerLost => match database::open(world, rules, self.run, now) {
+                Answer::Done(_) | Answer::Closed(_) => FaultKind::Transient,
                 _ => return None,
             },
-            Luck::Lasting => Why::Lasting,
+            EffectOutcome::PermanentFault => FaultKind::Permanent,
             _ => return None,
         };
         Some(self.failed(world, object, open.attempt, Step::Open, why))
     }
 
-    fn opened(&self, world: &World, object: Object, attempt: i32, fence: i64) -> At {
-        let told = self.model.rules.hold(Rule::ShownFence).then_some(fence);
-        let status = real::status(&object, Moment::Opened { attempt, fence: told }, now(world));
-        At::Doing(
+    fn opened(&self, world: &World, object: Object, attempt: i32, fence: i64) -> TaskState {
+        let shown = self.model.rules.is_enabled(Rule::ShownFence).then_some(fence);
+        let status = functions::status(
+            &object,
+            Transition::Opened {
+                attempt,
+                fence: shown,
+            },
+            now(world),
+        );
+        TaskState::Executing(
             object,
-            Do::Put {
+            Effect::Put {
                 status,
-                then: Then::Hold(fence),
+                then: AfterWrite::OwnFence(fence),
                 fence: Some(fence),
             },
         )
     }
 
-    /// `Run::ended`.
-    fn ended(&self, world: &mut World, object: Object, told: Told, failing: Option<Step>) -> At {
-        world.drop_hand(self.who, self.run);
+    /// `SyncRun::end`.
+    fn ended(
+        &self,
+        world: &mut World,
+        object: Object,
+        source: ResultSource,
+        failing: Option<Step>,
+    ) -> TaskState {
+        world.reset_attempt(self.who, self.run);
         let step = failing.or(object.status.step);
-        put(object, Moment::Ended(told, step), now(world), Then::Again, None)
+        put(
+            object,
+            Transition::Ended(source, step),
+            now(world),
+            AfterWrite::Continue,
+            None,
+        )
     }
 
-    fn fetch(&self, world: &mut World, object: Object, luck: Luck) -> Option<At> {
-        let hold = world.operators[self.who].tasks[self.run].hold;
-        let fence = hold.fence?;
-        let why = match luck {
-            Luck::Good => {
-                world.task(self.who, self.run).hold.fetched = true;
-                return Some(At::Turn(object));
+    fn fetch(&self, world: &mut World, object: Object, outcome: EffectOutcome) -> Option<TaskState> {
+        let state = world.operators[self.who].tasks[self.run].state;
+        let fence = state.fence?;
+        let why = match outcome {
+            EffectOutcome::Success => {
+                world.task(self.who, self.run).state.fetched = true;
+                return Some(TaskState::Deciding(object));
             }
-            Luck::Interrupted if self.is_unwanted(world, &object) => {
+            EffectOutcome::Interrupted if self.is_cancelled_or_expired(world, &object) => {
                 return Some(self.interrupted(world, object));
             }
-            // What `steps::report` finds while it shows progress and keeps the row warm.
-            Luck::Interrupted => return self.report(world, object, fence),
-            Luck::Away => Why::Passing,
-            Luck::Lasting => Why::Lasting,
+            // `steps::publish_progress`.
+            EffectOutcome::Interrupted => return self.report(world, object, fence),
+            EffectOutcome::Failed => FaultKind::Transient,
+            EffectOutcome::PermanentFault => FaultKind::Permanent,
             _ => return None,
         };
         Some(self.failed(world, object, object.status.attempt, Step::Fetch, why))
     }
 
-    fn report(&self, world: &mut World, object: Object, fence: i64) -> Option<At> {
+    fn report(&self, world: &mut World, object: Object, fence: i64) -> Option<TaskState> {
         let server = world.objects[self.run];
-        if server.is_none_or(|s| !real::same_essence(&s, &object)) {
-            return Some(self.overtaken(world));
+        if server.is_none_or(|s| !functions::same_status_without_progress(&s, &object)) {
+            return Some(self.fenced(world));
         }
         let now = now(world);
-        match store::alive(world, self.model.rules, self.run, fence, now) {
-            Said::Superseded => Some(self.overtaken(world)),
-            Said::Done(_) => Some(At::Doing(object, Do::Fetch)),
+        match database::alive(world, self.model.rules, self.run, fence, now) {
+            Answer::Superseded => Some(self.fenced(world)),
+            Answer::Done(_) => Some(TaskState::Executing(object, Effect::Fetch)),
             _ => None,
         }
     }
 
-    /// A step that takes long is told of, beside the transaction and for what it is worth.
-    fn slow(&self, world: &mut World, object: Object, what: Do) -> Option<At> {
-        let fence = world.operators[self.who].tasks[self.run].hold.fence;
-        let status = real::status(&object, Moment::Applying, now(world));
-        let told = Do::Put {
+    /// A long step is shown in the status, concurrently with the transaction.
+    fn slow(&self, world: &mut World, object: Object, what: Effect) -> Option<TaskState> {
+        let fence = world.operators[self.who].tasks[self.run].state.fence;
+        let status = functions::status(&object, Transition::Applying, now(world));
+        let put = Effect::Put {
             status,
-            then: Then::Again,
+            then: AfterWrite::Continue,
             fence,
         };
         if status == object.status {
             return None;
         }
-        match self.land(world, object, told) {
-            Wrote::Yes(written) => {
-                let hold = &mut world.task(self.who, self.run).hold;
-                hold.written = hold.written.max(written.version);
-                Some(At::Doing(written, what))
+        match self.land(world, object, put) {
+            WriteResult::Written(written) => {
+                let state = &mut world.task(self.who, self.run).state;
+                state.newest_version = state.newest_version.max(written.version);
+                Some(TaskState::Executing(written, what))
             }
-            Wrote::Overtaken => None,
+            WriteResult::Conflict => None,
         }
     }
 
-    fn begin_apply(&self, world: &mut World, object: Object, luck: Luck) -> Option<At> {
-        if luck == Luck::Slow {
-            return self.slow(world, object, Do::Begin);
+    fn begin_apply(&self, world: &mut World, object: Object, outcome: EffectOutcome) -> Option<TaskState> {
+        if outcome == EffectOutcome::Slow {
+            return self.slow(world, object, Effect::Begin);
         }
-        let hold = &mut world.task(self.who, self.run).hold;
-        let fence = hold.fence?;
-        hold.fetched = false;
-        let why = match luck {
-            Luck::Good => match store::begin(world, self.model.rules, self.run, fence) {
-                Said::Done(_) => return Some(At::Doing(object, Do::Commit { alive: true })),
-                Said::Ended(closed) => return Some(self.ended(world, object, Told::Row(closed), None)),
-                Said::Superseded => return Some(self.overtaken(world)),
-                // It waits, in slices, for as long as it takes.
+        let state = &mut world.task(self.who, self.run).state;
+        let fence = state.fence?;
+        state.fetched = false;
+        let why = match outcome {
+            EffectOutcome::Success => match database::begin(world, self.model.rules, self.run, fence) {
+                Answer::Done(_) => return Some(TaskState::Executing(object, Effect::Commit { alive: true })),
+                Answer::Closed(closed) => {
+                    return Some(self.ended(world, object, ResultSource::Row(closed), None));
+                }
+                Answer::Superseded => return Some(self.fenced(world)),
+                // It waits for the lock without limit.
                 _ => return None,
             },
-            Luck::Interrupted if self.is_unwanted(world, &object) => {
+            EffectOutcome::Interrupted if self.is_cancelled_or_expired(world, &object) => {
                 return Some(self.interrupted(world, object));
             }
-            Luck::Away => Why::Passing,
-            Luck::Lasting => Why::Lasting,
+            EffectOutcome::Failed => FaultKind::Transient,
+            EffectOutcome::PermanentFault => FaultKind::Permanent,
             _ => return None,
         };
         Some(self.failed(world, object, object.status.attempt, Step::Apply, why))
     }
 
-    fn commit(&self, world: &mut World, object: Object, alive: bool, luck: Luck) -> Option<At> {
-        if luck == Luck::Slow {
-            return self.slow(world, object, Do::Commit { alive });
+    fn commit(
+        &self,
+        world: &mut World,
+        object: Object,
+        alive: bool,
+        outcome: EffectOutcome,
+    ) -> Option<TaskState> {
+        if outcome == EffectOutcome::Slow {
+            return self.slow(world, object, Effect::Commit { alive });
         }
-        let fence = world.operators[self.who].tasks[self.run].hold.fence?;
-        let why = match luck {
-            Luck::Good if alive => {
-                let closed = store::commit(world, self.run, fence);
-                return Some(self.ended(world, object, Told::Row(closed), None));
+        let fence = world.operators[self.who].tasks[self.run].state.fence?;
+        let why = match outcome {
+            EffectOutcome::Success if alive => {
+                let closed = database::commit(world, self.run, fence);
+                return Some(self.ended(world, object, ResultSource::Row(closed), None));
             }
-            // The server has given the transaction up.
-            Luck::Good | Luck::Away => Why::Passing,
-            Luck::Lost if alive => {
-                store::commit(world, self.run, fence);
-                Why::Passing
+            // The server has ended the transaction.
+            EffectOutcome::Success | EffectOutcome::Failed => FaultKind::Transient,
+            EffectOutcome::AnswerLost if alive => {
+                database::commit(world, self.run, fence);
+                FaultKind::Transient
             }
-            Luck::Interrupted if self.is_unwanted(world, &object) => {
+            EffectOutcome::Interrupted if self.is_cancelled_or_expired(world, &object) => {
                 return Some(self.interrupted(world, object));
             }
-            Luck::TooLate if alive && self.is_unwanted(world, &object) => {
-                store::commit(world, self.run, fence);
+            EffectOutcome::InterruptedTooLate if alive && self.is_cancelled_or_expired(world, &object) => {
+                database::commit(world, self.run, fence);
                 return Some(self.interrupted(world, object));
             }
-            Luck::Lasting => Why::Lasting,
+            EffectOutcome::PermanentFault => FaultKind::Permanent,
             _ => return None,
         };
         Some(self.failed(world, object, object.status.attempt, Step::Apply, why))
     }
 
-    /// `steps::note_failure`.
-    fn note(&self, world: &mut World, object: Object, status: Status, fence: i64, luck: Luck) -> Option<At> {
+    /// `log_row::record_failed_attempt`.
+    fn note(
+        &self,
+        world: &mut World,
+        object: Object,
+        status: InternedStatus,
+        fence: i64,
+        outcome: EffectOutcome,
+    ) -> Option<TaskState> {
         let now = now(world);
-        match luck {
-            Luck::Good if store::alive(world, self.model.rules, self.run, fence, now) == Said::Superseded => {
-                return Some(self.overtaken(world));
+        match outcome {
+            EffectOutcome::Success
+                if database::alive(world, self.model.rules, self.run, fence, now) == Answer::Superseded =>
+            {
+                return Some(self.fenced(world));
             }
-            Luck::Lost => {
-                store::alive(world, self.model.rules, self.run, fence, now);
+            EffectOutcome::AnswerLost => {
+                database::alive(world, self.model.rules, self.run, fence, now);
             }
-            Luck::Good | Luck::Away => {}
+            EffectOutcome::Success | EffectOutcome::Failed => {}
             _ => return None,
         }
-        Some(put_status(object, status, Then::Again, Some(fence)))
+        Some(put_status(object, status, AfterWrite::Continue, Some(fence)))
     }
 
-    /// `Run::end`.
+    /// `SyncRun::terminate`.
     fn close(
         &self,
         world: &mut World,
         object: Object,
-        (end, failing): (Ending, Option<Step>),
-        luck: Luck,
-    ) -> Option<At> {
+        (end, failing): (InternedTermination, Option<Step>),
+        outcome: EffectOutcome,
+    ) -> Option<TaskState> {
         let (rules, now) = (self.model.rules, now(world));
         let operator = world.operators[self.who];
-        let fence = real::closing_fence(end, &object, operator.tasks[self.run].hold.fence);
-        let said = match luck {
-            Luck::Good if !operator.verified => Said::Blocked,
-            Luck::Good => store::close(world, rules, self.run, end, fence),
-            Luck::Away if operator.verified => Said::Blocked,
-            Luck::Lost if operator.verified => {
-                store::close(world, rules, self.run, end, fence);
-                Said::Blocked
+        let fence = functions::closing_fence(end, &object, operator.tasks[self.run].state.fence);
+        let answer = match outcome {
+            EffectOutcome::Success if !operator.verified => Answer::Blocked,
+            EffectOutcome::Success => database::close(world, rules, self.run, end, fence),
+            EffectOutcome::Failed if operator.verified => Answer::Blocked,
+            EffectOutcome::AnswerLost if operator.verified => {
+                database::close(world, rules, self.run, end, fence);
+                Answer::Blocked
             }
             _ => return None,
         };
-        let told = match said {
-            Said::Ended(closed) => Told::Close(closed, end),
-            Said::Superseded => return Some(self.overtaken(world)),
-            // Not verified is not tried: the trial ends in any case.
-            _ if !operator.verified || real::insists(end, now) => {
-                world.task(self.who, self.run).hold.due = Some(end);
-                return Some(self.wait(world, object, Why::RowFirst));
+        let source = match answer {
+            Answer::Closed(closed) => ResultSource::Close(closed, end),
+            Answer::Superseded => return Some(self.fenced(world)),
+            // A connection that has not been probed yet will be.
+            _ if !operator.verified || functions::awaits_row_close(end, now) => {
+                world.task(self.who, self.run).state.pending_end = Some(end);
+                return Some(self.wait(world, object, FaultKind::RowNotClosed));
             }
             _ => {
-                world.notes.unasked[self.run] = true;
-                Told::Nobody(end)
+                world.history.row_unavailable[self.run] = true;
+                ResultSource::NoRow(end)
             }
         };
-        Some(self.ended(world, object, told, failing))
+        Some(self.ended(world, object, source, failing))
     }
 }

@@ -1,13 +1,15 @@
-//! What is explored, and how far; and that a rule which is taken out is missed.
+//! The explored models, and checks that a disabled rule is detected.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use stateright::{Checker, HasDiscoveries, Model as _};
 
-use super::world::Luck;
-use super::*;
+use super::checks::{CHARGED, COMPLETES, FENCED_ROW, FENCED_STATUS, ONE_RUNNING};
+use super::definition::{Model, Rule, Rules};
+use super::world::Budget;
 
-const NONE: Luck = Luck {
+const NONE: Budget = Budget {
     crashes: 0,
     faults: 0,
     cancels: 0,
@@ -16,16 +18,16 @@ const NONE: Luck = Luck {
     backwards: 0,
 };
 
-/// The shortest way to every property that does not hold, with what the first run's object and row say on it.
+/// The shortest path to every violated property, with the object and row of the first run at each step.
 fn failures(model: Model, only: Option<&'static str>) -> (Vec<&'static str>, String) {
-    let depth = model.depth;
+    let depth = model.max_depth;
     let checker = model.checker().threads(2).target_max_depth(depth);
     let checker = match only {
         None => checker,
         Some(property) => checker.finish_when(HasDiscoveries::AnyOf([property].into())),
     };
     let checker = checker.spawn_bfs().join();
-    let mut told = format!(
+    let mut report = format!(
         "{} worlds, {} of them different, {} events deep",
         checker.state_count(),
         checker.unique_state_count(),
@@ -37,58 +39,58 @@ fn failures(model: Model, only: Option<&'static str>) -> (Vec<&'static str>, Str
             continue;
         }
         found.push(name);
-        let _ = writeln!(told, "\nnot so: {name}");
+        let _ = writeln!(report, "\nviolated: {name}");
         for (world, event) in path.into_vec() {
             let event = event.map_or_else(|| "there".to_owned(), |e| format!("{e:?}"));
             let object = world.objects[0].map(|o| (o.version, o.phase(), o.status.step, o.status.attempt));
             let row = world.rows[0];
-            let _ = writeln!(told, "  {event:60} {object:?} {:?} {}", row.state, row.fence);
+            let _ = writeln!(report, "  {event:60} {object:?} {:?} {}", row.state, row.fence);
         }
     }
     if only.is_none() && checker.discovery(COMPLETES).is_none() {
         found.push(COMPLETES);
     }
-    (found, told)
+    (found, report)
 }
 
-/// Explores all of it.
-fn holds(model: Model) {
-    let (found, told) = failures(model, None);
-    assert!(found.is_empty(), "{found:?}\n{told}");
-    println!("{told}");
+/// Explores the whole model.
+fn assert_holds(model: Model) {
+    let (found, report) = failures(model, None);
+    assert!(found.is_empty(), "{found:?}\n{report}");
+    println!("{report}");
 }
 
-/// One run; the watch caches may be as late as they like.
-fn late_news(luck: Luck) -> Model {
-    Model::new(1, luck)
+/// One run; the watch caches may lag without limit.
+fn lagging_caches(budget: Budget) -> Model {
+    Model::new(1, budget)
 }
 
-/// One run; the watch caches keep up, so that there is room for more bad luck.
-fn fresh_news(luck: Luck) -> Model {
+/// One run; the watch caches are current, which leaves room for more faults.
+fn current_caches(budget: Budget) -> Model {
     Model {
-        keeps_up: true,
-        ..Model::new(1, luck)
+        caches_current: true,
+        ..Model::new(1, budget)
     }
 }
 
 #[test]
-fn two_operators_with_late_news() {
-    holds(late_news(NONE));
+fn two_operators_with_lagging_caches() {
+    assert_holds(lagging_caches(NONE));
 }
 
 #[test]
 fn a_fault() {
-    holds(late_news(Luck { faults: 1, ..NONE }));
+    assert_holds(lagging_caches(Budget { faults: 1, ..NONE }));
 }
 
 #[test]
 fn a_cancel() {
-    holds(late_news(Luck { cancels: 1, ..NONE }));
+    assert_holds(lagging_caches(Budget { cancels: 1, ..NONE }));
 }
 
 #[test]
 fn a_crash_and_a_fault() {
-    holds(fresh_news(Luck {
+    assert_holds(current_caches(Budget {
         crashes: 1,
         faults: 1,
         ..NONE
@@ -97,7 +99,7 @@ fn a_crash_and_a_fault() {
 
 #[test]
 fn a_deletion_while_the_clock_jumps() {
-    holds(fresh_news(Luck {
+    assert_holds(current_caches(Budget {
         deletes: 1,
         forwards: 1,
         backwards: 1,
@@ -106,29 +108,29 @@ fn a_deletion_while_the_clock_jumps() {
 }
 
 #[test]
-fn a_rule_that_is_taken_out_is_missed() {
-    let calm = late_news(NONE);
+fn a_disabled_rule_is_detected() {
+    let lagging = lagging_caches(NONE);
     let two = Model {
-        keeps_up: true,
+        caches_current: true,
         ..Model::new(2, NONE)
     };
     for (rule, property, model) in [
-        (Rule::Fence, FENCED_ROW, &calm),
-        (Rule::OneRunning, ONE_RUNS, &two),
-        (Rule::Versions, FENCED_STATUS, &calm),
-        (Rule::ShownFence, FENCED_STATUS, &calm),
-        (Rule::FreeResume, CHARGED, &calm),
+        (Rule::Fence, FENCED_ROW, &lagging),
+        (Rule::OneRunning, ONE_RUNNING, &two),
+        (Rule::Versions, FENCED_STATUS, &lagging),
+        (Rule::ShownFence, FENCED_STATUS, &lagging),
+        (Rule::FreeResume, CHARGED, &lagging),
     ] {
-        let rules = Rules { without: Some(rule) };
+        let rules = Rules { disabled: Some(rule) };
         let model = Model {
             rules,
-            calm: Arc::default(),
+            known_to_end: Arc::default(),
             ..model.clone()
         };
-        let (found, told) = failures(model, Some(property));
+        let (found, report) = failures(model, Some(property));
         assert!(
             found.contains(&property),
-            "{property}, without {rule:?} too: {told}"
+            "{property}, without {rule:?} too: {report}"
         );
     }
 }

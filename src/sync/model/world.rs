@@ -1,10 +1,10 @@
-//! What there is in the model: the objects of the API server, the rows of the database, two operators, and how much
-//! bad luck is left. Small values, so that millions of states fit into memory.
+//! The state of the model: the objects of the API server, the rows of the database, two operators, and the remaining
+//! budget of faults. Values are small, so that millions of states fit into memory.
 
-use super::real::{Closed, Ending, Moment, Second, Status, untouched};
+use super::values::{Closed, InternedStatus, InternedTermination, Second, Transition, default_status};
 use crate::api::sync::{Phase, Step};
 
-/// Operators, and most runs on the one connection.
+/// Number of operators, and maximum number of runs on the connection.
 pub(super) const OPERATORS: usize = 2;
 pub(super) const RUNS: usize = 2;
 
@@ -13,11 +13,11 @@ pub(super) const RUNS: usize = 2;
 pub(super) struct Object {
     /// `metadata.resourceVersion`.
     pub version: u8,
-    pub status: Status,
-    /// The finalizer is there.
-    pub held: bool,
-    /// `metadata.deletionTimestamp` is there.
-    pub leaving: bool,
+    pub status: InternedStatus,
+    /// Whether the finalizer is present.
+    pub finalizer: bool,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
     /// `spec.cancel`.
     pub cancel: bool,
 }
@@ -28,7 +28,7 @@ pub(super) struct Row {
     pub state: RowState,
     pub fence: i64,
     /// `heartbeat_at`.
-    pub heard: Second,
+    pub heartbeat: Second,
 }
 
 /// `status` and `outcome` of a row.
@@ -38,10 +38,10 @@ pub(super) enum RowState {
     Absent,
     Pending,
     Running,
-    Ended(Closed),
+    Closed(Closed),
 }
 
-/// An attempt to open, as the machine decided it.
+/// The decision to open an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Open {
     pub attempt: i32,
@@ -51,145 +51,145 @@ pub(super) struct Open {
 /// One process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Operator {
-    /// It has tried the connection, and has a link to the database.
+    /// It has probed the connection and can access the database.
     pub verified: bool,
     pub tasks: [Task; RUNS],
 }
 
-/// What a process has of one run.
+/// The state of a process for one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Task {
     /// The watch cache.
     pub cache: Option<Object>,
-    pub hold: Hold,
-    /// The cache has changed since the last turn began.
+    pub state: RunState,
+    /// The cache has changed since the last reconcile started.
     pub woken: bool,
-    pub at: At,
+    pub at: TaskState,
 }
 
-/// `context::Held`.
+/// `context::RunState`.
 #[expect(clippy::struct_excessive_bools, reason = "the same fields as there")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Hold {
+pub(super) struct RunState {
     pub fence: Option<i64>,
     pub fetched: bool,
-    pub due: Option<Ending>,
+    pub pending_end: Option<InternedTermination>,
     pub registered: bool,
-    pub lost_until: Option<Second>,
-    pub written: u8,
+    pub fenced_until: Option<Second>,
+    pub newest_version: u8,
     pub ended: bool,
-    pub first: bool,
+    pub skips_queue: bool,
 }
 
-/// Where a process is with one run. A process that is stopped simply takes no step.
+/// What a process is doing with one run. A stopped process takes no step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum At {
-    /// No turn. With a timer, or woken, it may begin one at any time, else it waits to be woken.
-    Asleep { timer: bool },
-    /// The answer to the last effect has arrived: the next turn is to be decided, from this copy.
-    Turn(Object),
-    /// About to have this effect.
-    Doing(Object, Do),
+pub(super) enum TaskState {
+    /// No reconcile. With a timer one may start at any time, otherwise only a change starts it.
+    Idle { timer: bool },
+    /// The answer to the last effect has arrived: the next decision is made from this copy.
+    Deciding(Object),
+    /// About to execute this effect.
+    Executing(Object, Effect),
 }
 
 /// An effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Do {
-    /// Take the finalizer, or let go of it.
+pub(super) enum Effect {
+    /// Add or remove the finalizer.
     Finalizer(bool),
-    /// Make the row, then say why the run waits.
-    Register(Moment),
+    /// Create the row, then write why the run waits.
+    Register(Transition),
     /// Write the status of a decision that was made under this fence.
     Put {
-        status: Status,
-        then: Then,
+        status: InternedStatus,
+        then: AfterWrite,
         fence: Option<i64>,
     },
-    /// Ask the row whether somebody works on it, then open.
+    /// Read the heartbeat of the row, then open.
     Ask(Open),
     Open(Open),
     Fetch,
     /// Lock the table and the row, compare the fence.
     Begin,
-    /// Both locks are held, unless the server has given the transaction up.
+    /// Both locks are held, unless the server has ended the transaction.
     Commit {
         alive: bool,
     },
-    /// Tell the row of the failed attempt, then write this status.
+    /// Record the failed attempt in the row, then write this status.
     Note {
-        status: Status,
+        status: InternedStatus,
         fence: i64,
     },
-    /// Close the row, for an attempt that failed in this step, if one did in this turn.
+    /// Close the row; `failing` is the step that failed in this reconcile.
     Close {
-        end: Ending,
+        end: InternedTermination,
         failing: Option<Step>,
     },
 }
 
-/// What follows on a write of the status.
+/// What follows a write of the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Then {
-    /// The next turn.
-    Again,
-    /// The fence is held, then the next turn.
-    Hold(i64),
-    /// Nothing, until the timer.
-    Rest,
+pub(super) enum AfterWrite {
+    /// The next decision.
+    Continue,
+    /// The process owns the fence, then decides again.
+    OwnFence(i64),
+    /// Nothing until the timer.
+    Requeue,
 }
 
-/// How much bad luck is left.
+/// The remaining numbers of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Luck {
+pub(super) struct Budget {
     pub crashes: u8,
-    /// Answers that are faults, or that are lost after the effect, of any wire.
+    /// Failed effects and lost answers, of any server.
     pub faults: u8,
     pub cancels: u8,
     pub deletes: u8,
-    /// Jumps of the clock to the next instant that matters.
+    /// Jumps of the clock to the next relevant instant.
     pub forwards: u8,
-    /// Jumps of the clock to where it began.
+    /// Jumps of the clock back to its start.
     pub backwards: u8,
 }
 
-/// What no process can see and every property is about.
+/// What the properties check and no process can see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Notes {
-    /// Commits that wrote the table, for each run.
+pub(super) struct History {
+    /// Number of commits that wrote the table, per run.
     pub applied: [u8; RUNS],
-    /// Faults of attempts, for each run: what may be charged.
+    /// Number of failed attempts, per run, which may be charged.
     pub failed: [u8; RUNS],
-    /// The highest fence whose holder has written a status.
+    /// The highest fence whose owner has written a status.
     pub shown: [i64; RUNS],
-    /// A row changed under an old fence.
+    /// A row was changed under an old fence.
     pub fenced_row: bool,
-    /// A status was written under an old fence after the new holder's.
+    /// A status was written under an old fence after the new owner's.
     pub fenced_status: bool,
-    /// A run ended without a word of its row.
-    pub unasked: [bool; RUNS],
-    /// A row ended that had ended.
-    pub ended_twice: bool,
+    /// A run ended while its row was unavailable.
+    pub row_unavailable: [bool; RUNS],
+    /// A closed row was closed again.
+    pub closed_twice: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct World {
-    /// Which of the instants it is.
+    /// Index of the current instant.
     pub clock: u8,
     pub objects: [Option<Object>; RUNS],
     pub rows: [Row; RUNS],
     pub operators: [Operator; OPERATORS],
-    pub luck: Luck,
-    pub notes: Notes,
+    pub budget: Budget,
+    pub history: History,
 }
 
 impl World {
-    /// So many runs were just created, and both operators have heard of them and tried the connection.
-    pub fn new(runs: usize, luck: Luck) -> Self {
+    /// New runs, which both operators have in their caches, on a verified connection.
+    pub fn new(runs: usize, budget: Budget) -> Self {
         let object = Object {
             version: 1,
-            status: untouched(),
-            held: false,
-            leaving: false,
+            status: default_status(),
+            finalizer: false,
+            deleting: false,
             cancel: false,
         };
         let objects: [Option<Object>; RUNS] = std::array::from_fn(|run| (run < runs).then_some(object));
@@ -202,26 +202,26 @@ impl World {
                 verified: true,
                 ..operator
             }; OPERATORS],
-            luck,
-            notes: Notes::default(),
+            budget,
+            history: History::default(),
         }
     }
 
-    /// Lets go of what an attempt left, as `Context::drop_hand` does.
-    pub fn drop_hand(&mut self, who: usize, run: usize) {
-        let hold = &mut self.task(who, run).hold;
-        (hold.fence, hold.fetched, hold.due) = (None, false, None);
+    /// `SyncContext::reset_attempt`.
+    pub fn reset_attempt(&mut self, who: usize, run: usize) {
+        let state = &mut self.task(who, run).state;
+        (state.fence, state.fetched, state.pending_end) = (None, false, None);
     }
 
-    /// The runs have their finalizer and their row already: with two of them, how each got there is left to the worlds of one.
-    pub fn adopted(&mut self) {
+    /// Gives the runs their finalizer and row. With two runs, how they got them is left to the models with one.
+    pub fn skip_registration(&mut self) {
         for object in self.objects.iter_mut().flatten() {
-            object.held = true;
+            object.finalizer = true;
         }
         for task in self.operators.iter_mut().flat_map(|o| &mut o.tasks) {
-            task.hold.registered = true;
+            task.state.registered = true;
             if let Some(cache) = &mut task.cache {
-                cache.held = true;
+                cache.finalizer = true;
             }
         }
         self.rows = self.rows.map(|row| Row {
@@ -230,15 +230,14 @@ impl World {
         });
     }
 
-    /// Forgets what no longer makes a difference, so that worlds that differ in nothing else are one. The operators are
-    /// alike: a world and its mirror image are one as well.
-    pub fn tidy(&mut self, runs: usize) {
+    /// Drops what makes no difference any more and sorts the operators, so that equivalent worlds are equal.
+    pub fn canonicalize(&mut self, runs: usize) {
         for task in self.operators.iter_mut().flat_map(|o| &mut o.tasks) {
-            if task.cache.is_some_and(|c| c.version >= task.hold.written) {
-                task.hold.written = 0;
+            if task.cache.is_some_and(|c| c.version >= task.state.newest_version) {
+                task.state.newest_version = 0;
             }
-            // Only other runs ask for it.
-            task.hold.ended &= runs > 1;
+            // Only other runs read it.
+            task.state.ended &= runs > 1;
         }
         self.operators.sort_unstable();
     }
@@ -247,17 +246,17 @@ impl World {
         &mut self.operators[who].tasks[run]
     }
 
-    /// Whether some process has the table's lock; which run it applies.
+    /// The run that is being applied, if a process holds the table lock.
     pub fn applying(&self) -> Option<usize> {
-        let applies = |t: &Task| matches!(t.at, At::Doing(_, Do::Commit { alive: true }));
+        let applies = |t: &Task| matches!(t.at, TaskState::Executing(_, Effect::Commit { alive: true }));
         self.operators
             .iter()
             .find_map(|o| o.tasks.iter().position(applies))
     }
 
-    /// How many transactions of Apply are past the comparison of the fence.
-    pub fn applies(&self) -> usize {
-        let applies = |t: &&Task| matches!(t.at, At::Doing(_, Do::Commit { alive: true }));
+    /// Number of Apply transactions that have passed the fence.
+    pub fn apply_count(&self) -> usize {
+        let applies = |t: &&Task| matches!(t.at, TaskState::Executing(_, Effect::Commit { alive: true }));
         self.operators
             .iter()
             .flat_map(|o| &o.tasks)
@@ -265,40 +264,40 @@ impl World {
             .count()
     }
 
-    /// Whether every run has ended, in object and row, and nothing holds its object.
+    /// Whether every run has ended in object and row, without a finalizer.
     pub fn is_over(&self) -> bool {
-        let object = |o: &Option<Object>| o.is_none_or(|o| o.phase().is_final() && !o.held);
+        let object = |o: &Option<Object>| o.is_none_or(|o| o.phase().is_final() && !o.finalizer);
         let row = |r: &Row| !matches!(r.state, RowState::Pending | RowState::Running);
         self.objects.iter().all(object) && self.rows.iter().all(row)
     }
 }
 
 impl Task {
-    /// The cache has changed: a turn follows, now or after the one under way.
+    /// The cache has changed: a reconcile follows, now or after the current one.
     pub fn wake(&mut self) {
         match &mut self.at {
-            At::Asleep { timer } => *timer = true,
+            TaskState::Idle { timer } => *timer = true,
             _ => self.woken = true,
         }
     }
 
-    /// The turn goes on, or is over.
-    pub fn set(&mut self, at: At) {
+    /// Sets the next state.
+    pub fn set(&mut self, at: TaskState) {
         self.at = at;
-        if let At::Asleep { timer } = &mut self.at {
+        if let TaskState::Idle { timer } = &mut self.at {
             *timer |= std::mem::take(&mut self.woken);
         }
     }
 }
 
 impl Operator {
-    /// A process that has just listed the objects and knows nothing else.
+    /// A new process, which has listed the objects.
     pub fn started(objects: &[Option<Object>; RUNS]) -> Self {
         let task = |cache: &Option<Object>| Task {
             cache: *cache,
-            hold: Hold::default(),
+            state: RunState::default(),
             woken: false,
-            at: At::Asleep {
+            at: TaskState::Idle {
                 timer: cache.is_some(),
             },
         };

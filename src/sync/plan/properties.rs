@@ -1,6 +1,5 @@
-//! The law behind all rules: applying a plan leaves what the listing said.
-//!
-//! The rules are said here a second time, plainly and slowly, to compare with.
+//! Property: applying a plan to the table gives the listing. The rules are implemented a second time, simply and slowly, for
+//! comparison.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,9 +7,9 @@ use proptest::prelude::*;
 
 use super::Options;
 use super::tests::{plan, skipped, unsaid};
-use crate::station::{Change, Counts, Fetched, Plan, Position, Proof, Row, Station, Text};
+use crate::station::{Change, Fetched, Plan, Position, Proof, Row, RunCounts, Station, Text};
 
-/// A row as it is after the vendor said what it said.
+/// The expected row after the values of a station.
 fn told(row: &Row, station: &Station) -> Row {
     let said = station.clone();
     Row {
@@ -37,7 +36,7 @@ fn told(row: &Row, station: &Station) -> Row {
 
 type Table = BTreeMap<Text, Row>;
 
-/// The rows that may be stale.
+/// The expected stale rows.
 fn stale(table: &Table, fetched: &Fetched) -> BTreeSet<Text> {
     let listed = |serial: &str| fetched.stations.iter().any(|s| &*s.serial == serial);
     let absent = |row: &&Row| !listed(&row.serial) && !fetched.skipped_serials().contains(&*row.serial);
@@ -50,7 +49,7 @@ fn stale(table: &Table, fetched: &Fetched) -> BTreeSet<Text> {
         .collect()
 }
 
-/// Whether that many deletes may happen.
+/// Whether the deletes are expected to be allowed.
 fn may_delete(table: &Table, fetched: &Fetched, options: &Options) -> bool {
     let covered = |row: &&Row| row.region_id.is_some_and(|id| fetched.covered.contains(&id));
     let (stale, rows) = (
@@ -64,8 +63,8 @@ fn may_delete(table: &Table, fetched: &Fetched, options: &Options) -> bool {
     proven && fetched.unidentified() == 0 && (!exceeds || approved)
 }
 
-/// The table as a sync should leave it.
-fn wanted(table: &Table, fetched: &Fetched, options: &Options) -> Table {
+/// The expected table after a sync.
+fn expected(table: &Table, fetched: &Fetched, options: &Options) -> Table {
     let mut wanted = table.clone();
     for station in &fetched.stations {
         if let Some(row) = table.get(&station.serial) {
@@ -81,7 +80,7 @@ fn wanted(table: &Table, fetched: &Fetched, options: &Options) -> Table {
     wanted
 }
 
-/// Writes a plan to a table, and insists that each change finds what it expects.
+/// Applies a plan to a table and asserts that each change matches the row before it.
 fn apply(table: &Table, plan: &Plan) -> Table {
     let mut table = table.clone();
     for change in &plan.changes {
@@ -101,8 +100,8 @@ fn apply(table: &Table, plan: &Plan) -> Table {
     table
 }
 
-/// The counts that two states of the table show.
-fn shown(before: &Table, after: &Table, fetched: &Fetched, withheld: usize) -> Counts {
+/// The counts according to the table before and after.
+fn observed_counts(before: &Table, after: &Table, fetched: &Fetched, withheld: usize) -> RunCounts {
     let both = || {
         fetched
             .stations
@@ -111,7 +110,7 @@ fn shown(before: &Table, after: &Table, fetched: &Fetched, withheld: usize) -> C
     };
     let unheld = |s: &&Station| !after.contains_key(&s.serial);
     let number = |n: usize| i64::try_from(n).unwrap();
-    Counts {
+    RunCounts {
         fetched: number(fetched.len()),
         inserted: number(
             after
@@ -132,7 +131,7 @@ fn shown(before: &Table, after: &Table, fetched: &Fetched, withheld: usize) -> C
     }
 }
 
-/// Mostly the same value, so that rows and stations often agree.
+/// Mostly the same value, so that rows and stations often are equal.
 fn value() -> impl Strategy<Value = Option<u8>> {
     prop_oneof![9 => Just(None), 9 => Just(Some(0)), 1 => Just(Some(1))]
 }
@@ -167,7 +166,7 @@ fn any_station(serial: u8) -> impl Strategy<Value = Station> {
     })
 }
 
-/// A row that some earlier listing left, or another program: its nullable columns may be NULL.
+/// A row of an earlier listing or of another program, whose nullable columns may be NULL.
 fn any_row(serial: u8) -> impl Strategy<Value = Row> {
     (any_station(serial), any::<bool>()).prop_map(|(station, bare)| {
         let row = told(&unsaid(&station.serial), &station);
@@ -230,11 +229,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn applying_a_plan_leaves_what_the_listing_said(table in any_table(), fetched in any_fetch(), options in any_options()) {
+    fn applying_a_plan_gives_the_listing(table in any_table(), fetched in any_fetch(), options in any_options()) {
         let rows: Vec<Row> = table.values().cloned().collect();
         let first = plan(&rows, &fetched, options);
         let after = apply(&table, &first);
-        prop_assert_eq!(&after, &wanted(&table, &fetched, &options));
+        prop_assert_eq!(&after, &expected(&table, &fetched, &options));
 
         let withheld: BTreeSet<_> = first.changes.iter()
             .filter_map(|c| if let Change::Withhold(row) = c { Some(row.serial.clone()) } else { None })
@@ -244,11 +243,11 @@ proptest! {
         prop_assert_eq!(first.withheld_because.is_some(), !withheld.is_empty());
 
         let counts = first.counts;
-        prop_assert_eq!(counts, shown(&table, &after, &fetched, withheld.len()));
+        prop_assert_eq!(counts, observed_counts(&table, &after, &fetched, withheld.len()));
         prop_assert_eq!(counts.fetched, counts.inserted + counts.updated + counts.unchanged + counts.skipped);
         prop_assert_eq!(first.skipped.len(), usize::try_from(counts.skipped).unwrap());
 
-        // A second plan writes nothing; what was withheld may now be fewer hundredths of a larger table.
+        // A second plan writes nothing, except deletes that now are a smaller percentage of a larger table.
         let again: Vec<Row> = after.values().cloned().collect();
         let second = plan(&again, &fetched, options);
         prop_assert_eq!(second.changes.len(), withheld.len());
@@ -256,7 +255,7 @@ proptest! {
     }
 
     #[test]
-    fn changes_stand_in_order(table in any_table(), fetched in any_fetch(), options in any_options()) {
+    fn changes_are_ordered(table in any_table(), fetched in any_fetch(), options in any_options()) {
         let rows: Vec<Row> = table.into_values().rev().collect();
         let ranks: Vec<u8> = plan(&rows, &fetched, options).changes.iter().map(|change| match change {
             Change::Insert(_) => 0,

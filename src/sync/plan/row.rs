@@ -1,10 +1,10 @@
-//! Pure: one station and its row. `None` means that the vendor did not say, and never erases a known value.
+//! Pure: merges a station into its row. `None` means that the vendor sent no value, and never erases a known one.
 
 use std::sync::Arc;
 
 use crate::station::{Rejected, Row, Station};
 
-/// What a new row gets where the vendor does not say. An existing row never gets one of these.
+/// Defaults for new rows. They never replace a value of an existing row.
 pub(super) struct Fallbacks {
     site_name: &'static str,
     market: Arc<str>,
@@ -22,7 +22,7 @@ impl Default for Fallbacks {
 }
 
 impl Fallbacks {
-    /// The row of a station that the table does not have yet.
+    /// The row of a new station.
     pub(super) fn row(&self, station: Station) -> Result<Row, Rejected> {
         let Some(position) = station.position else {
             return Err(Rejected {
@@ -55,8 +55,8 @@ impl Fallbacks {
     }
 }
 
-/// `row` and what it becomes by what `station` says, or `None` where that is nothing new.
-/// Takes the station's values where it needs them; its serial stays.
+/// The row before and after the values of `station`, or `None` if nothing differs. Moves values out of the station, but not
+/// its serial.
 pub(super) fn overlay(row: Row, station: &mut Station) -> Option<(Box<Row>, Box<Row>)> {
     let mut overlay = Overlay {
         before: row,
@@ -65,41 +65,41 @@ pub(super) fn overlay(row: Row, station: &mut Station) -> Option<(Box<Row>, Box<
     overlay.set(|r| &mut r.hostname, station.hostname.take());
     overlay.set(|r| &mut r.site_name, station.site_name.take());
     overlay.set(|r| &mut r.position, station.position);
-    overlay.know(|r| &mut r.active_connections, station.active_connections);
-    overlay.know(|r| &mut r.market, station.market.take());
-    overlay.know(|r| &mut r.region, station.region.take());
-    overlay.know(|r| &mut r.height_cm, station.height_cm);
-    overlay.know(|r| &mut r.azimuth_cdeg, station.azimuth_cdeg);
-    overlay.know(|r| &mut r.band, station.band.take());
-    overlay.know(|r| &mut r.device_status, station.connected.map(i32::from));
-    overlay.know(|r| &mut r.region_id, station.region_id);
-    overlay.know(|r| &mut r.market_id, station.market_id);
-    overlay.know(|r| &mut r.site_id, station.site_id);
-    overlay.know(|r| &mut r.cell_id, station.cell_id);
-    overlay.know(|r| &mut r.sector_id, station.sector_id);
-    overlay.know(|r| &mut r.cell_name, station.cell_name.take());
-    overlay.know(|r| &mut r.sector_name, station.sector_name.take());
+    overlay.set_nullable(|r| &mut r.active_connections, station.active_connections);
+    overlay.set_nullable(|r| &mut r.market, station.market.take());
+    overlay.set_nullable(|r| &mut r.region, station.region.take());
+    overlay.set_nullable(|r| &mut r.height_cm, station.height_cm);
+    overlay.set_nullable(|r| &mut r.azimuth_cdeg, station.azimuth_cdeg);
+    overlay.set_nullable(|r| &mut r.band, station.band.take());
+    overlay.set_nullable(|r| &mut r.device_status, station.connected.map(i32::from));
+    overlay.set_nullable(|r| &mut r.region_id, station.region_id);
+    overlay.set_nullable(|r| &mut r.market_id, station.market_id);
+    overlay.set_nullable(|r| &mut r.site_id, station.site_id);
+    overlay.set_nullable(|r| &mut r.cell_id, station.cell_id);
+    overlay.set_nullable(|r| &mut r.sector_id, station.sector_id);
+    overlay.set_nullable(|r| &mut r.cell_name, station.cell_name.take());
+    overlay.set_nullable(|r| &mut r.sector_name, station.sector_name.take());
     let after = overlay.after?;
     Some((Box::new(overlay.before), after))
 }
 
-/// A row, and the copy of it that is made when the first difference shows.
+/// A row, and its copy from the first difference on.
 struct Overlay {
     before: Row,
     after: Option<Box<Row>>,
 }
 
 impl Overlay {
-    /// Gives a column the value that the vendor told, if it did and it is another one.
-    fn set<T: PartialEq>(&mut self, column: fn(&mut Row) -> &mut T, told: Option<T>) {
-        if let Some(value) = told.filter(|value| value != column(&mut self.before)) {
+    /// Sets a column if the vendor sent another value.
+    fn set<T: PartialEq>(&mut self, column: fn(&mut Row) -> &mut T, sent: Option<T>) {
+        if let Some(value) = sent.filter(|value| value != column(&mut self.before)) {
             let after = self.after.get_or_insert_with(|| Box::new(self.before.clone()));
             *column(after) = value;
         }
     }
 
-    /// The same for a column that may be NULL.
-    fn know<T: PartialEq>(&mut self, column: fn(&mut Row) -> &mut Option<T>, told: Option<T>) {
-        self.set(column, told.map(Some));
+    /// The same for a nullable column.
+    fn set_nullable<T: PartialEq>(&mut self, column: fn(&mut Row) -> &mut Option<T>, sent: Option<T>) {
+        self.set(column, sent.map(Some));
     }
 }

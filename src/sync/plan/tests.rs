@@ -1,14 +1,14 @@
-//! Tables of cases, one for each rule of a plan.
+//! Tables of cases, one per rule of a plan.
 
 use super::{Options, Planner};
-use crate::station::{Change, Counts, Fetched, Plan, Position, Proof, Rejected, Row, Station};
+use crate::station::{Change, Fetched, Plan, Position, Proof, Rejected, Row, RunCounts, Station};
 
 const HERE: Position = Position {
     lat_e6: -26_107_912,
     lng_e6: 28_056_721,
 };
 
-/// A station of region 1 of which nothing is known but its position.
+/// A station of region 1 with only a position.
 fn station(serial: &str) -> Station {
     Station {
         serial: serial.into(),
@@ -18,7 +18,7 @@ fn station(serial: &str) -> Station {
     }
 }
 
-/// What a row is before the vendor said anything: the fallbacks.
+/// A row with only the defaults.
 pub(super) fn unsaid(serial: &str) -> Row {
     Row {
         serial: serial.into(),
@@ -56,7 +56,7 @@ pub(super) fn skipped(serial: Option<&str>) -> Rejected {
     }
 }
 
-/// A complete reading of region 1.
+/// A complete listing of region 1.
 fn reading(stations: impl IntoIterator<Item = Station>) -> Fetched {
     Fetched {
         stations: stations.into_iter().collect(),
@@ -68,11 +68,11 @@ fn reading(stations: impl IntoIterator<Item = Station>) -> Fetched {
 
 pub(super) fn plan(table: &[Row], fetched: &Fetched, options: Options) -> Plan {
     let mut planner = Planner::new(fetched.clone(), options);
-    table.iter().cloned().for_each(|row| planner.see(row));
+    table.iter().cloned().for_each(|row| planner.add_row(row));
     planner.finish()
 }
 
-/// Deletes without any guard.
+/// Options that delete without a guard.
 const FREELY: Options = Options {
     delete_stale: true,
     approved_deletes: None,
@@ -89,7 +89,7 @@ fn numbered(n: usize) -> Vec<Row> {
 }
 
 #[test]
-fn a_new_station_gets_the_fallbacks_for_what_is_not_said() {
+fn a_new_station_gets_defaults_for_absent_values() {
     let said = Station {
         hostname: Some("H".into()),
         connected: Some(true),
@@ -104,16 +104,16 @@ fn a_new_station_gets_the_fallbacks_for_what_is_not_said() {
     assert_eq!(found.changes, [Change::Insert(row("A")), Change::Insert(told)]);
     assert_eq!(
         found.counts,
-        Counts {
+        RunCounts {
             fetched: 2,
             inserted: 2,
-            ..Counts::default()
+            ..RunCounts::default()
         }
     );
 }
 
 #[test]
-fn silence_changes_nothing() {
+fn absent_values_change_nothing() {
     let known = Row {
         hostname: "H".into(),
         active_connections: Some(7),
@@ -132,16 +132,16 @@ fn silence_changes_nothing() {
     assert_eq!(found.changes, []);
     assert_eq!(
         found.counts,
-        Counts {
+        RunCounts {
             fetched: 1,
             unchanged: 1,
-            ..Counts::default()
+            ..RunCounts::default()
         }
     );
 }
 
 #[test]
-fn null_takes_what_the_vendor_says() {
+fn null_columns_take_the_vendors_values() {
     let known = Row {
         market: None,
         band: None,
@@ -190,11 +190,11 @@ fn a_station_without_position_is_updated_but_not_inserted() {
     );
     assert_eq!(
         found.counts,
-        Counts {
+        RunCounts {
             fetched: 2,
             updated: 1,
             skipped: 1,
-            ..Counts::default()
+            ..RunCounts::default()
         }
     );
     assert_eq!(found.skipped[0].serial.as_deref(), Some("B"));
@@ -202,7 +202,7 @@ fn a_station_without_position_is_updated_but_not_inserted() {
 }
 
 #[test]
-fn only_what_is_absent_from_a_covered_region_is_stale() {
+fn only_rows_absent_from_a_covered_region_are_stale() {
     let elsewhere = Row {
         region_id: Some(2),
         ..unsaid("C")
@@ -216,12 +216,12 @@ fn only_what_is_absent_from_a_covered_region_is_stale() {
     assert_eq!(found.changes, [Change::Delete(row("E"))]);
     assert_eq!(
         found.counts,
-        Counts {
+        RunCounts {
             fetched: 2,
             unchanged: 1,
             skipped: 1,
             deleted: 1,
-            ..Counts::default()
+            ..RunCounts::default()
         }
     );
     assert_eq!(plan(&table, &fetched, KEEP).counts.deleted, 0);
@@ -229,7 +229,7 @@ fn only_what_is_absent_from_a_covered_region_is_stale() {
 }
 
 #[test]
-fn the_guard_withholds_what_exceeds_both_limits() {
+fn the_guard_withholds_deletes_that_exceed_both_limits() {
     let guard = |free_count, max_percent, approved_deletes| Options {
         delete_stale: true,
         approved_deletes,
@@ -253,7 +253,7 @@ fn the_guard_withholds_what_exceeds_both_limits() {
             .into_iter()
             .skip(stale)
             .map(|row| station(&row.serial));
-        // Rows of a region that was not read do not count as a hundredth of anything.
+        // Rows of a region that was not covered do not count for the percentage.
         let others = (0..500).map(|n| unsaid(&format!("T{n}")));
         let table: Vec<_> = numbered(rows).into_iter().chain(others).collect();
         let found = plan(&table, &reading(listed), options);
@@ -269,7 +269,7 @@ fn the_guard_withholds_what_exceeds_both_limits() {
 }
 
 #[test]
-fn a_reading_that_was_not_proven_deletes_nothing() {
+fn an_unproven_listing_deletes_nothing() {
     let fetched = Fetched {
         proof: Proof::None("no total".into()),
         ..reading([station("A")])
@@ -284,7 +284,7 @@ fn a_reading_that_was_not_proven_deletes_nothing() {
 }
 
 #[test]
-fn a_record_without_serial_forbids_every_delete() {
+fn a_record_without_serial_withholds_every_delete() {
     let fetched = Fetched {
         skipped: vec![skipped(None)],
         ..reading([])
@@ -297,11 +297,11 @@ fn a_record_without_serial_forbids_every_delete() {
     let found = plan(&numbered(2), &fetched, approved);
     assert_eq!(
         found.counts,
-        Counts {
+        RunCounts {
             fetched: 1,
             skipped: 1,
             withheld: 2,
-            ..Counts::default()
+            ..RunCounts::default()
         }
     );
     assert!(
@@ -313,7 +313,7 @@ fn a_record_without_serial_forbids_every_delete() {
 }
 
 #[test]
-fn the_reason_says_the_numbers_and_the_remedy() {
+fn the_reason_contains_the_numbers_and_the_remedy() {
     let options = Options {
         max_percent: 5,
         free_count: 10,
@@ -336,18 +336,18 @@ fn the_reason_says_the_numbers_and_the_remedy() {
 }
 
 #[test]
-fn the_plan_of_a_first_sync_takes_over_the_memory_of_its_reading() {
+fn the_plan_of_a_first_sync_reuses_the_memory_of_its_listing() {
     assert!(size_of::<Change>() <= size_of::<Station>());
 }
 
 #[test]
-fn what_one_of_two_readings_has_is_not_stale() {
+fn a_row_that_one_of_two_readings_contains_is_not_stale() {
     let fetched = reading([station("S000")]);
     let plan = |missed: Option<[&str; 1]>| {
         let missed = missed.map(|serials| serials.map(Into::into).into());
         let mut planner = Planner::new(fetched.clone(), FREELY).confirming(missed);
         for row in numbered(3) {
-            planner.see(row);
+            planner.add_row(row);
         }
         planner.missed().into_iter().map(String::from).collect::<Vec<_>>()
     };

@@ -1,16 +1,25 @@
-//! The seam where the dialects of the vendor's listings differ: into which lists a fleet is cut, how each is asked for
-//! and how it is read. Paging, decoding and gathering are the same for all; see `README.md` for what each can prove.
+//! Reads the whole listing of a connection and proves it complete.
+//!
+//! [`fetch`] chooses the listing. `endpoints` know how a page is requested and decoded, `pages` reads one list, `reading`
+//! reads all lists of a listing once, `proof` repeats readings until nothing can be missing, and `builder` keeps one record
+//! per serial.
+#![doc = include_str!("README.md")]
 
-pub(super) mod operator_list;
-pub(super) mod radio_search;
-pub(super) mod region_search;
+mod builder;
+mod context;
+pub(super) mod device;
+mod endpoints;
+mod fallback;
+mod fetch;
+mod hierarchy;
+mod pages;
+mod proof;
+mod reading;
+mod region;
+mod regions;
 
-use super::regions::Region;
-
-/// A region's list, as a person reads it.
-fn of_region(region: &Region) -> String {
-    match &region.name {
-        Some(name) => format!("the listing of region {} ({name})", region.id),
-        None => format!("the listing of region {}", region.id),
-    }
-}
+pub(super) use self::context::ListingContext;
+pub use self::fallback::ListingFallback;
+pub(super) use self::fetch::fetch;
+pub use self::region::Region;
+pub(super) use self::regions::read_regions;

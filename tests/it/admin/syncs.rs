@@ -1,13 +1,13 @@
-//! Runs over HTTP: the same that kubectl shows, and those whose objects are gone.
+//! Runs over HTTP: those that have objects, and those whose objects are gone.
 
 use serde_json::{Value, json};
 
-use super::desk::{Answer, Desk, answer, json as with_json};
-use crate::world::until;
+use super::client::{AdminClient, Response, send, with_json};
+use crate::environment::wait_until;
 
 const SYNCS: &str = "/api/v1/syncs";
 
-/// Sorted: Kubernetes' times are whole seconds, so that runs of one second are in no order.
+/// Sorted ids: creation times have a resolution of one second.
 fn ids(page: &Value) -> Vec<String> {
     let items = page["items"].as_array().unwrap().iter();
     let mut ids: Vec<String> = items
@@ -18,14 +18,14 @@ fn ids(page: &Value) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_runs_are_listed_page_by_page_whether_their_objects_exist_or_not() {
-    let desk = Desk::open().await;
+async fn runs_are_listed_with_and_without_their_objects() {
+    let admin = AdminClient::with_connection().await;
     let mut expected = Vec::new();
     for name in ["a", "b", "c", "d", "e"] {
-        let run = desk.w.run(name, json!({"dryRun": name == "c"})).await;
+        let run = admin.env.run(name, json!({"dryRun": name == "c"})).await;
         expected.insert(0, run.metadata.uid.unwrap());
     }
-    let before: Vec<Value> = list(&desk, "").await["items"].as_array().unwrap().clone();
+    let before: Vec<Value> = list(&admin, "").await["items"].as_array().unwrap().clone();
     let times: Vec<&str> = before
         .iter()
         .map(|sync| sync["createdAt"].as_str().unwrap())
@@ -33,27 +33,27 @@ async fn all_runs_are_listed_page_by_page_whether_their_objects_exist_or_not() {
     assert!(times.is_sorted_by(|a, b| a >= b), "{times:?}");
     expected.sort();
     for name in ["b", "d", "e"] {
-        desk.w.delete(name).await;
+        admin.env.delete(name).await;
     }
-    until("the objects are gone", || async {
-        (desk.runs().await.len() == 2).then_some(())
+    wait_until("the objects are gone", || async {
+        (admin.runs().await.len() == 2).then_some(())
     })
     .await;
-    assert_eq!(ids(&list(&desk, "").await), expected);
-    assert_eq!(ids(&list(&desk, "&phase=Completed").await), expected);
-    assert!(ids(&list(&desk, "&phase=Failed").await).is_empty());
-    assert!(ids(&list(&desk, "&connection=other").await).is_empty());
+    assert_eq!(ids(&list(&admin, "").await), expected);
+    assert_eq!(ids(&list(&admin, "&phase=Completed").await), expected);
+    assert!(ids(&list(&admin, "&phase=Failed").await).is_empty());
+    assert!(ids(&list(&admin, "&connection=other").await).is_empty());
 
-    assert_eq!(page_by_page(&desk).await, expected, "each once");
-    for was in before {
-        is_shown_alike(&desk, &was).await;
+    assert_eq!(list_in_pages(&admin).await, expected, "every run once");
+    for sync in before {
+        assert_same_without_object(&admin, &sync).await;
     }
 }
 
-async fn page_by_page(desk: &Desk) -> Vec<String> {
+async fn list_in_pages(admin: &AdminClient) -> Vec<String> {
     let (mut found, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = list(desk, &format!("&limit=2{cursor}")).await;
+        let page = list(admin, &format!("&limit=2{cursor}")).await;
         found.extend(ids(&page));
         let Some(next) = page["nextCursor"].as_str() else {
             break;
@@ -64,8 +64,8 @@ async fn page_by_page(desk: &Desk) -> Vec<String> {
     found
 }
 
-/// What is shown of a run is the same with and without its object, but for what the row does not know.
-async fn is_shown_alike(desk: &Desk, was: &Value) {
+/// Asserts that these fields of a run are the same without its object.
+async fn assert_same_without_object(admin: &AdminClient, before: &Value) {
     let fields = [
         "id",
         "name",
@@ -80,124 +80,139 @@ async fn is_shown_alike(desk: &Desk, was: &Value) {
         "listing",
         "proof",
     ];
-    let path = format!("{SYNCS}/{}", was["id"].as_str().unwrap());
-    let now = desk.get(&desk.viewer, &path).await.json();
+    let path = format!("{SYNCS}/{}", before["id"].as_str().unwrap());
+    let now = admin.get(&admin.viewer, &path).await.json();
     for field in fields {
-        assert_eq!(now[field], was[field], "{field} of {now}");
+        assert_eq!(now[field], before[field], "{field} of {now}");
     }
 }
 
-async fn list(desk: &Desk, query: &str) -> Value {
-    let path = format!("{SYNCS}?namespace={}{query}", desk.w.namespace);
-    let answer = desk.get(&desk.viewer, &path).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()
+async fn list(admin: &AdminClient, query: &str) -> Value {
+    let path = format!("{SYNCS}?namespace={}{query}", admin.env.namespace);
+    let response = admin.get(&admin.viewer, &path).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_makes_a_repetition_the_same_run() {
-    let desk = Desk::open().await;
-    let create = async |token: &str, key: &str, body: Value| -> Answer {
-        let request = desk
+async fn an_idempotency_key_returns_the_same_run() {
+    let admin = AdminClient::with_connection().await;
+    let create = async |token: &str, key: &str, body: Value| -> Response {
+        let request = admin
             .request("POST", SYNCS)
             .bearer_auth(token)
             .header("Idempotency-Key", key);
-        answer(with_json(request, &body)).await
+        send(with_json(request, &body)).await
     };
-    let first = create(&desk.editor, "k1", json!({"dryRun": true})).await;
+    let first = create(&admin.editor, "k1", json!({"dryRun": true})).await;
     assert_eq!(first.status, 201, "{first:?}");
     let location = first.header("location").to_owned();
     assert_eq!(
         location,
         format!("{SYNCS}/{}", first.json()["id"].as_str().unwrap())
     );
-    let again = create(&desk.editor, "k1", json!({"dryRun": true})).await;
+    let again = create(&admin.editor, "k1", json!({"dryRun": true})).await;
     assert_eq!((again.status, &again.json()["id"]), (200, &first.json()["id"]));
-    let other = create(&desk.editor, "k1", json!({})).await;
+    let other = create(&admin.editor, "k1", json!({})).await;
     assert_eq!(other.status, 422, "{other:?}");
-    let second = create(&desk.editor, "k2", json!({"dryRun": true})).await;
+    let second = create(&admin.editor, "k2", json!({"dryRun": true})).await;
     assert_eq!(second.status, 201);
     assert_ne!(second.json()["id"], first.json()["id"]);
-    let shown = desk.get(&desk.viewer, &location).await.json();
+    let shown = wait_until("the run can be read", || async {
+        let response = admin.get(&admin.viewer, &location).await;
+        (response.status == 200).then(|| response.json())
+    })
+    .await;
     assert_eq!(shown["trigger"]["type"], "Api");
     assert_eq!(
         shown["trigger"]["actor"],
-        format!("system:serviceaccount:{}:editor", desk.w.namespace)
+        format!("system:serviceaccount:{}:editor", admin.env.namespace)
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_is_cancelled_once_and_run_again() {
-    let desk = Desk::closed().await;
-    desk.w
+async fn a_run_is_cancelled_once_and_can_be_rerun() {
+    let admin = AdminClient::start().await;
+    admin
+        .env
         .sync("waits", json!({"deleteStale": true, "approvedDeletes": 3}))
         .await;
-    let sync = desk.w.sync_when("waits", "waits", |s| s.status.is_some()).await;
+    let sync = admin
+        .env
+        .wait_for_sync("waits", "waits", |s| s.status.is_some())
+        .await;
     let id = sync.metadata.uid.unwrap();
-    let cancelled = desk
-        .post(&desk.editor, &format!("{SYNCS}/{id}/cancel"), &json!({}))
+    let cancelled = admin
+        .post(&admin.editor, &format!("{SYNCS}/{id}/cancel"), &json!({}))
         .await;
     assert_eq!(cancelled.status, 202, "{cancelled:?}");
-    desk.w.finished("waits").await;
-    until("the cache has its end", || async {
-        let shown = desk.get(&desk.viewer, &format!("{SYNCS}/{id}")).await.json();
+    admin.env.finished("waits").await;
+    wait_until("the cancelled run is shown", || async {
+        let shown = admin.get(&admin.viewer, &format!("{SYNCS}/{id}")).await.json();
         (shown["phase"] == "Cancelled").then_some(())
     })
     .await;
-    let again = desk
-        .post(&desk.editor, &format!("{SYNCS}/{id}/cancel"), &json!({}))
+    let again = admin
+        .post(&admin.editor, &format!("{SYNCS}/{id}/cancel"), &json!({}))
         .await;
     assert_eq!(again.status, 409, "{again:?}");
 
-    let refused = desk
-        .post(&desk.editor, &format!("{SYNCS}/{id}/rerun"), &json!({}))
+    let rejected = admin
+        .post(&admin.editor, &format!("{SYNCS}/{id}/rerun"), &json!({}))
         .await;
-    assert_eq!(refused.status, 422, "there is no connection: {refused:?}");
-    desk.w.secrets_and_connection().await;
-    until("it is run again", || async {
-        let answer = desk
-            .post(&desk.editor, &format!("{SYNCS}/{id}/rerun"), &json!({}))
+    assert_eq!(rejected.status, 422, "there is no connection: {rejected:?}");
+    admin.env.create_secrets_and_connection().await;
+    wait_until("the run is repeated", || async {
+        let response = admin
+            .post(&admin.editor, &format!("{SYNCS}/{id}/rerun"), &json!({}))
             .await;
-        (answer.status == 201).then(|| answer.json())
+        (response.status == 201).then(|| response.json())
     })
     .await;
-    let page = list(&desk, "").await;
-    let runs = page["items"].as_array().unwrap();
-    let rerun = runs.iter().find(|sync| sync["id"] != id.as_str()).unwrap();
+    let rerun = wait_until("the repeated run is listed", || async {
+        let page = list(&admin, "").await;
+        let mut runs = page["items"].as_array().unwrap().iter();
+        runs.find(|sync| sync["id"] != id.as_str()).cloned()
+    })
+    .await;
     assert_eq!(
         (&rerun["deleteStale"], &rerun["trigger"]["type"]),
         (&json!(true), &json!("Api"))
     );
-    let object = desk.w.syncs().get(rerun["name"].as_str().unwrap()).await.unwrap();
-    assert_eq!(
-        object.spec.approved_deletes, None,
-        "what was approved then is not for now"
-    );
+    let object = admin
+        .env
+        .syncs()
+        .get(rerun["name"].as_str().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(object.spec.approved_deletes, None, "an approval is not repeated");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn schedules_are_run_now_suspended_and_resumed() {
-    let desk = Desk::open().await;
-    desk.schedule("nightly", json!({"schedule": "0 0 29 2 *"})).await;
-    let path = format!("/api/v1/namespaces/{}/schedules/nightly", desk.w.namespace);
-    let suspended = until("it can be suspended", || async {
-        let answer = desk
-            .post(&desk.editor, &format!("{path}/suspend"), &json!({}))
+async fn schedules_can_be_triggered_suspended_and_resumed() {
+    let admin = AdminClient::with_connection().await;
+    admin.schedule("nightly", json!({"schedule": "0 0 29 2 *"})).await;
+    let path = format!("/api/v1/namespaces/{}/schedules/nightly", admin.env.namespace);
+    let suspended = wait_until("the schedule can be suspended", || async {
+        let response = admin
+            .post(&admin.editor, &format!("{path}/suspend"), &json!({}))
             .await;
-        (answer.status == 202).then(|| answer.json())
+        (response.status == 202).then(|| response.json())
     })
     .await;
     assert_eq!(suspended["suspend"], true);
-    let asked = desk.post(&desk.editor, &format!("{path}/run"), &json!({})).await;
+    let asked = admin
+        .post(&admin.editor, &format!("{path}/run"), &json!({}))
+        .await;
     assert_eq!(asked.status, 202, "{asked:?}");
-    let child = until("it has run", || async {
-        let page = list(&desk, "&phase=Completed").await;
+    let child = wait_until("the run has completed", || async {
+        let page = list(&admin, "&phase=Completed").await;
         page["items"].get(0).cloned()
     })
     .await;
     assert_eq!(child["trigger"]["schedule"], "nightly");
-    let resumed = desk
-        .post(&desk.editor, &format!("{path}/resume"), &json!({}))
+    let resumed = admin
+        .post(&admin.editor, &format!("{path}/resume"), &json!({}))
         .await;
     assert_eq!(resumed.json()["suspend"], false);
 }

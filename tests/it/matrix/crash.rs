@@ -1,50 +1,50 @@
-//! The operator is killed at every effect, at both moments.
+//! The operator is killed at every effect, before and after the server processes it.
 
-use devenv::wires::Moment;
+use devenv::proxy::Moment;
 
-use super::scenario::{Blow, Scenario};
-use super::{COMMIT, CONNECTION, EVENT, FINALIZER, LOGIN, STATUS, matrix};
+use super::scenario::{Disruption, Scenario};
+use super::{COMMIT, CONNECTION, EVENT, FINALIZER, LOGIN, STATUS, test_all_effects};
 
-async fn killed(scenario: Scenario, expected: &[&'static str]) {
-    let blows = [Blow::Kill(Moment::Before), Blow::Kill(Moment::After)];
-    matrix(scenario, &blows, 3, expected).await;
+async fn test_kills(scenario: Scenario, required: &[&'static str]) {
+    let disruptions = [Disruption::Kill(Moment::Before), Disruption::Kill(Moment::After)];
+    test_all_effects(scenario, &disruptions, 3, required).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_the_first_run_of_all() {
-    let expected = [FINALIZER, STATUS, CONNECTION, EVENT, COMMIT, LOGIN];
-    killed(Scenario::FromNothing, &expected).await;
+async fn killed_in_the_first_run() {
+    let required = [FINALIZER, STATUS, CONNECTION, EVENT, COMMIT, LOGIN];
+    test_kills(Scenario::FirstRun, &required).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_run_with_deletes() {
-    let expected = [FINALIZER, STATUS, EVENT, COMMIT, LOGIN];
-    killed(Scenario::WithDeletes, &expected).await;
+async fn killed_in_a_run_with_deletes() {
+    let required = [FINALIZER, STATUS, EVENT, COMMIT, LOGIN];
+    test_kills(Scenario::WithDeletes, &required).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_dry_run() {
-    killed(Scenario::Dry, &[FINALIZER, STATUS, EVENT, COMMIT, LOGIN]).await;
+async fn killed_in_a_dry_run() {
+    test_kills(Scenario::DryRun, &[FINALIZER, STATUS, EVENT, COMMIT, LOGIN]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_run_that_is_being_cancelled() {
-    killed(Scenario::Cancelling, &[FINALIZER, STATUS, EVENT, COMMIT]).await;
+async fn killed_while_cancelling() {
+    test_kills(Scenario::CancelledInFetch, &[FINALIZER, STATUS, EVENT, COMMIT]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_run_that_is_being_deleted() {
-    killed(Scenario::Deleting, &[FINALIZER, STATUS, EVENT, COMMIT]).await;
+async fn killed_while_deleting() {
+    test_kills(Scenario::DeletedInFetch, &[FINALIZER, STATUS, EVENT, COMMIT]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_run_that_is_cancelled_while_nobody_works() {
-    let expected = [FINALIZER, STATUS, EVENT, COMMIT, LOGIN];
-    killed(Scenario::CancelledMeanwhile, &expected).await;
+async fn cancelled_while_the_operator_is_down() {
+    let required = [FINALIZER, STATUS, EVENT, COMMIT, LOGIN];
+    test_kills(Scenario::CancelledWhileDown, &required).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_run_that_is_deleted_while_nobody_works() {
-    let expected = [FINALIZER, STATUS, EVENT, COMMIT, LOGIN];
-    killed(Scenario::DeletedMeanwhile, &expected).await;
+async fn deleted_while_the_operator_is_down() {
+    let required = [FINALIZER, STATUS, EVENT, COMMIT, LOGIN];
+    test_kills(Scenario::DeletedWhileDown, &required).await;
 }

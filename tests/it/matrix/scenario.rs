@@ -1,60 +1,71 @@
-//! Pure: what is tried: kinds of runs, and what befalls them at one of their effects.
+//! Pure: the kinds of runs, and the disruptions of their effects.
 
-use devenv::wires::Moment;
+use devenv::proxy::Moment;
 use serde_json::{Value, json};
 
-/// What happens at an effect.
+/// What happens when an effect is intercepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blow {
-    /// The operator is killed, and another one started.
+pub enum Disruption {
+    /// The operator is killed and a new one started.
     Kill(Moment),
-    /// The wire is cut, and can be used again at once.
+    /// The connection is closed. New connections work at once.
     Cut(Moment),
-    /// Nothing goes by for longer than the operator waits; then the effect, or its answer, arrives after all.
+    /// The effect, or its response, is held for longer than the operator's timeout for the API server and TCS. A COMMIT has a
+    /// longer timeout and is only delayed.
     Stall(Moment),
-    /// It takes its time, less than the operator waits.
+    /// A COMMIT, or its response, is held for longer than the operator's timeout for the database.
+    StallCommit(Moment),
+    /// The effect, or its response, is delayed within the operator's timeouts.
     Slow(Moment),
 }
 
-impl Blow {
-    /// On which side of the server the effect is held.
+impl Disruption {
+    /// Whether the effect is intercepted before or after the server processes it.
     pub fn moment(self) -> Moment {
         match self {
-            Self::Kill(moment) | Self::Cut(moment) | Self::Stall(moment) | Self::Slow(moment) => moment,
+            Self::Kill(moment)
+            | Self::Cut(moment)
+            | Self::Stall(moment)
+            | Self::StallCommit(moment)
+            | Self::Slow(moment) => moment,
         }
     }
 
-    /// Whether the operator cannot have noticed more than that it took a while.
-    pub fn is_harmless(self) -> bool {
-        matches!(self, Self::Slow(_))
+    /// Whether this effect is only delayed: no timeout expires.
+    pub fn is_harmless_at(self, effect: &str) -> bool {
+        match self {
+            Self::Slow(_) => true,
+            Self::Stall(_) => effect == super::COMMIT,
+            Self::Kill(_) | Self::Cut(_) | Self::StallCommit(_) => false,
+        }
     }
 }
 
 /// A kind of run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
-    /// The first run of a new operator on an empty database: migrations, trial of the connection and all.
-    FromNothing,
-    /// New, changed and stale rows.
+    /// The first run of a new operator on an empty database, with migrations and the first probe.
+    FirstRun,
+    /// Inserts, updates and deletes rows.
     WithDeletes,
-    /// The same, planned only.
-    Dry,
-    /// It is cancelled while it reads, then the operator is killed.
-    Cancelling,
-    /// It is deleted while it reads, then the operator is killed.
-    Deleting,
-    /// The operator is killed, and the run is cancelled before another starts.
-    CancelledMeanwhile,
-    /// The operator is killed, and the run is deleted before another starts.
-    DeletedMeanwhile,
+    /// The same as a dry run.
+    DryRun,
+    /// The run is cancelled during Fetch, then the operator is killed.
+    CancelledInFetch,
+    /// The run is deleted during Fetch, then the operator is killed.
+    DeletedInFetch,
+    /// The operator is killed. The run is cancelled before the next operator starts.
+    CancelledWhileDown,
+    /// The operator is killed. The run is deleted before the next operator starts.
+    DeletedWhileDown,
 }
 
 impl Scenario {
-    /// The spec of its run.
+    /// The spec of the run.
     pub fn spec(self) -> Value {
         let changes = match self {
-            Self::FromNothing => json!({}),
-            Self::Dry => json!({"deleteStale": true, "dryRun": true}),
+            Self::FirstRun => json!({}),
+            Self::DryRun => json!({"deleteStale": true, "dryRun": true}),
             _ => json!({"deleteStale": true}),
         };
         let mut spec = json!({"backoff": {"initialSeconds": 1, "maxSeconds": 1}});
@@ -62,23 +73,23 @@ impl Scenario {
         spec
     }
 
-    /// Whether it is given up while its listing hangs.
-    pub fn hangs(self) -> bool {
-        matches!(self, Self::Cancelling | Self::Deleting)
+    /// Whether the run is cancelled or deleted while its listing hangs.
+    pub fn interrupts_fetch(self) -> bool {
+        matches!(self, Self::CancelledInFetch | Self::DeletedInFetch)
     }
 
-    /// Whether somebody cancels it.
-    pub fn cancels(self) -> bool {
-        matches!(self, Self::Cancelling | Self::CancelledMeanwhile)
+    /// Whether a user cancels the run.
+    pub fn is_cancelled(self) -> bool {
+        matches!(self, Self::CancelledInFetch | Self::CancelledWhileDown)
     }
 
-    /// Whether somebody deletes it.
-    pub fn deletes(self) -> bool {
-        matches!(self, Self::Deleting | Self::DeletedMeanwhile)
+    /// Whether a user deletes the run.
+    pub fn is_deleted(self) -> bool {
+        matches!(self, Self::DeletedInFetch | Self::DeletedWhileDown)
     }
 
-    /// Whether each case has a namespace, a database and a fleet of its own.
-    pub fn is_first_of_all(self) -> bool {
-        self == Self::FromNothing
+    /// Whether each case needs its own namespace, database and fleet.
+    pub fn is_first_run(self) -> bool {
+        self == Self::FirstRun
     }
 }

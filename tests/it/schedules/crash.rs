@@ -1,15 +1,16 @@
-//! The crash matrix of a schedule's turn: the operator is killed around each of its effects, and another one finishes.
+//! The operator is killed around each effect of a reconcile of a schedule, and another one finishes.
 
-use devenv::wires::{Moment, Target};
+use devenv::proxy::{Moment, Target};
 use kube::ResourceExt;
 use serde_json::json;
 
-use super::{backdate, create, newest, runs, schedule_when, slot_name};
+use super::{backdate, create, newest, runs, slot_name, wait_for_schedule};
+use crate::environment::wait_until;
+use crate::proxied::Proxied;
 use crate::servers;
-use crate::wired::Wired;
 
-/// What a turn does to the world: it creates the run, records it, and publishes its Events. The run itself waits for a
-/// connection that is not there.
+/// The effects of a reconcile: it creates the run, records it, and publishes Events. The run waits because its connection does
+/// not exist.
 const EFFECTS: [&str; 3] = [
     "POST taranasyncs",
     "PUT taranasyncschedules/s/status",
@@ -17,11 +18,11 @@ const EFFECTS: [&str; 3] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_slot_once_wherever_it_is_killed() {
+async fn each_slot_runs_once_despite_a_crash_at_any_effect() {
     for moment in [Moment::Before, Moment::After] {
         for effect in EFFECTS {
             let mut nth = 1;
-            while killed(Target::NthNamed(nth, effect), moment).await.is_some() {
+            while kill_at(Target::NthNamed(nth, effect), moment).await.is_some() {
                 nth += 1;
             }
             assert!(nth > 1, "{moment:?}: no effect {effect:?}");
@@ -29,42 +30,42 @@ async fn each_slot_once_wherever_it_is_killed() {
     }
 }
 
-/// The effect at which it was killed; nothing if it never came to so many.
-async fn killed(target: Target, moment: Moment) -> Option<String> {
-    let wired = Wired::new(servers::tcs()).await;
-    let w = &wired.w;
-    create(w, "s", json!({})).await;
-    backdate(w, "s", 2).await;
+/// Kills the operator at this effect. Returns the effect, or `None` if there is none.
+async fn kill_at(target: Target, moment: Moment) -> Option<String> {
+    let proxied = Proxied::new(servers::tcs()).await;
+    let env = &proxied.env;
+    create(env, "s", json!({})).await;
+    backdate(env, "s", 2).await;
     let slot = newest();
     let name = slot_name("s", slot);
-    wired.effects.catch(target, moment);
-    let mut operator = wired.operator("first", &[]);
+    proxied.interceptor.intercept(target, moment);
+    let mut operator = proxied.operator("first", &[]);
     let done = async {
-        schedule_when(w, "s", "has told of its slot", |s| {
+        wait_for_schedule(env, "s", "has recorded its slot", |s| {
             s.status
                 .as_ref()
                 .is_some_and(|s| s.active == [name.clone()] && s.last_schedule_time.is_some())
         })
         .await;
-        w.sync_when(&name, "waits for its connection", |s| s.status.is_some())
+        env.wait_for_sync(&name, "waits for its connection", |s| s.status.is_some())
             .await;
-        crate::world::until("both Events are there", || async {
-            (w.events("s").await.len() >= 3).then_some(())
+        wait_until("the Events are published", || async {
+            (env.events("s").await.len() >= 3).then_some(())
         })
         .await;
     };
     let effect = tokio::select! {
-        effect = wired.effects.caught() => Some(effect),
+        effect = proxied.interceptor.wait_until_intercepted() => Some(effect),
         () = done => None,
     };
     operator.kill();
-    wired.effects.cut();
-    let _second = wired.operator("second", &[]);
-    let told = schedule_when(w, "s", "has told of its slot", |s| {
+    proxied.interceptor.drop_connection();
+    let _second = proxied.operator("second", &[]);
+    let schedule = wait_for_schedule(env, "s", "has recorded its slot", |s| {
         s.status.as_ref().is_some_and(|s| s.active == [name.clone()])
     })
     .await;
-    let status = told.status.unwrap();
+    let status = schedule.status.unwrap();
     let case = format!("{effect:?}, {moment:?}");
     assert_eq!(
         status.last_schedule_time.as_ref().map(|t| t.0),
@@ -77,7 +78,7 @@ async fn killed(target: Target, moment: Moment) -> Option<String> {
         Some("SlotMissed"),
         "{case}"
     );
-    let names: Vec<String> = runs(w).await.iter().map(ResourceExt::name_any).collect();
+    let names: Vec<String> = runs(env).await.iter().map(ResourceExt::name_any).collect();
     assert_eq!(names, [name], "{case}");
     effect
 }

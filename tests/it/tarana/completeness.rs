@@ -1,4 +1,4 @@
-//! A list is complete, or it is a fault.
+//! A list is read completely, or the fetch fails.
 
 use std::sync::Mutex;
 
@@ -9,7 +9,7 @@ use tarana_operator::tarana::{Client, Config};
 use super::{assert_whole, config, fetch, reason, search, simulator, under};
 
 #[tokio::test]
-async fn a_whole_fleet() {
+async fn the_whole_fleet_is_read() {
     let sim = simulator(World::default()).await;
     let client = Client::new(config(&sim)).unwrap();
     let seen = Mutex::new(Vec::new());
@@ -38,11 +38,11 @@ async fn a_whole_fleet() {
 }
 
 #[tokio::test]
-async fn any_page_size_and_any_cap() {
+async fn any_page_size_and_server_cap_works() {
     for (page_size, page_cap) in [(1000, 5000), (1000, 7), (7, 3), (1, 5000), (13, 5000)] {
         let sim = simulator(World {
             page_cap,
-            ..World::of(60)
+            ..World::with_base_nodes(60)
         })
         .await;
         let client = Client::new(Config {
@@ -53,7 +53,7 @@ async fn any_page_size_and_any_cap() {
         for time in 0..3 {
             let fetched = fetch(&client).await.unwrap();
             assert_whole(&sim, &fetched);
-            // What was remembered of the last time is not believed.
+            // The cached shape is wrong from now on.
             if time == 1 {
                 sim.add(25)
             } else {
@@ -117,7 +117,7 @@ async fn what_does_not_add_up_is_incomplete() {
 }
 
 #[tokio::test]
-async fn a_list_of_one_page_is_read_again_in_pieces() {
+async fn a_list_of_one_page_is_read_again_in_smaller_pages() {
     let repeat = || {
         search(Trouble::RepeatRows {
             rows: 1,
@@ -127,8 +127,8 @@ async fn a_list_of_one_page_is_read_again_in_pieces() {
     let whole = || search(Trouble::LongPage { items: 100 });
     for rules in [vec![repeat()], vec![whole(), repeat()]] {
         for base_nodes in [2, 3, 5, 12] {
-            let sim = simulator(World::of(base_nodes)).await;
-            sim.script(rules.clone());
+            let sim = simulator(World::with_base_nodes(base_nodes)).await;
+            sim.set_rules(rules.clone());
             let fault = fetch(&Client::new(config(&sim)).unwrap()).await.unwrap_err();
             assert_eq!(
                 fault.reason,
@@ -140,7 +140,7 @@ async fn a_list_of_one_page_is_read_again_in_pieces() {
 }
 
 #[tokio::test]
-async fn a_region_is_not_taken_for_another() {
+async fn the_page_of_another_region_is_incomplete() {
     for region in [1073, 1074] {
         let found = reason(search(Trouble::OtherRegion { region })).await;
         assert_eq!(found, Reason::FetchIncomplete, "{region}");
@@ -148,9 +148,9 @@ async fn a_region_is_not_taken_for_another() {
 }
 
 #[tokio::test]
-async fn doubles_that_the_vendor_means() {
+async fn the_newest_of_confirmed_repeats_is_kept() {
     for page_size in [10, 1000] {
-        let sim = simulator(World::of(60)).await;
+        let sim = simulator(World::with_base_nodes(60)).await;
         let serial = sim.base_nodes()[7].serial.to_string();
         sim.duplicate(&serial, |device| {
             let newer = device["lastUpdateTimeSeconds"].as_i64().unwrap_or_default() + 60;
@@ -177,15 +177,15 @@ async fn doubles_that_the_vendor_means() {
 
 #[tokio::test]
 async fn nothing_at_all_is_a_fault() {
-    let sim = simulator(World::of(5)).await;
+    let sim = simulator(World::with_base_nodes(5)).await;
     sim.vanish(5);
     let fault = fetch(&Client::new(config(&sim)).unwrap()).await.unwrap_err();
     assert_eq!(fault.reason, Reason::FetchEmpty);
 }
 
 #[tokio::test]
-async fn remote_nodes_are_counted_where_asked() {
-    let sim = simulator(World::of(60)).await;
+async fn remote_nodes_are_counted_if_configured() {
+    let sim = simulator(World::with_base_nodes(60)).await;
     let client = Client::new(Config {
         count_connections: true,
         ..config(&sim)
@@ -193,7 +193,7 @@ async fn remote_nodes_are_counted_where_asked() {
     .unwrap();
     let fetched = fetch(&client).await.unwrap();
     assert_whole(&sim, &fetched);
-    let rows = sim.truth();
+    let rows = sim.devices();
     let devices: Vec<_> = rows.iter().map(|row| row.value().unwrap()).collect();
     for station in &fetched.stations {
         let served = devices
@@ -206,21 +206,21 @@ async fn remote_nodes_are_counted_where_asked() {
 }
 
 #[tokio::test]
-async fn dropping_a_fetch_ends_its_requests() {
-    let sim = simulator(World::of(60)).await;
-    sim.script(vec![search(Trouble::Hang { after_bytes: None })]);
+async fn dropping_a_fetch_cancels_its_requests() {
+    let sim = simulator(World::with_base_nodes(60)).await;
+    sim.set_rules(vec![search(Trouble::Hang { after_bytes: None })]);
     let client = Client::new(config(&sim)).unwrap();
     tokio::select! {
-        _ = fetch(&client) => panic!("it hangs"),
-        () = sim.until_hanging(1) => {}
+        _ = fetch(&client) => panic!("the fetch ended"),
+        () = sim.wait_until_hanging(1) => {}
     }
-    sim.until(|counters| counters.in_flight == 0).await;
+    sim.wait_until(|counters| counters.in_flight == 0).await;
 }
 
 #[tokio::test]
-async fn a_fetch_may_move_between_threads() {
+async fn a_fetch_is_send() {
     fn is_send<T: Send>(_: &T) {}
-    let sim = simulator(World::of(5)).await;
+    let sim = simulator(World::with_base_nodes(5)).await;
     let client = Client::new(config(&sim)).unwrap();
     let (fetching, verifying) = (client.fetch(&|_, _| ()), client.verify());
     is_send(&fetching);

@@ -1,4 +1,4 @@
-//! What a connection may say, and what it is told when it may not.
+//! Valid and invalid configurations.
 
 use devenv::simulator::{Config as World, Endpoint, Fault as Trouble, Rule};
 use tarana_operator::fault::Reason;
@@ -8,7 +8,7 @@ use super::{config, fetch, simulator};
 
 #[tokio::test]
 async fn bad_input_names_its_field() {
-    let sim = simulator(World::of(1)).await;
+    let sim = simulator(World::with_base_nodes(1)).await;
     let base = config(&sim);
     let url = |url: &str| Config {
         base_url: url.into(),
@@ -56,7 +56,7 @@ async fn bad_input_names_its_field() {
             "{fault}"
         );
     }
-    assert_eq!(sim.counters().of(Endpoint::Any), 0);
+    assert_eq!(sim.counters().requests_to(Endpoint::Any), 0);
     Client::new(url(&format!(" {}/ ", base.base_url)))
         .unwrap()
         .verify()
@@ -103,7 +103,7 @@ async fn regions_are_included_and_excluded() {
 async fn the_operator_is_given_claimed_or_asked_for() {
     let sim = simulator(World {
         operator_id: 7,
-        ..World::of(5)
+        ..World::with_base_nodes(5)
     })
     .await;
     let given = Client::new(Config {
@@ -114,7 +114,7 @@ async fn the_operator_is_given_claimed_or_asked_for() {
     assert_eq!(given.verify().await.unwrap().operator_id, 7);
     let claimed = Client::new(config(&sim)).unwrap();
     assert_eq!(claimed.verify().await.unwrap().operator_id, 7);
-    assert_eq!(sim.counters().of(Endpoint::Users), 0);
+    assert_eq!(sim.counters().requests_to(Endpoint::Users), 0);
 
     let bare = r#"{"data":{"idToken":"opaque","accessToken":"opaque"},"error":null}"#;
     let login = Rule::on(
@@ -136,7 +136,7 @@ async fn the_operator_is_given_claimed_or_asked_for() {
             body: Some(list.into()),
         },
     );
-    sim.script(vec![login.clone(), user(r#""7""#), regions]);
+    sim.set_rules(vec![login.clone(), user(r#""7""#), regions]);
     assert_eq!(
         Client::new(config(&sim))
             .unwrap()
@@ -154,7 +154,7 @@ async fn the_operator_is_given_claimed_or_asked_for() {
         },
     );
     for rule in [user("null"), user(r#""x""#), refused] {
-        sim.script(vec![login.clone(), rule]);
+        sim.set_rules(vec![login.clone(), rule]);
         let fault = Client::new(config(&sim)).unwrap().verify().await.unwrap_err();
         assert_eq!(fault.reason, Reason::OperatorIdUnknown, "{fault}");
         assert!(fault.message.contains("spec.api.operatorId"), "{fault}");

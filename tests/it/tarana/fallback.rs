@@ -1,10 +1,10 @@
-//! `listing: Auto`: what makes it fall back, what does not, and for how long.
+//! `listing: Auto`: which faults cause a fallback, which do not, and how long it lasts.
 
 use devenv::simulator::{Config as World, Endpoint, Fault as Trouble, Rule, Simulator};
 use jiff::{SignedDuration, Timestamp};
 use tarana_operator::fault::Reason;
 use tarana_operator::station::Listing;
-use tarana_operator::tarana::{Choice, Client, Config};
+use tarana_operator::tarana::{Client, Config, ListingFallback};
 
 use super::{assert_whole, config, fetch, simulator};
 
@@ -23,27 +23,35 @@ fn status(endpoint: Endpoint, status: u16) -> Rule {
 #[tokio::test]
 async fn a_listing_that_is_refused_is_replaced_and_that_is_remembered() {
     for refused in [400, 403, 404] {
-        let sim = simulator(World::of(60)).await;
-        sim.script(vec![status(Endpoint::Search, refused)]);
+        let sim = simulator(World::with_base_nodes(60)).await;
+        sim.set_rules(vec![status(Endpoint::Search, refused)]);
         let client = auto(&sim);
         let fetched = fetch(&client).await.unwrap();
         assert_whole(&sim, &fetched);
         assert_eq!(fetched.listing, Listing::OperatorList);
-        assert!(fetched.instead.unwrap().contains("RegionSearch"));
+        assert!(fetched.fallback_reason.unwrap().contains("RegionSearch"));
         let (listing, since) = client.listing();
         assert_eq!(listing, Listing::OperatorList);
         assert!(since.is_some());
-        let asked = sim.counters().of(Endpoint::Search);
-        assert_eq!(fetch(&client).await.unwrap().instead, None, "told once");
-        assert_eq!(sim.counters().of(Endpoint::Search), asked, "and not asked again");
+        let asked = sim.counters().requests_to(Endpoint::Search);
+        assert_eq!(
+            fetch(&client).await.unwrap().fallback_reason,
+            None,
+            "reported once"
+        );
+        assert_eq!(
+            sim.counters().requests_to(Endpoint::Search),
+            asked,
+            "not requested again"
+        );
         assert_eq!(client.listing(), (listing, since));
     }
 }
 
 #[tokio::test]
-async fn the_last_resort_is_radio_search() {
-    let sim = simulator(World::of(60)).await;
-    sim.script(vec![
+async fn radio_search_is_the_last_fallback() {
+    let sim = simulator(World::with_base_nodes(60)).await;
+    sim.set_rules(vec![
         status(Endpoint::Search, 404),
         status(Endpoint::OperatorDevices, 403),
     ]);
@@ -51,19 +59,23 @@ async fn the_last_resort_is_radio_search() {
     let fetched = fetch(&client).await.unwrap();
     assert_whole(&sim, &fetched);
     assert_eq!(fetched.listing, Listing::RadioSearch);
-    sim.script(vec![
+    sim.set_rules(vec![
         status(Endpoint::Search, 404),
         status(Endpoint::OperatorDevices, 403),
         status(Endpoint::Radios, 400),
     ]);
     let fault = fetch(&auto(&sim)).await.unwrap_err();
-    assert_eq!(fault.reason, Reason::ApiRejected, "of the best: {fault}");
+    assert_eq!(
+        fault.reason,
+        Reason::ApiRejected,
+        "the fault of the best listing: {fault}"
+    );
 }
 
 #[tokio::test]
-async fn only_a_500_that_persists_is_a_reason() {
-    let sim = simulator(World::of(60)).await;
-    sim.script(vec![status(Endpoint::Search, 500)]);
+async fn only_a_persistent_500_causes_a_fallback() {
+    let sim = simulator(World::with_base_nodes(60)).await;
+    sim.set_rules(vec![status(Endpoint::Search, 500)]);
     let client = auto(&sim);
     for _ in 0..2 {
         assert_eq!(fetch(&client).await.unwrap_err().reason, Reason::ApiUnavailable);
@@ -73,15 +85,15 @@ async fn only_a_500_that_persists_is_a_reason() {
     let client = auto(&sim);
     for _ in 0..2 {
         fetch(&client).await.unwrap_err();
-        sim.clear();
+        sim.clear_rules();
         assert_eq!(fetch(&client).await.unwrap().listing, Listing::RegionSearch);
-        sim.script(vec![status(Endpoint::Search, 500)]);
+        sim.set_rules(vec![status(Endpoint::Search, 500)]);
         fetch(&client).await.unwrap_err();
     }
 }
 
 #[tokio::test]
-async fn what_passes_or_concerns_one_region_is_no_reason() {
+async fn a_passing_or_partial_fault_causes_no_fallback() {
     for (rule, reason) in [
         (
             Rule::on(
@@ -110,44 +122,48 @@ async fn what_passes_or_concerns_one_region_is_no_reason() {
         ),
         (status(Endpoint::Regions, 404), Reason::ApiRejected),
     ] {
-        let sim = simulator(World::of(60)).await;
-        sim.script(vec![rule.clone()]);
+        let sim = simulator(World::with_base_nodes(60)).await;
+        sim.set_rules(vec![rule.clone()]);
         let client = auto(&sim);
         for _ in 0..4 {
             assert_eq!(fetch(&client).await.unwrap_err().reason, reason, "{rule:?}");
         }
-        let others = sim.counters().of(Endpoint::OperatorDevices) + sim.counters().of(Endpoint::Radios);
+        let others = sim.counters().requests_to(Endpoint::OperatorDevices)
+            + sim.counters().requests_to(Endpoint::Radios);
         assert_eq!(others, 0, "{rule:?}");
     }
 }
 
 #[tokio::test]
-async fn after_a_day_the_better_one_is_tried_again() {
+async fn after_a_day_the_better_listing_is_tried_again() {
     let ago = |hours| {
-        #[expect(clippy::disallowed_methods, reason = "a choice is as old as the clock says")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the age of a fallback is wall-clock time"
+        )]
         let now = Timestamp::now();
-        Choice {
+        ListingFallback {
             listing: Listing::RadioSearch,
             since: now - SignedDuration::from_hours(hours),
         }
     };
-    let sim = simulator(World::of(60)).await;
+    let sim = simulator(World::with_base_nodes(60)).await;
     let client = auto(&sim);
-    client.recall(ago(23));
+    client.resume_fallback(ago(23));
     assert_eq!(fetch(&client).await.unwrap().listing, Listing::RadioSearch);
-    client.recall(ago(25));
+    client.resume_fallback(ago(25));
     assert_eq!(fetch(&client).await.unwrap().listing, Listing::RegionSearch);
     assert_eq!(client.listing(), (Listing::RegionSearch, None));
-    // Given up before, it is not waited for.
-    sim.script(vec![status(Endpoint::Search, 500)]);
-    client.recall(ago(25));
+    // A listing that was given up before is given up again at the first failure.
+    sim.set_rules(vec![status(Endpoint::Search, 500)]);
+    client.resume_fallback(ago(25));
     assert_eq!(fetch(&client).await.unwrap().listing, Listing::OperatorList);
 }
 
 #[tokio::test]
-async fn a_spec_that_names_a_listing_is_obeyed() {
-    let sim = simulator(World::of(60)).await;
-    sim.script(vec![status(Endpoint::Search, 404)]);
+async fn a_configured_listing_has_no_fallback() {
+    let sim = simulator(World::with_base_nodes(60)).await;
+    sim.set_rules(vec![status(Endpoint::Search, 404)]);
     let client = Client::new(config(&sim)).unwrap();
     assert_eq!(fetch(&client).await.unwrap_err().reason, Reason::ApiRejected);
     assert_eq!(client.listing(), (Listing::RegionSearch, None));

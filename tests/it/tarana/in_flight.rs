@@ -1,4 +1,4 @@
-//! How many requests are under way at once: as many as the server takes, found out for a few refusals.
+//! Requests in flight: as many as the server accepts, learned from a few rejections.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ fn overload(limit: usize, status: u16, retry_after: Option<u64>) -> Rule {
     Rule::on(Endpoint::Any, trouble)
 }
 
-/// A server that takes its time, so that requests meet there, and a client that may ask for much.
-async fn stage(max_in_flight: u32) -> (Simulator, Client) {
+/// A slow server, on which requests overlap, and a client with this ceiling.
+async fn setup(max_in_flight: u32) -> (Simulator, Client) {
     let sim = simulator(World {
         latency: Duration::from_millis(40),
         ..World::default()
@@ -33,49 +33,64 @@ async fn stage(max_in_flight: u32) -> (Simulator, Client) {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_eight_is_used_at_eight() {
+async fn a_server_with_capacity_eight_is_used_at_eight() {
     for (status, retry_after) in [(429, None), (503, None), (429, Some(1))] {
-        let (sim, client) = stage(64).await;
+        let (sim, client) = setup(64).await;
         let rule = overload(8, status, retry_after);
-        sim.script(vec![rule.clone()]);
+        sim.set_rules(vec![rule.clone()]);
         for _ in 0..3 {
             assert_whole(&sim, &fetch(&client).await.unwrap());
         }
-        // In all three: what one reading has learnt, the next one knows.
-        let refused = sim.counters().overloaded;
-        assert!((1..=5).contains(&refused), "{refused} refusals of {rule:?}");
-        // All who are let in hang, so that they can be counted. Where the machine is so busy that answers wait in the client,
-        // the server had room when it seemed full, and the limit may end one below.
-        sim.script(vec![rule, search(Trouble::Hang { after_bytes: None })]);
+        // The bound is for all three readings: each one keeps what the previous ones learned.
+        let rejected = sim.counters().overloaded;
+        assert!((1..=5).contains(&rejected), "{rejected} rejections by {rule:?}");
+        tokio::time::timeout(Duration::from_mins(2), until_used_at(7, &rule, &sim, &client))
+            .await
+            .expect("seven or eight requests in flight");
+        assert_eq!(
+            sim.counters().overloaded,
+            rejected,
+            "another request was rejected"
+        );
+    }
+}
+
+/// Fetches until this many requests are in flight at once. On a busy machine answers wait in the client: then the server has
+/// capacity left when it seems full, so the limit may be one lower, and slow answers lower it further for a while.
+async fn until_used_at(level: usize, rule: &Rule, sim: &Simulator, client: &Client) {
+    let mut reached = false;
+    while !reached {
+        // Accepted requests hang, so that they can be counted.
+        sim.set_rules(vec![rule.clone(), search(Trouble::Hang { after_bytes: None })]);
         let observe = async {
-            tokio::time::timeout(Duration::from_mins(1), sim.until_hanging(7))
+            let hanging = sim.wait_until_hanging(level);
+            reached = tokio::time::timeout(Duration::from_secs(5), hanging)
                 .await
-                .expect("seven or eight under way");
-            sim.clear();
-            // One that is on its way to hang comes after the first release.
-            let forever = sim.until(|_| {
-                sim.release();
+                .is_ok();
+            sim.set_rules(vec![rule.clone()]);
+            // A request that was accepted before may start to hang after the first release.
+            sim.wait_until(|_| {
+                sim.release_hanging();
                 false
-            });
-            forever.await;
+            })
+            .await;
         };
         tokio::select! {
-            fetched = fetch(&client) => assert_whole(&sim, &fetched.unwrap()),
-            () = observe => panic!("only the fetch ends"),
+            fetched = fetch(client) => assert_whole(sim, &fetched.unwrap()),
+            () = observe => unreachable!("only the fetch ends"),
         }
-        assert_eq!(sim.counters().overloaded, refused, "and not one more was sent");
     }
 }
 
 #[tokio::test]
-async fn a_small_ceiling_is_used_at_once_and_never_passed() {
-    let (sim, client) = stage(4).await;
+async fn a_small_ceiling_is_used_at_once_and_never_exceeded() {
+    let (sim, client) = setup(4).await;
     client.verify().await.unwrap();
-    sim.script(vec![search(Trouble::Hang { after_bytes: None })]);
+    sim.set_rules(vec![search(Trouble::Hang { after_bytes: None })]);
     let observe = async {
-        sim.until_hanging(4).await;
-        sim.clear();
-        sim.release();
+        sim.wait_until_hanging(4).await;
+        sim.clear_rules();
+        sim.release_hanging();
     };
     let (fetched, ()) = tokio::join!(fetch(&client), observe);
     assert_whole(&sim, &fetched.unwrap());
@@ -83,38 +98,41 @@ async fn a_small_ceiling_is_used_at_once_and_never_passed() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_fewer_than_four() {
-    for takes in 1..4 {
-        let (sim, client) = stage(64).await;
-        sim.script(vec![overload(takes, 503, None)]);
+async fn a_server_with_a_capacity_below_four_is_used() {
+    for capacity in 1..4 {
+        let (sim, client) = setup(64).await;
+        sim.set_rules(vec![overload(capacity, 503, None)]);
         assert_whole(&sim, &fetch(&client).await.unwrap());
-        let refused = sim.counters().overloaded;
-        assert!((1..=5).contains(&refused), "{refused} refusals at {takes}");
+        let rejected = sim.counters().overloaded;
+        assert!(
+            (1..=5).contains(&rejected),
+            "{rejected} rejections at capacity {capacity}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_everything_is_left_alone_soon() {
+async fn a_server_that_rejects_everything_ends_the_attempt_soon() {
     for (status, want) in [(503, Reason::ApiUnavailable), (429, Reason::ApiThrottled)] {
-        let (sim, client) = stage(64).await;
+        let (sim, client) = setup(64).await;
         fetch(&client).await.unwrap();
-        let before = sim.counters().of(Endpoint::Any);
-        sim.script(vec![overload(0, status, None)]);
+        let before = sim.counters().requests_to(Endpoint::Any);
+        sim.set_rules(vec![overload(0, status, None)]);
         assert_eq!(fetch(&client).await.unwrap_err().reason, want);
-        sim.until(|counters| counters.in_flight == 0).await;
-        // As many as were under way, and some one by one until it was clear that the number is not the reason.
-        let asked = sim.counters().of(Endpoint::Any) - before;
-        assert!(asked <= 2 * 64 + 5, "{asked} requests");
-        sim.clear();
-        // It was no lesson: the next reading is as swift as the last.
+        sim.wait_until(|counters| counters.in_flight == 0).await;
+        // All that were in flight, and a few single ones until concurrency is ruled out as the reason.
+        let sent = sim.counters().requests_to(Endpoint::Any) - before;
+        assert!(sent <= 2 * 64 + 5, "{sent} requests");
+        sim.clear_rules();
+        // The next reading succeeds.
         assert_whole(&sim, &fetch(&client).await.unwrap());
     }
 }
 
 #[tokio::test]
-async fn a_long_wait_ends_the_attempt() {
-    let (sim, client) = stage(64).await;
-    sim.script(vec![overload(2, 429, Some(30))]);
+async fn a_long_retry_after_ends_the_attempt() {
+    let (sim, client) = setup(64).await;
+    sim.set_rules(vec![overload(2, 429, Some(30))]);
     let fault = fetch(&client).await.unwrap_err();
     assert_eq!(fault.reason, Reason::ApiThrottled);
     assert_eq!(fault.retry_after, Some(Duration::from_secs(30)));
@@ -122,14 +140,13 @@ async fn a_long_wait_ends_the_attempt() {
 }
 
 #[tokio::test]
-async fn a_request_is_not_sent_again_for_ever() {
-    let (sim, client) = stage(4).await;
-    // Refused whoever else is there, and told to come back soon: five times in all.
+async fn a_request_is_sent_at_most_five_times() {
+    let (sim, client) = setup(4).await;
     let trouble = Trouble::Status {
         status: 429,
         body: None,
     };
-    sim.script(vec![search(trouble).offset(0).region(1073)]);
+    sim.set_rules(vec![search(trouble).offset(0).region(1073)]);
     let fault = fetch(&client).await.unwrap_err();
     assert_eq!(fault.reason, Reason::ApiThrottled);
     let sent = sim

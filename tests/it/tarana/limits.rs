@@ -1,6 +1,6 @@
-//! Whatever the other side sends, the operator takes bounded memory for it, and the fault has a name.
+//! Whatever the server sends, the client uses bounded memory, and the fault has the right reason.
 //!
-//! The memory is that of a process of its own (this binary again, for one test), at its highest.
+//! The measurement is the peak memory of a child process: this binary, running one test.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use tokio::task::JoinSet;
 
 const LOGIN: &str = r#"{"data":{"idToken":"i","accessToken":"a"},"error":null}"#;
 const MIB: usize = 1 << 20;
-/// Where the child finds its server.
+/// The environment variable with the server's URL for the child.
 const URL: &str = "TARANA_TEST_LIMITS_URL";
 
-/// What a server answers to one request: pieces that are sent in turn, the last one for ever if told so.
+/// An answer in pieces; if `endless`, the last piece is repeated for ever.
 #[derive(Clone, Default)]
 struct Reply {
     headers: String,
@@ -36,12 +36,12 @@ fn times(piece: &[u8], n: usize) -> Vec<u8> {
     piece.repeat(n)
 }
 
-/// A list of so many rows in all, with these items.
+/// A page with these items of a list of `total` rows.
 fn list(items: &str, rows: usize, total: usize) -> String {
     format!(r#"{{"data":{{"items":[{items}],"count":{rows},"totalCount":{total}}},"error":null}}"#)
 }
 
-/// An HTTP server of a few lines: it answers the wildest things, and counts what it could send.
+/// A minimal HTTP server that can send invalid answers, and counts the bytes it sends.
 struct Server {
     url: String,
     sent: Arc<AtomicUsize>,
@@ -64,7 +64,7 @@ impl Server {
                 accepted.fetch_add(1, Ordering::Relaxed);
                 let (answer, sent) = (Arc::clone(&answer), Arc::clone(&counted));
                 connections.spawn(async move {
-                    // A client that had enough hangs up.
+                    // The client may close the connection early.
                     let _ = talk(stream, &*answer, &sent).await;
                 });
             }
@@ -113,7 +113,7 @@ async fn talk(
     }
 }
 
-/// Path and body of a request that is all there, and what comes after it.
+/// Path and body of a complete request, and the bytes after it.
 fn request(bytes: &[u8]) -> Option<((String, String), Vec<u8>)> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
@@ -127,7 +127,7 @@ fn request(bytes: &[u8]) -> Option<((String, String), Vec<u8>)> {
     Some(((path, body), bytes[end + length..].to_vec()))
 }
 
-/// What a child found: rows or the reason of the fault, and its memory at its highest, in MiB.
+/// The result of a child: rows or the reason of the fault, and its peak memory in MiB.
 async fn child(server: &Server) -> (String, usize) {
     let child = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args([
@@ -141,7 +141,7 @@ async fn child(server: &Server) -> (String, usize) {
         .output();
     let output = tokio::time::timeout(Duration::from_mins(3), child)
         .await
-        .expect("an end")
+        .expect("the child did not end")
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let found = text.lines().find_map(|line| line.strip_prefix("found: "));
@@ -152,8 +152,8 @@ async fn child(server: &Server) -> (String, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the other half of the tests around it, which start it"]
-#[expect(clippy::disallowed_methods, reason = "it is told by the test that starts it")]
+#[ignore = "the child process of the other tests in this file"]
+#[expect(clippy::disallowed_methods, reason = "the parent test passes the URL")]
 async fn in_a_process_of_its_own() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::new(Config {
@@ -189,10 +189,10 @@ async fn in_a_process_of_its_own() {
     println!("\nfound: {found} in {}", kib >> 10);
 }
 
-/// The most that a child may take, in MiB: one largest answer and what any process takes.
-const AT_MOST: usize = 120;
+/// Most memory of a child in MiB: one answer of the maximum size, and the process itself.
+const MAX_MEMORY: usize = 120;
 
-/// One odd answer, and what comes of it in the list of regions and in that of devices.
+/// One unusual answer, and its result as a list of regions and as a list of devices.
 struct Case {
     what: &'static str,
     reply: Reply,
@@ -209,7 +209,7 @@ fn case(what: &'static str, reply: Reply, regions: &'static str, devices: &'stat
     }
 }
 
-/// Too much of something.
+/// Answers that are too large.
 fn large() -> Vec<Case> {
     let open = br#"{"data":{"items":["#.as_slice();
     let close = br#"1],"count":1,"totalCount":1}}"#.as_slice();
@@ -247,7 +247,7 @@ fn large() -> Vec<Case> {
     ]
 }
 
-/// Too deep or too long.
+/// Answers that are nested too deeply or have long texts.
 fn deep() -> Vec<Case> {
     let nest = "[".repeat(100_000) + &"]".repeat(100_000);
     let name = "n".repeat(10 * MIB);
@@ -270,7 +270,7 @@ fn deep() -> Vec<Case> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn odd_answers_take_bounded_memory_and_have_a_name() {
+async fn unusual_answers_take_bounded_memory_and_have_a_reason() {
     for on_regions in [true, false] {
         for Case {
             what,
@@ -291,13 +291,12 @@ async fn odd_answers_take_bounded_memory_and_have_a_name() {
             let want = if on_regions { regions } else { devices };
             let place = if on_regions { "the regions" } else { "the devices" };
             assert_eq!(found, want, "{what} in {place}");
-            assert!(memory <= AT_MOST, "{what} in {place} took {memory} MiB");
-            // Nothing is read beyond the largest answer, of 64 MiB, but what stands in the sockets: the kernel lets those of a
-            // busy machine grow to 36.
+            assert!(memory <= MAX_MEMORY, "{what} in {place} took {memory} MiB");
+            // The client reads at most 64 MiB. The socket buffers hold the rest, up to 36 MiB on a busy machine.
             let sent = server.sent.load(Ordering::Relaxed);
             assert!(
                 sent <= 104 * MIB,
-                "{what} in {place}: {} MiB were taken",
+                "{what} in {place}: {} MiB were sent",
                 sent / MIB
             );
         }

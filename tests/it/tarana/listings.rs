@@ -1,4 +1,4 @@
-//! The other two listings: the same fleet, proven another way.
+//! `OperatorList` and `RadioSearch`: the same fleet with another proof.
 
 use std::collections::BTreeMap;
 
@@ -28,27 +28,27 @@ fn stations(fetched: &Fetched) -> BTreeMap<String, Station> {
 }
 
 #[tokio::test]
-async fn every_listing_tells_the_same_fleet() {
+async fn every_listing_reads_the_same_fleet() {
     for world in [
         World::default(),
         World {
             page_cap: 7,
-            ..World::of(60)
+            ..World::with_base_nodes(60)
         },
         World {
             honour_count: false,
-            ..World::of(60)
+            ..World::with_base_nodes(60)
         },
         World {
             honour_type: true,
-            ..World::of(60)
+            ..World::with_base_nodes(60)
         },
     ] {
         let sim = simulator(world).await;
         let best = stations(&fetch(&by(&sim, Listing::RegionSearch)).await.unwrap());
         for (listing, _) in OTHERS {
             let client = by(&sim, listing);
-            // The second time it knows what to expect, and does not believe it.
+            // The second fetch has cached shapes, and still checks the answers.
             for _ in 0..2 {
                 let fetched = fetch(&client).await.unwrap();
                 assert_whole(&sim, &fetched);
@@ -56,7 +56,7 @@ async fn every_listing_tells_the_same_fleet() {
                 for (serial, station) in stations(&fetched) {
                     let mut want = best[&serial].clone();
                     if listing == Listing::OperatorList && station.region_id.is_none() {
-                        // Without ancestry nothing tells the region; RegionSearch knows which one it asked.
+                        // Only RegionSearch knows the region of a record without ancestry.
                         assert_eq!(want.market_id, None, "{serial}");
                         (want.region_id, want.region) = (None, None);
                     }
@@ -86,7 +86,7 @@ async fn regions_are_included_and_excluded_by_every_listing() {
             assert_eq!(found.covered, best.covered, "{listing}");
             let (mut want, mut got) = (stations(&best), stations(&found));
             for orphan in &found.skipped {
-                // It may belong to a region that is not read; it is present all the same.
+                // It may belong to a region that is not read, but it is present.
                 want.remove(orphan.serial.as_deref().unwrap());
             }
             let serials =
@@ -97,8 +97,8 @@ async fn regions_are_included_and_excluded_by_every_listing() {
 }
 
 #[tokio::test]
-async fn remote_nodes_are_counted_where_they_are_told() {
-    let sim = simulator(World::of(60)).await;
+async fn remote_nodes_are_counted_where_the_listing_has_them() {
+    let sim = simulator(World::with_base_nodes(60)).await;
     let read = async |listing| {
         let config = Config {
             listing: Some(listing),
@@ -118,29 +118,29 @@ async fn remote_nodes_are_counted_where_they_are_told() {
             list[serial].active_connections, station.active_connections,
             "{serial}"
         );
-        assert_eq!(radios[serial].active_connections, None, "not told, so not zero");
+        assert_eq!(radios[serial].active_connections, None, "unknown, not zero");
     }
 }
 
 #[tokio::test]
-async fn a_passing_hole_is_seen_and_read_again() {
+async fn a_transient_gap_is_detected_and_read_again() {
     for (listing, endpoint) in OTHERS {
         let on = |trouble| Rule::on(endpoint, trouble);
         for rule in [
             on(Trouble::ShortPage { items: 3 }),
             on(Trouble::ShortPage { items: 1 }).offset_from(5).after(1),
         ] {
-            let sim = simulator(World::of(60)).await;
-            sim.script(vec![rule.clone()]);
+            let sim = simulator(World::with_base_nodes(60)).await;
+            sim.set_rules(vec![rule.clone()]);
             let fetched = fetch(&by(&sim, listing))
                 .await
                 .unwrap_or_else(|e| panic!("{rule:?}: {e}"));
             assert_whole(&sim, &fetched);
         }
     }
-    // Without a total a page without rows looks like the end; the next two readings agree.
-    let sim = simulator(World::of(60)).await;
-    sim.script(vec![
+    // Without a total an empty page looks like the end; the next two readings agree.
+    let sim = simulator(World::with_base_nodes(60)).await;
+    sim.set_rules(vec![
         Rule::on(Endpoint::Radios, Trouble::EmptyPage)
             .offset_from(1)
             .once(),
@@ -150,9 +150,8 @@ async fn a_passing_hole_is_seen_and_read_again() {
     assert_eq!(fetched.proof, Proof::TwoReadings);
 }
 
-/// Whatever lasts is never taken for the truth.
 #[tokio::test]
-async fn a_hole_that_stays_is_incomplete() {
+async fn a_persistent_gap_is_incomplete() {
     let same = |rows| Trouble::RepeatRows {
         rows,
         different: false,
@@ -177,10 +176,10 @@ async fn a_hole_that_stays_is_incomplete() {
             for honour_count in [true, false] {
                 let sim = simulator(World {
                     honour_count,
-                    ..World::of(60)
+                    ..World::with_base_nodes(60)
                 })
                 .await;
-                sim.script(vec![rule.clone()]);
+                sim.set_rules(vec![rule.clone()]);
                 let outcome = fetch(&by(&sim, listing)).await.map(|fetched| fetched.len());
                 let fault = outcome.expect_err(&format!("{listing} {honour_count} {rule:?}"));
                 assert_eq!(fault.reason, Reason::FetchIncomplete, "{rule:?}: {fault}");
@@ -190,13 +189,13 @@ async fn a_hole_that_stays_is_incomplete() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_cut_short_at_either_end_the_same_is_not_proven() {
+async fn a_list_that_is_cut_short_in_either_order_is_not_proven() {
     let world = World {
         honour_sort: false,
-        ..World::of(60)
+        ..World::with_base_nodes(60)
     };
     let sim = simulator(world).await;
-    sim.script(vec![
+    sim.set_rules(vec![
         Rule::on(Endpoint::Radios, Trouble::EmptyPage).offset_from(10),
     ]);
     let fetched = fetch(&by(&sim, Listing::RadioSearch)).await.unwrap();
@@ -205,19 +204,19 @@ async fn a_list_that_is_cut_short_at_either_end_the_same_is_not_proven() {
 }
 
 #[tokio::test]
-async fn a_fleet_that_changes_between_two_readings_is_read_once_more() {
+async fn a_fleet_that_changes_between_two_readings_is_read_again() {
     for (listing, endpoint) in OTHERS {
-        let sim = simulator(World::of(60)).await;
-        // The second reading stands still before its first page, of all regions, until the fleet is another.
+        let sim = simulator(World::with_base_nodes(60)).await;
+        // The first page of every list of the second reading hangs until the fleet has changed.
         let lists = if listing == Listing::OperatorList { 1 } else { 4 };
         let rule = Rule::on(endpoint, Trouble::Hang { after_bytes: None }).offset(0);
-        sim.script(vec![rule.after(lists).times(lists)]);
+        sim.set_rules(vec![rule.after(lists).times(lists)]);
         let client = by(&sim, listing);
         let (outcome, ()) = tokio::join!(fetch(&client), async {
-            sim.until_hanging(usize::try_from(lists).unwrap()).await;
+            sim.wait_until_hanging(usize::try_from(lists).unwrap()).await;
             sim.vanish(3);
             sim.add(3);
-            sim.release();
+            sim.release_hanging();
         });
         assert_whole(&sim, &outcome.unwrap());
     }
@@ -236,8 +235,8 @@ async fn without_the_hierarchy_names_are_unknown() {
         },
         Trouble::Html,
     ] {
-        let sim = simulator(World::of(60)).await;
-        sim.script(vec![Rule::on(Endpoint::Hierarchy, rule)]);
+        let sim = simulator(World::with_base_nodes(60)).await;
+        sim.set_rules(vec![Rule::on(Endpoint::Hierarchy, rule)]);
         let fetched = fetch(&by(&sim, Listing::RadioSearch)).await.unwrap();
         assert_whole(&sim, &fetched);
         assert_eq!(fetched.notes.len(), 1);
@@ -249,19 +248,23 @@ async fn without_the_hierarchy_names_are_unknown() {
                 .all(|s| s.site_name.is_none() && s.market.is_none())
         );
     }
-    let sim = simulator(World::of(60)).await;
+    let sim = simulator(World::with_base_nodes(60)).await;
     let away = Trouble::Status {
         status: 503,
         body: None,
     };
-    sim.script(vec![Rule::on(Endpoint::Hierarchy, away)]);
+    sim.set_rules(vec![Rule::on(Endpoint::Hierarchy, away)]);
     let fault = fetch(&by(&sim, Listing::RadioSearch)).await.unwrap_err();
-    assert_eq!(fault.reason, Reason::ApiUnavailable, "what passes is waited for");
+    assert_eq!(
+        fault.reason,
+        Reason::ApiUnavailable,
+        "a transient fault is returned"
+    );
 }
 
 #[tokio::test]
-async fn a_region_that_the_operators_list_does_not_name_is_not_covered() {
-    let sim = simulator(World::of(60)).await;
+async fn a_region_without_base_nodes_in_the_operator_list_is_not_covered() {
+    let sim = simulator(World::with_base_nodes(60)).await;
     for row in sim.base_nodes().iter().filter(|row| row.region == 1075) {
         sim.remove(&row.serial);
     }

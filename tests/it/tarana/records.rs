@@ -1,11 +1,11 @@
-//! One bad record never spoils a page.
+//! An invalid record does not affect the rest of its page.
 
-use devenv::simulator::{Blemish, Config as World, Fault as Trouble};
+use devenv::simulator::{Config as World, Fault as Trouble, RecordDefect};
 use tarana_operator::tarana::Client;
 
 use super::{config, fetch, search, simulator, under};
 
-/// What becomes of a blemished record.
+/// The result of a blemished record.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     Taken,
@@ -13,8 +13,8 @@ enum Fate {
     Skipped { with_serial: bool },
 }
 
-fn fate(blemish: Blemish) -> Fate {
-    use Blemish as B;
+fn fate(blemish: RecordDefect) -> Fate {
+    use RecordDefect as B;
     match blemish {
         B::NullItem
         | B::TextItem
@@ -49,9 +49,9 @@ fn fate(blemish: Blemish) -> Fate {
 
 #[tokio::test]
 async fn every_blemish_has_its_fate() {
-    for blemish in Blemish::ALL {
+    for blemish in RecordDefect::ALL {
         let trouble = Trouble::Record {
-            blemish,
+            defect: blemish,
             at: 3,
             size: None,
         };
@@ -71,8 +71,8 @@ async fn every_blemish_has_its_fate() {
 }
 
 #[tokio::test]
-async fn an_orphan_belongs_to_the_region_that_was_asked() {
-    let sim = simulator(World::of(30)).await;
+async fn a_record_without_ancestry_belongs_to_the_requested_region() {
+    let sim = simulator(World::with_base_nodes(30)).await;
     let row = sim.base_nodes()[4].clone();
     sim.edit(&row.serial, |device| device["ancestry"] = serde_json::Value::Null);
     let fetched = fetch(&Client::new(config(&sim)).unwrap()).await.unwrap();
@@ -82,8 +82,8 @@ async fn an_orphan_belongs_to_the_region_that_was_asked() {
 }
 
 #[tokio::test]
-async fn unset_coordinates_are_none() {
-    let sim = simulator(World::of(30)).await;
+async fn unset_coordinates_are_no_position() {
+    let sim = simulator(World::with_base_nodes(30)).await;
     let rows = sim.base_nodes();
     sim.edit(&rows[0].serial, |d| {
         d["installParams"] = serde_json::json!({"latitude": 0, "longitude": 0.0});

@@ -1,4 +1,4 @@
-//! Login, refresh, expiry, refusal.
+//! Login, refresh, expiry, and rejection of sessions.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ async fn tokens_from_cookies_or_body() {
     for tokens_in in [TokensIn::Both, TokensIn::Cookies, TokensIn::Body] {
         let sim = simulator(World {
             tokens_in,
-            ..World::of(20)
+            ..World::with_base_nodes(20)
         })
         .await;
         let client = Client::new(config(&sim)).unwrap();
@@ -26,10 +26,10 @@ async fn tokens_from_cookies_or_body() {
 }
 
 #[tokio::test]
-async fn one_login_for_everybody() {
+async fn concurrent_calls_share_one_login() {
     let sim = simulator(World {
         latency: Duration::from_millis(20),
-        ..World::of(20)
+        ..World::with_base_nodes(20)
     })
     .await;
     let client = Client::new(config(&sim)).unwrap();
@@ -41,9 +41,9 @@ async fn one_login_for_everybody() {
 }
 
 #[tokio::test]
-async fn an_expired_session_is_renewed_in_the_middle() {
+async fn an_expired_session_is_renewed_during_a_fetch() {
     for refresh_too in [false, true] {
-        let sim = simulator(World::of(60)).await;
+        let sim = simulator(World::with_base_nodes(60)).await;
         let client = Client::new(config(&sim)).unwrap();
         client.verify().await.unwrap();
         sim.expire_sessions(refresh_too);
@@ -52,35 +52,48 @@ async fn an_expired_session_is_renewed_in_the_middle() {
         let want = if refresh_too { (2, 0) } else { (1, 1) };
         assert_eq!((counters.logins, counters.refreshes), want);
     }
-    let sim = simulator(World::of(60)).await;
-    sim.script(vec![search(Trouble::Expire).after(2).times(3)]);
+    let sim = simulator(World::with_base_nodes(60)).await;
+    sim.set_rules(vec![search(Trouble::Expire).after(2).times(3)]);
     assert_whole(&sim, &fetch(&Client::new(config(&sim)).unwrap()).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_session_is_refreshed_ahead_of_its_end() {
-    let token_lifetime = Duration::from_secs(1);
+async fn a_session_is_refreshed_before_it_expires() {
+    let token_lifetime = Duration::from_mins(10);
     let sim = simulator(World {
         token_lifetime,
-        ..World::of(20)
+        ..World::with_base_nodes(20)
     })
     .await;
     let client = Client::new(config(&sim)).unwrap();
     client.verify().await.unwrap();
-    // The session's own clock is what is tested here.
-    tokio::time::sleep(Duration::from_millis(950)).await;
-    client.verify().await.unwrap();
+    let (step, mut elapsed) = (Duration::from_secs(20), Duration::ZERO);
+    while sim.counters().refreshes == 0 {
+        elapsed += step;
+        assert!(elapsed < token_lifetime, "no refresh");
+        advance_clock(step).await;
+        client.verify().await.unwrap();
+    }
+    // One minute ahead.
+    assert!(elapsed > Duration::from_mins(8), "refreshed after {elapsed:?}");
     let counters = sim.counters();
     assert_eq!((counters.logins, counters.refreshes), (1, 1));
     assert!(
         sim.requests().iter().all(|r| r.status == 200),
-        "no call was refused meanwhile"
+        "a call was rejected"
     );
+}
+
+/// Advances the clock of client and simulator, which share this runtime. Steps are shorter than the timeout of idle connections.
+async fn advance_clock(step: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(step).await;
+    tokio::time::resume();
 }
 
 #[tokio::test]
 async fn refused_credentials_are_left_alone() {
-    let sim = simulator(World::of(20)).await;
+    let sim = simulator(World::with_base_nodes(20)).await;
     let client = Client::new(Config {
         password: "wrong".into(),
         ..config(&sim)
@@ -99,9 +112,9 @@ async fn refused_credentials_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_refused_again_and_again() {
-    let sim = simulator(World::of(20)).await;
-    sim.script(vec![search(Trouble::Status {
+async fn a_persistently_rejected_session_pauses_logins() {
+    let sim = simulator(World::with_base_nodes(20)).await;
+    sim.set_rules(vec![search(Trouble::Status {
         status: 401,
         body: None,
     })]);
@@ -114,10 +127,14 @@ async fn a_session_that_is_refused_again_and_again() {
     assert_eq!(fault.reason, Reason::AuthenticationFailed);
     let counters = sim.counters();
     assert_eq!(
-        (counters.logins, counters.refreshes, counters.of(Endpoint::Search)),
+        (
+            counters.logins,
+            counters.refreshes,
+            counters.requests_to(Endpoint::Search)
+        ),
         (2, 1, 3)
     );
-    sim.clear();
+    sim.clear_rules();
     assert_eq!(
         client.verify().await.unwrap_err().reason,
         Reason::AuthenticationFailed
@@ -127,8 +144,8 @@ async fn a_session_that_is_refused_again_and_again() {
 
 #[tokio::test]
 async fn a_challenge_is_for_a_person() {
-    let sim = simulator(World::of(20)).await;
-    sim.script(vec![Rule::on(
+    let sim = simulator(World::with_base_nodes(20)).await;
+    sim.set_rules(vec![Rule::on(
         Endpoint::Login,
         Trouble::Challenge { result: None },
     )]);
@@ -138,11 +155,11 @@ async fn a_challenge_is_for_a_person() {
         assert_eq!(fault.reason, Reason::AuthenticationChallenge, "{fault}");
         assert!(fault.message.contains("portal"), "{fault}");
     }
-    assert_eq!(sim.counters().of(Endpoint::Login), 1);
+    assert_eq!(sim.counters().requests_to(Endpoint::Login), 1);
 }
 
 #[tokio::test]
-async fn a_login_that_fails_otherwise_is_tried_again() {
+async fn a_login_with_a_transient_fault_is_tried_again() {
     for (trouble, want) in [
         (
             Trouble::Status {
@@ -154,8 +171,8 @@ async fn a_login_that_fails_otherwise_is_tried_again() {
         (Trouble::Reset { after_bytes: None }, Reason::ApiUnreachable),
         (Trouble::Html, Reason::ApiChanged),
     ] {
-        let sim = simulator(World::of(20)).await;
-        sim.script(vec![Rule::on(Endpoint::Login, trouble).once()]);
+        let sim = simulator(World::with_base_nodes(20)).await;
+        sim.set_rules(vec![Rule::on(Endpoint::Login, trouble).once()]);
         let client = Client::new(config(&sim)).unwrap();
         assert_eq!(client.verify().await.unwrap_err().reason, want);
         client.verify().await.unwrap();

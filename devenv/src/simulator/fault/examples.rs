@@ -1,13 +1,13 @@
-//! Pure: a fault of each kind.
+//! Pure: an example of each kind of fault.
 
-use super::{Blemish, CutLength, ErrorShape, Fault};
+use super::{CutLength, ErrorShape, Fault, RecordDefect};
 
 impl Fault {
-    /// One of each kind, as mild as it can be and still be seen: for tests that leave none out.
+    /// One fault of each kind, as mild as detection allows, for tests that cover all kinds.
     pub fn examples() -> Vec<Self> {
         let cut = |length| Self::Cut { bytes: 100, length };
-        let record = |blemish| Self::Record {
-            blemish,
+        let record = |defect| Self::Record {
+            defect,
             at: 0,
             size: None,
         };
@@ -33,7 +33,7 @@ impl Fault {
             },
             Self::Hang { after_bytes: None },
             cut(CutLength::Right),
-            record(Blemish::NullItem),
+            record(RecordDefect::NullItem),
             Self::ErrorUnder200 {
                 shape: ErrorShape::Nqs,
             },
@@ -84,7 +84,7 @@ mod tests {
 
     use super::Fault;
 
-    /// What serde would take; it tells when asked for what it does not know.
+    /// The kinds that serde accepts, from its error message for an unknown one.
     fn known() -> BTreeSet<String> {
         let error = serde_json::from_str::<Fault>(r#"{"kind":"?"}"#)
             .unwrap_err()
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn no_kind_is_missing() {
+    fn examples_contain_each_kind_once() {
         let kinds: BTreeSet<String> = Fault::examples()
             .iter()
             .map(|fault| {

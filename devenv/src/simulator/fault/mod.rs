@@ -1,22 +1,22 @@
-//! Faults by script: which calls are hit, and by what.
+//! Scripted faults: which calls they hit, and their effects.
 
 mod examples;
 mod page;
 mod record;
-mod script;
-mod text;
+mod response;
+mod rules;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use page::{instead, spoil};
-pub use record::Blemish;
-pub(super) use script::{Hit, Script};
-pub use script::{Rule, RuleState};
-pub(super) use text::{LOGIN_PAGE, early_answer, overload, rewrite};
+pub(super) use page::{apply_page_faults, listing_override};
+pub use record::RecordDefect;
+pub(super) use response::{LOGIN_PAGE, override_response, reject_overload, rewrite_body};
+pub(super) use rules::{Hit, RuleSet};
+pub use rules::{Rule, RuleState};
 
-/// Which variant an error under HTTP 200 takes.
+/// The shape of an error under HTTP 200.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ErrorShape {
@@ -24,23 +24,23 @@ pub enum ErrorShape {
     Nqs,
     /// `{"success":false,"error":{"code":"INTERNAL_ERROR",…}}`
     Tmq,
-    /// The true answer, with an error beside it.
+    /// The data and an error beside it.
     Both,
 }
 
-/// What a body that was cut says of its length.
+/// How the length of a truncated body is announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CutLength {
-    /// `Content-Length` of what is really sent: only the JSON is broken.
+    /// The `Content-Length` of the sent bytes: only the JSON is broken.
     Right,
-    /// `Content-Length` of the whole; the connection is closed before.
+    /// The `Content-Length` of the whole body; the connection closes early.
     Wrong,
-    /// No length; the last chunk never comes.
+    /// Chunked; the last chunk is missing.
     Chunked,
 }
 
-/// Something that goes wrong with one answer.
+/// A fault of a response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "kind",
@@ -49,12 +49,12 @@ pub enum CutLength {
     deny_unknown_fields
 )]
 pub enum Fault {
-    /// The answer comes later. Several add up.
+    /// The response is delayed. Several latencies add up.
     Latency {
-        /// How much later.
+        /// The delay.
         ms: u64,
     },
-    /// Another status. Without a body, the error envelope of the endpoint.
+    /// Another status. Without a body, the endpoint's error envelope.
     Status {
         /// The HTTP status.
         status: u16,
@@ -64,167 +64,168 @@ pub enum Fault {
     },
     /// 429 with `Retry-After`.
     Throttle {
-        /// How long to wait.
+        /// The time to wait.
         seconds: u64,
-        /// As an HTTP date instead of a number.
+        /// Whether it is an HTTP date instead of a number.
         #[serde(default)]
         as_date: bool,
     },
-    /// Refuses at once, without latency, who comes while `limit` calls are being served.
+    /// Rejects calls at once, without latency, while `limit` calls are in flight.
     Overload {
-        /// How many are served at once.
+        /// The number of calls that are served concurrently.
         limit: usize,
-        /// What the others get, such as 429 or 503.
+        /// The status of rejected calls, such as 429 or 503.
         status: u16,
-        /// Their `Retry-After`, if they get one.
+        /// Their `Retry-After`, if any.
         #[serde(default)]
         retry_after: Option<u64>,
     },
     /// The connection is reset (RST).
     Reset {
-        /// After so many bytes of the body; none: before the headers.
+        /// After this many bytes of the body; `None`: before the headers.
         #[serde(default)]
         after_bytes: Option<usize>,
     },
-    /// The body comes in small pieces.
+    /// The body is sent in small chunks.
     SlowBody {
-        /// Bytes in a piece.
+        /// Bytes per chunk.
         chunk: usize,
-        /// Pause between two pieces.
+        /// The pause between two chunks.
         every_ms: u64,
     },
-    /// Nothing more comes until [`release`](super::Simulator::release), or until the simulator stops.
+    /// The response hangs until [`release_hanging`](super::Simulator::release_hanging), or until the simulator stops.
     Hang {
-        /// After the call took effect and so many bytes of the body were sent; none: before it is even looked at.
+        /// After the call took effect and this many bytes of the body were sent; `None`: before the call takes effect.
         #[serde(default)]
         after_bytes: Option<usize>,
     },
-    /// Only the first bytes of the body come, and the connection is closed politely.
+    /// The body is truncated and the connection closed.
     Cut {
-        /// How many.
+        /// The number of bytes sent.
         bytes: usize,
-        /// What the headers say of it.
+        /// How the headers announce the length.
         length: CutLength,
     },
-    /// The page has fewer rows than asked; the next one begins where it ends.
+    /// The page has fewer rows than requested; the next page starts where it ends.
     ShortPage {
-        /// How many are left.
+        /// The number of rows on the page.
         items: usize,
     },
-    /// No rows, with everything else in order.
+    /// The page has no rows and is otherwise valid.
     EmptyPage,
-    /// The list itself is not there.
+    /// The list itself is missing.
     MissingItems,
-    /// `totalCount` is not there.
+    /// `totalCount` is missing.
     NoTotal,
     /// `totalCount` is wrong.
     WrongTotal {
-        /// By so many.
+        /// The error.
         by: i64,
-        /// And by so many more each time.
+        /// The growth of the error with each response.
         #[serde(default)]
         step: i64,
     },
-    /// The first rows of the page come again in place of its last ones; number and total look right.
+    /// The first rows of the page replace its last ones; count and total stay valid.
     RepeatRows {
-        /// How many.
+        /// The number of rows.
         rows: usize,
-        /// With another name, status and time of update.
+        /// Whether the copies differ in name, status and time of update.
         #[serde(default)]
         different: bool,
     },
-    /// The first rows of the page are left out; who goes by the rows received sees the last ones twice instead.
+    /// The first rows of the page are missing. A client that advances by the received rows gets the last ones twice.
     DropRows {
-        /// How many.
+        /// The number of rows.
         rows: usize,
     },
-    /// Rows from another place of the list, said to be from where it was asked.
+    /// The rows of another offset, reported as the requested one.
     OtherPage {
-        /// Where they really begin.
+        /// The real offset.
         offset: usize,
     },
-    /// What another region's listing would say to the same question, as a cache gives that forgot the region.
+    /// The listing of another region, as from a cache with a wrong key.
     OtherRegion {
-        /// Which one's.
+        /// The other region.
         region: i64,
     },
-    /// At least so many rows, however few were asked for.
+    /// The page has at least this many rows, however few were requested.
     LongPage {
-        /// How many.
+        /// The number of rows.
         items: usize,
     },
-    /// Devices of all kinds, whichever were asked for.
+    /// Devices of all kinds, whatever was requested.
     AnyKind,
-    /// The list lacks its first rows, and its total, offsets and pages agree on that.
+    /// The first rows of the list are missing, and total, offsets and pages are consistent with that.
     Hide {
-        /// How many.
+        /// The number of rows.
         rows: usize,
     },
-    /// `offset` is not where the page begins.
+    /// `offset` is wrong.
     WrongOffset {
-        /// By so many.
+        /// The error.
         by: i64,
     },
-    /// `count` is not how many rows the page has.
+    /// `count` is wrong.
     WrongCount {
-        /// By so many.
+        /// The error.
         by: i64,
     },
-    /// `count`, `offset` and `totalCount` are texts.
+    /// `count`, `offset` and `totalCount` are strings.
     NumbersAsText,
-    /// One row of the page is not as it should be.
+    /// One record of the page is defective.
     Record {
-        /// What is wrong with it.
-        blemish: Blemish,
-        /// Its place on the page.
+        /// The defect.
+        #[serde(rename = "blemish")]
+        defect: RecordDefect,
+        /// The index on the page.
         #[serde(default)]
         at: usize,
-        /// Of the blemishes that have a size.
+        /// The size, for defects that have one.
         #[serde(default)]
         size: Option<usize>,
     },
     /// HTTP 200 with an error in the body.
     ErrorUnder200 {
-        /// In which shape.
+        /// The shape.
         shape: ErrorShape,
     },
     /// HTTP 200 with a login page.
     Html,
-    /// 302 to a login page.
+    /// 302 redirect.
     Redirect {
-        /// Where to; else `/login` of the simulator, which answers with the page.
+        /// The location; default `/login` of the simulator, a login page.
         #[serde(default)]
         to: Option<String>,
     },
-    /// The session of this call is over: 401 until the next login or refresh.
+    /// The session of this call expires: 401 until the next login or refresh.
     Expire,
-    /// 200 without tokens.
+    /// A login response with 200 and no tokens.
     Challenge {
-        /// What the vendor asks for; else `NEW_PASSWORD_REQUIRED`.
+        /// The demanded action; default `NEW_PASSWORD_REQUIRED`.
         #[serde(default)]
         result: Option<String>,
     },
-    /// So many bytes more than there is to say, in valid JSON.
+    /// The body is padded, in valid JSON.
     HugeBody {
-        /// How many.
+        /// The number of padding bytes.
         bytes: usize,
     },
-    /// A list that begins and never ends.
+    /// A list that never ends.
     EndlessBody,
-    /// Compressed, whether or not the client said that it takes that.
+    /// A compressed body, whether or not the client accepts it.
     Gzip,
     /// A byte-order mark before the JSON.
     ByteOrderMark,
-    /// Letters beyond ASCII as one byte each (ISO 8859-1), which no JSON has.
+    /// Non-ASCII letters in ISO 8859-1, which is invalid in JSON.
     Latin1,
-    /// Another `Content-Type` than that of JSON.
+    /// Another `Content-Type`.
     ContentType {
-        /// Which one.
+        /// The media type.
         name: String,
     },
 }
 
-/// All latencies of a call together.
+/// The sum of a call's latencies.
 pub(super) fn latency(hits: &[Hit]) -> Duration {
     let each = hits.iter().map(|hit| match hit.fault {
         Fault::Latency { ms } => Duration::from_millis(ms),

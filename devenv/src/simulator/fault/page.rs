@@ -1,31 +1,31 @@
-//! Pure: faults in what a page lists.
+//! Pure: faults in the content of a page.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Blemish, Fault, Hit};
-use crate::simulator::listing::{Instead, Page};
+use super::{Fault, Hit, RecordDefect};
+use crate::simulator::listing::{ListingOverride, Page};
 
-/// What is listed in place of what was asked.
-pub(in crate::simulator) fn instead(hits: &[Hit]) -> Instead {
-    let mut instead = Instead::default();
+/// The overrides of the requested page.
+pub(in crate::simulator) fn listing_override(hits: &[Hit]) -> ListingOverride {
+    let mut overrides = ListingOverride::default();
     for hit in hits {
         match hit.fault {
-            Fault::OtherPage { offset } => instead.offset = Some(offset),
-            Fault::OtherRegion { region } => instead.region = Some(region),
-            Fault::LongPage { items } => instead.at_least = items,
-            Fault::AnyKind => instead.any_kind = true,
-            Fault::Hide { rows } => instead.hidden = rows,
+            Fault::OtherPage { offset } => overrides.offset = Some(offset),
+            Fault::OtherRegion { region } => overrides.region = Some(region),
+            Fault::LongPage { items } => overrides.at_least = items,
+            Fault::AnyKind => overrides.any_kind = true,
+            Fault::Hide { rows } => overrides.hidden = rows,
             _ => {}
         }
     }
-    instead
+    overrides
 }
 
-/// Applies every fault that concerns a page, in order. Tells the serials of records that it blemished.
-pub(in crate::simulator) fn spoil(page: &mut Page, hits: &[Hit]) -> Vec<(String, Blemish)> {
-    let mut spoilt = Vec::new();
+/// Applies the page faults in order. Returns the serials of the records that became defective.
+pub(in crate::simulator) fn apply_page_faults(page: &mut Page, hits: &[Hit]) -> Vec<(String, RecordDefect)> {
+    let mut defective = Vec::new();
     for hit in hits {
         match &hit.fault {
             Fault::ShortPage { items } => page.items.truncate(*items),
@@ -36,11 +36,11 @@ pub(in crate::simulator) fn spoil(page: &mut Page, hits: &[Hit]) -> Vec<(String,
                 page.total = page.total.map(|total| total + by + step * i64::from(hit.nth));
             }
             Fault::DropRows { rows } => drop(page.items.drain(..(*rows).min(page.items.len()))),
-            Fault::RepeatRows { rows, different } => repeat(&mut page.items, *rows, *different),
-            Fault::Record { blemish, at, size } => {
+            Fault::RepeatRows { rows, different } => repeat_rows(&mut page.items, *rows, *different),
+            Fault::Record { defect, at, size } => {
                 if let Some(item) = page.items.get_mut(*at) {
-                    spoilt.extend(serial(item).map(|serial| (serial, *blemish)));
-                    *item = blemish.apply(item, *size).into();
+                    defective.extend(parse_serial(item).map(|serial| (serial, *defect)));
+                    *item = defect.apply(item, *size).into();
                 }
             }
             Fault::WrongOffset { by } => page.offset_off_by += by,
@@ -49,28 +49,28 @@ pub(in crate::simulator) fn spoil(page: &mut Page, hits: &[Hit]) -> Vec<(String,
             _ => {}
         }
     }
-    spoilt
+    defective
 }
 
-fn serial(item: &str) -> Option<String> {
+fn parse_serial(item: &str) -> Option<String> {
     let device: Value = serde_json::from_str(item).ok()?;
     Some(device["serialNumber"].as_str()?.trim().to_owned())
 }
 
-fn repeat(items: &mut [Arc<str>], rows: usize, different: bool) {
+fn repeat_rows(items: &mut [Arc<str>], rows: usize, different: bool) {
     let rows = rows.min(items.len() / 2);
     let (first, last) = items.split_at_mut(items.len() - rows);
     for (copy, original) in last.iter_mut().zip(first) {
         *copy = if different {
-            differing(original)
+            altered_copy(original)
         } else {
             Arc::clone(original)
         };
     }
 }
 
-/// The same device as somebody else saw it a minute later.
-fn differing(item: &Arc<str>) -> Arc<str> {
+/// The same device with another name, status and time of update.
+fn altered_copy(item: &Arc<str>) -> Arc<str> {
     let Ok(mut device @ Value::Object(_)) = serde_json::from_str::<Value>(item) else {
         return Arc::clone(item);
     };

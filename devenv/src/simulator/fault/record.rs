@@ -1,25 +1,25 @@
-//! Pure: one record of a page, spoiled.
+//! Pure: defects of one record of a page.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// What is wrong with a record.
+/// A defect of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Blemish {
+pub enum RecordDefect {
     /// `null` in place of the device.
     NullItem,
-    /// A text in place of the device.
+    /// A string in place of the device.
     TextItem,
     /// A list in place of the device.
     ListItem,
     /// The serial is a number.
     NumberSerial,
-    /// There is no serial.
+    /// The serial is missing.
     MissingSerial,
-    /// The serial is all spaces.
+    /// The serial consists of spaces.
     BlankSerial,
-    /// The serial has spaces before and after it.
+    /// The serial has leading and trailing spaces.
     PaddedSerial,
     /// The serial has 300 letters.
     LongSerial,
@@ -29,11 +29,11 @@ pub enum Blemish {
     UnknownType,
     /// Half of a surrogate pair in the name.
     LoneSurrogate,
-    /// A height of 1e400, which no float holds.
+    /// A height of 1e400, which overflows a float.
     HugeExponent,
     /// A NUL in the name.
     NulInName,
-    /// Latitude and longitude are texts.
+    /// Latitude and longitude are strings.
     CoordinatesAsText,
     /// Latitude 91, longitude 181.
     CoordinatesOutOfRange,
@@ -45,30 +45,30 @@ pub enum Blemish {
     IdOverInt4,
     /// The site's id is 94901.5.
     FractionalId,
-    /// The site's id is a text.
+    /// The site's id is a string.
     IdAsText,
     /// Azimuth 1e6.
     HugeAzimuth,
-    /// An azimuth a whole turn less than it is.
+    /// The azimuth minus 360 degrees.
     NegativeAzimuth,
     /// Height 1e9.
     HugeHeight,
-    /// The height is a text.
+    /// The height is a string.
     HeightAsText,
-    /// `connected` is not there.
+    /// `connected` is missing.
     ConnectedAbsent,
-    /// `connected` is a text.
+    /// `connected` is a string.
     ConnectedAsText,
-    /// A name of `size` bytes (else 10,000,000).
+    /// A name of `size` bytes (default 10,000,000).
     LongName,
-    /// An unknown field nested `size` deep (else 100,000).
+    /// An unknown field nested `size` deep (default 100,000).
     DeepNesting,
 }
 
-/// Stands for text that no [`Value`] can hold, and is replaced once the rest is written.
-const RAW: &str = "@raw@";
+/// A placeholder for text that [`Value`] cannot represent.
+const PLACEHOLDER: &str = "@raw@";
 
-/// The key of a property in either dialect: (NQS, TMQ), both as JSON pointers to parent and key.
+/// A property in both dialects, each as a JSON pointer to the parent and a key.
 struct Property {
     nqs: (&'static str, &'static str),
     tmq: (&'static str, &'static str),
@@ -145,8 +145,8 @@ impl Property {
     }
 }
 
-impl Blemish {
-    /// Every blemish, for tests that try them all.
+impl RecordDefect {
+    /// All defects.
     pub const ALL: [Self; 28] = [
         Self::NullItem,
         Self::TextItem,
@@ -178,7 +178,7 @@ impl Blemish {
         Self::DeepNesting,
     ];
 
-    /// The device's text, spoiled. `size` is for the blemishes that have one.
+    /// The device's text with this defect. `size` applies to defects that have one.
     pub fn apply(self, item: &str, size: Option<usize>) -> String {
         let mut device: Value = serde_json::from_str(item).unwrap_or_default();
         let mut raw = None;
@@ -198,30 +198,30 @@ impl Blemish {
             Self::NulInSerial => SERIAL.write(&mut device, Some(json!("S134F\u{0}01"))),
             Self::UnknownType => TYPE.write(&mut device, Some(json!("XN"))),
             Self::NulInName => NAME.write(&mut device, Some(json!("X9001\u{0}BN"))),
-            Self::CoordinatesAsText => place(&mut device, &json!("-26.1"), &json!("28.0")),
-            Self::CoordinatesOutOfRange => place(&mut device, &json!(91.0), &json!(181.0)),
-            Self::CoordinatesZero => place(&mut device, &json!(0), &json!(0)),
+            Self::CoordinatesAsText => set_coordinates(&mut device, &json!("-26.1"), &json!("28.0")),
+            Self::CoordinatesOutOfRange => set_coordinates(&mut device, &json!(91.0), &json!(181.0)),
+            Self::CoordinatesZero => set_coordinates(&mut device, &json!(0), &json!(0)),
             Self::ParamsAsList => PARAMS.write(&mut device, Some(json!([-26.1, 28.0]))),
             Self::FractionalId => SITE_ID.write(&mut device, Some(json!(94_901.5))),
-            Self::IdAsText => id_as_text(&mut device),
+            Self::IdAsText => site_id_to_string(&mut device),
             Self::IdOverInt4 => SITE_ID.write(&mut device, Some(json!(4_294_967_296_u64))),
             Self::HugeAzimuth => AZIMUTH.write(&mut device, Some(json!(1e6))),
-            Self::NegativeAzimuth => a_turn_back(&mut device),
+            Self::NegativeAzimuth => subtract_full_turn(&mut device),
             Self::HeightAsText => HEIGHT.write(&mut device, Some(json!("1598.6"))),
             Self::HugeHeight => HEIGHT.write(&mut device, Some(json!(1e9))),
             Self::ConnectedAbsent => CONNECTED.write(&mut device, None),
             Self::ConnectedAsText => CONNECTED.write(&mut device, Some(json!("yes"))),
             Self::LongName => NAME.write(&mut device, Some(json!("x".repeat(size.unwrap_or(10_000_000))))),
             Self::LoneSurrogate => {
-                NAME.write(&mut device, Some(json!(RAW)));
+                NAME.write(&mut device, Some(json!(PLACEHOLDER)));
                 raw = Some(r#""X9001-\ud800-BN""#.to_owned());
             }
             Self::HugeExponent => {
-                HEIGHT.write(&mut device, Some(json!(RAW)));
+                HEIGHT.write(&mut device, Some(json!(PLACEHOLDER)));
                 raw = Some("1e400".to_owned());
             }
             Self::DeepNesting => {
-                UNKNOWN.write(&mut device, Some(json!(RAW)));
+                UNKNOWN.write(&mut device, Some(json!(PLACEHOLDER)));
                 let depth = size.unwrap_or(100_000);
                 raw = Some(format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
             }
@@ -229,24 +229,24 @@ impl Blemish {
         let text = device.to_string();
         match raw {
             None => text,
-            Some(raw) => text.replacen(&format!("\"{RAW}\""), &raw, 1),
+            Some(raw) => text.replacen(&format!("\"{PLACEHOLDER}\""), &raw, 1),
         }
     }
 }
 
-fn place(device: &mut Value, latitude: &Value, longitude: &Value) {
+fn set_coordinates(device: &mut Value, latitude: &Value, longitude: &Value) {
     LATITUDE.write(device, Some(latitude.clone()));
     LONGITUDE.write(device, Some(longitude.clone()));
 }
 
-fn id_as_text(device: &mut Value) {
+fn site_id_to_string(device: &mut Value) {
     let id = SITE_ID
         .read(device)
         .map(|id| json!(id.to_string().replace('"', "")));
     SITE_ID.write(device, id);
 }
 
-fn a_turn_back(device: &mut Value) {
+fn subtract_full_turn(device: &mut Value) {
     let azimuth = AZIMUTH.read(device).and_then(Value::as_f64);
     AZIMUTH.write(device, azimuth.map(|azimuth| json!(azimuth - 360.0)));
 }

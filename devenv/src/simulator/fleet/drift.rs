@@ -1,4 +1,4 @@
-//! Pure: how the fleet changes between two runs; the same seed and history give the same changes.
+//! Pure: changes of the fleet. The same seed and history produce the same changes.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -6,22 +6,22 @@ use serde_json::{Value, json};
 use super::generate::{node, site};
 use super::geography::MARKETS;
 use super::render::{base_node, base_serial, micro};
-use super::{Fleet, Kind, Row};
+use super::{Device, DeviceKind, Fleet};
 use crate::simulator::rng::Rng;
 
-/// What a drift did, by serial.
+/// The changes of a drift, by serial.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Drift {
     /// Devices with another status, name or position.
     pub changed: Vec<String>,
-    /// New towers.
+    /// New devices.
     pub added: Vec<String>,
-    /// Towers that are gone.
+    /// Removed devices.
     pub removed: Vec<String>,
 }
 
 impl Fleet {
-    fn dice(&self, purpose: &str) -> Rng {
+    fn rng_for(&self, purpose: &str) -> Rng {
         Rng::new(
             self.seed
                 .wrapping_add(self.generation.wrapping_mul(0x2545_F491_4F6C_DD1D)),
@@ -32,10 +32,10 @@ impl Fleet {
     /// Indices of base nodes in a random order.
     fn shuffled_base_nodes(&self, rng: &mut Rng) -> Vec<usize> {
         let nodes = self
-            .rows
+            .devices
             .iter()
             .enumerate()
-            .filter(|(_, row)| row.kind == Kind::BaseNode);
+            .filter(|(_, device)| device.kind == DeviceKind::BaseNode);
         let nodes: Vec<usize> = nodes.map(|(index, _)| index).collect();
         rng.permutation(nodes.len())
             .into_iter()
@@ -43,37 +43,37 @@ impl Fleet {
             .collect()
     }
 
-    /// Changes the given part of the base nodes (at least one of a fleet that is not empty, unless the part is zero): of
-    /// twenty, eight flip their status, four are renamed, six move a few metres, one is new and one vanishes.
+    /// Changes the given fraction of the base nodes, at least one unless the fraction is zero or the fleet is empty. Of twenty,
+    /// eight flip their status, four are renamed, six move a few metres, one is added and one removed.
     pub(in crate::simulator) fn drift(&mut self, fraction: f64) -> Drift {
-        let mut rng = self.dice("drift");
+        let mut rng = self.rng_for("drift");
         let nodes = self.shuffled_base_nodes(&mut rng);
-        let count = part_of(nodes.len(), fraction);
+        let count = fraction_of(nodes.len(), fraction);
         let mut drift = Drift::default();
         let (mut gone, mut fresh) = (Vec::new(), 0);
         for (rank, index) in nodes.into_iter().take(count).enumerate() {
             match rank % 20 {
                 18 => fresh += 1,
-                19 => gone.push(self.rows[index].serial.to_string()),
+                19 => gone.push(self.devices[index].serial.to_string()),
                 kind => {
-                    let row = &mut self.rows[index];
-                    let Ok(mut value) = row.value() else { continue };
-                    alter(&mut value, kind, &mut rng);
-                    row.raw = value.to_string().into();
-                    drift.changed.push(row.serial.to_string());
+                    let device = &mut self.devices[index];
+                    let Ok(mut value) = device.value() else { continue };
+                    change_device(&mut value, kind, &mut rng);
+                    device.raw = value.to_string().into();
+                    drift.changed.push(device.serial.to_string());
                 }
             }
         }
-        self.rows
-            .retain(|row| !gone.iter().any(|serial| **serial == *row.serial));
+        self.devices
+            .retain(|device| !gone.iter().any(|serial| **serial == *device.serial));
         drift.removed = gone;
         drift.added = self.add(fresh);
         drift
     }
 
-    /// Takes `count` base nodes away, chosen by the seed.
+    /// Removes `count` base nodes, chosen by the seed.
     pub(in crate::simulator) fn vanish(&mut self, count: usize) -> Vec<String> {
-        let mut rng = self.dice("vanish");
+        let mut rng = self.rng_for("vanish");
         let mut gone: Vec<usize> = self
             .shuffled_base_nodes(&mut rng)
             .into_iter()
@@ -82,20 +82,20 @@ impl Fleet {
         gone.sort_unstable();
         let serials = gone
             .iter()
-            .map(|index| self.rows[*index].serial.to_string())
+            .map(|index| self.devices[*index].serial.to_string())
             .collect();
         let mut index = 0;
-        self.rows.retain(|_| {
+        self.devices.retain(|_| {
             index += 1;
             gone.binary_search(&(index - 1)).is_err()
         });
-        self.changed();
+        self.record_change();
         serials
     }
 
-    /// Builds `count` new towers with one base node each.
+    /// Adds `count` sites with one base node each.
     pub(in crate::simulator) fn add(&mut self, count: usize) -> Vec<String> {
-        let mut rng = self.dice("add");
+        let mut rng = self.rng_for("add");
         let mut serials = Vec::with_capacity(count);
         for _ in 0..count {
             let market = MARKETS[rng.below(MARKETS.len())];
@@ -103,11 +103,16 @@ impl Fleet {
             let base = node(self.next_number, 0, &tower, &mut rng);
             self.next_number += 1;
             let text = base_node(self.operator, &tower, &base, "");
-            let row = Row::new(Kind::BaseNode, market.region.id, &base_serial(base.number), &text);
-            serials.push(row.serial.to_string());
-            self.rows.push(row);
+            let device = Device::new(
+                DeviceKind::BaseNode,
+                market.region.id,
+                &base_serial(base.number),
+                &text,
+            );
+            serials.push(device.serial.to_string());
+            self.devices.push(device);
         }
-        self.changed();
+        self.record_change();
         serials
     }
 }
@@ -117,13 +122,13 @@ impl Fleet {
     clippy::cast_sign_loss,
     reason = "a fraction of a length, clamped to it"
 )]
-fn part_of(len: usize, fraction: f64) -> usize {
+fn fraction_of(len: usize, fraction: f64) -> usize {
     #[expect(clippy::cast_precision_loss, reason = "no fleet has 2^52 devices")]
     let wanted = (len as f64 * fraction.clamp(0.0, 1.0)).ceil();
     (wanted as usize).min(len)
 }
 
-fn alter(device: &mut Value, kind: usize, rng: &mut Rng) {
+fn change_device(device: &mut Value, kind: usize, rng: &mut Rng) {
     match kind {
         0..8 => {
             let was = device["connected"].as_bool().unwrap_or(false);
@@ -134,7 +139,7 @@ fn alter(device: &mut Value, kind: usize, rng: &mut Rng) {
             device["hostName"] = json!(format!("{name}-R{}", rng.below(1000)));
         }
         _ => {
-            // Up to some ten metres; a device without a position is placed at last.
+            // Up to about ten metres; a device without a position gets one.
             for (axis, home) in [("latitude", -26.1), ("longitude", 28.0)] {
                 let place = &mut device["installParams"][axis];
                 let was = place.as_f64().filter(|at| *at != 0.0).unwrap_or(home);

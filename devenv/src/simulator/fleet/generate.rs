@@ -1,15 +1,15 @@
-//! Pure: a fleet from a seed, with the shape of a real one.
+//! Pure: generates a fleet from a seed, with the proportions of a real one.
 
-use super::geography::{CLASSROOM, FIRST_NAMES, LAST_NAMES, MARKETS, Market};
+use super::geography::{FIRST_NAMES, LAST_NAMES, MARKETS, Market, TRAINING_MARKET};
 use super::render::{
     BaseNode, Position, Site, base_node, base_serial, micro, remote_node, remote_serial, tenths,
     unknown_fields,
 };
-use super::{Kind, Row};
+use super::{Device, DeviceKind};
 use crate::simulator::config::FleetConfig;
 use crate::simulator::rng::Rng;
 
-/// Of 718 base nodes: the towers they stand on, how many are off, and how many lack something.
+/// The proportions of a real fleet: of 718 base nodes, the number of sites, and of nodes that are offline or lack a value.
 const REAL: usize = 718;
 const REAL_SITES: usize = 380;
 const REAL_OFFLINE: usize = 30;
@@ -17,19 +17,19 @@ const REAL_UNPLACED: usize = 14;
 const REAL_ORPHANS: usize = 3;
 const REAL_SILENT: usize = 2;
 
-/// How many unknown fields the heavy devices carry.
+/// The number of unknown fields of heavy devices.
 const HEAVY_FIELDS: usize = 320;
 
-/// 2026-01-01T00:00:00Z: no clock is read for the fleet.
+/// 2026-01-01T00:00:00Z: the fleet does not depend on the clock.
 const EPOCH: u64 = 1_767_225_600;
 
-/// So many of `count` as there are among the real 718.
-fn share_of(count: usize, of_real: usize) -> usize {
+/// Scales a number of the real fleet to `count` base nodes.
+fn scale(count: usize, of_real: usize) -> usize {
     (count * of_real + REAL / 2) / REAL
 }
 
-/// What is out of the ordinary about each base node, drawn without overlap.
-struct Oddities {
+/// The irregularities of base nodes, drawn without overlap.
+struct Irregularities {
     order: Vec<usize>,
     offline: usize,
     unplaced: usize,
@@ -37,7 +37,7 @@ struct Oddities {
     silent: usize,
 }
 
-impl Oddities {
+impl Irregularities {
     fn draw(count: usize, rng: &mut Rng) -> Self {
         let mut order = vec![0; count];
         for (rank, index) in rng.permutation(count).into_iter().enumerate() {
@@ -45,10 +45,10 @@ impl Oddities {
         }
         Self {
             order,
-            offline: share_of(count, REAL_OFFLINE),
-            unplaced: share_of(count, REAL_UNPLACED),
-            orphans: share_of(count, REAL_ORPHANS),
-            silent: share_of(count, REAL_SILENT),
+            offline: scale(count, REAL_OFFLINE),
+            unplaced: scale(count, REAL_UNPLACED),
+            orphans: scale(count, REAL_ORPHANS),
+            silent: scale(count, REAL_SILENT),
         }
     }
 
@@ -73,9 +73,9 @@ impl Oddities {
     }
 }
 
-/// One to four base nodes for each site, `nodes` in all.
+/// Distributes `nodes` base nodes over sites, one to four each.
 fn nodes_per_site(nodes: usize, rng: &mut Rng) -> Vec<usize> {
-    let sites = share_of(nodes, REAL_SITES).max(nodes.div_ceil(4));
+    let sites = scale(nodes, REAL_SITES).max(nodes.div_ceil(4));
     let mut load = vec![1; sites];
     let mut left = nodes.saturating_sub(sites);
     while left > 0 {
@@ -135,57 +135,62 @@ pub(super) fn node(number: usize, sector: usize, site: &Site, rng: &mut Rng) -> 
     }
 }
 
-/// The whole fleet: customers' base nodes, then those of the training region, then the remote nodes.
-pub(super) fn fleet(seed: u64, operator: i64, config: &FleetConfig) -> Vec<Row> {
+/// Generates the fleet: customers' base nodes, then those of the training region, then the remote nodes.
+pub(super) fn fleet(seed: u64, operator: i64, config: &FleetConfig) -> Vec<Device> {
     let mut rng = Rng::new(seed, "fleet");
     let training = config.training_nodes.min(config.base_nodes);
     let serving = config.base_nodes - training;
-    let odd = Oddities::draw(serving, &mut rng);
+    let odd = Irregularities::draw(serving, &mut rng);
     let (heavy_fields, light_fields) = (
         unknown_fields(HEAVY_FIELDS),
         unknown_fields(config.unknown_fields),
     );
-    let mut rows = Vec::with_capacity(config.base_nodes + config.remote_nodes);
+    let mut devices = Vec::with_capacity(config.base_nodes + config.remote_nodes);
     let load = nodes_per_site(serving, &mut rng);
     let sites = load.into_iter().chain(std::iter::repeat_n(1, training));
     for (site_number, sectors) in sites.enumerate() {
-        let market = match (site_number, rows.len()) {
+        let market = match (site_number, devices.len()) {
             (0, 0) => MARKETS[0],
-            (_, placed) if placed >= serving => CLASSROOM,
+            (_, placed) if placed >= serving => TRAINING_MARKET,
             _ => pick_market(&mut rng),
         };
         let tower = site(site_number, market, &mut rng);
         for sector in 0..sectors {
-            let number = rows.len();
+            let number = devices.len();
             let mut base = node(number, sector, &tower, &mut rng);
             odd.apply(number, &mut base);
             let heavy = number < config.heavy_nodes;
             let unknown = if heavy { &heavy_fields } else { &light_fields };
             let text = base_node(operator, &tower, &base, unknown);
-            rows.push(Row::new(
-                Kind::BaseNode,
+            devices.push(Device::new(
+                DeviceKind::BaseNode,
                 market.region.id,
                 &base_serial(number),
                 &text,
             ));
         }
     }
-    add_remote_nodes(&mut rows, serving, config.remote_nodes, &mut rng);
-    rows
+    add_remote_nodes(&mut devices, serving, config.remote_nodes, &mut rng);
+    devices
 }
 
-/// Remote nodes hang on base nodes of anywhere but the training region.
-fn add_remote_nodes(rows: &mut Vec<Row>, masters: usize, count: usize, rng: &mut Rng) {
+/// Adds remote nodes, connected to base nodes outside the training region.
+fn add_remote_nodes(devices: &mut Vec<Device>, masters: usize, count: usize, rng: &mut Rng) {
     if masters == 0 {
         return;
     }
     for number in 0..count {
-        let master = &rows[rng.below(masters)];
+        let master = &devices[rng.below(masters)];
         let Ok(value) = master.value() else { continue };
         let connected = rng.below(100) < 88;
         let offset = (rng.between(-0.05, 0.05), rng.between(-0.05, 0.05));
         let region = master.region;
         let text = remote_node(number, &value, connected, offset).to_string();
-        rows.push(Row::new(Kind::RemoteNode, region, &remote_serial(number), &text));
+        devices.push(Device::new(
+            DeviceKind::RemoteNode,
+            region,
+            &remote_serial(number),
+            &text,
+        ));
     }
 }

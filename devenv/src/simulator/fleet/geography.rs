@@ -1,4 +1,4 @@
-//! Pure: where the towers of the simulation may stand.
+//! Pure: the regions and markets of the simulated vendor.
 
 /// A region as `GET …/regions` lists it.
 #[derive(Debug, Clone, Copy)]
@@ -7,7 +7,7 @@ pub(in crate::simulator) struct Region {
     pub(in crate::simulator) name: &'static str,
 }
 
-/// A market: a disc of about 45 km around its centre.
+/// A market: an area of about 45 km around its centre.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Market {
     pub(super) id: i64,
@@ -31,7 +31,7 @@ const LOWVELD: Region = Region {
     id: 1075,
     name: "Lowveld",
 };
-/// The region that serves no customer.
+/// The region without customers.
 pub(super) const TRAINING: Region = Region {
     id: 1079,
     name: "Training",
@@ -56,7 +56,7 @@ const fn market(
     }
 }
 
-/// The seven markets that serve customers; their shares add up to 100.
+/// The seven markets with customers; their shares add up to 100.
 pub(super) const MARKETS: [Market; 7] = [
     market(9602, "JHB Gauteng", MAIN, (-26.10, 28.05), 30),
     market(9603, "PTA Gauteng", MAIN, (-25.75, 28.20), 16),
@@ -68,9 +68,9 @@ pub(super) const MARKETS: [Market; 7] = [
 ];
 
 /// The market of the training region.
-pub(super) const CLASSROOM: Market = market(9690, "Training Lab", TRAINING, (-26.20, 27.90), 0);
+pub(super) const TRAINING_MARKET: Market = market(9690, "Training Lab", TRAINING, (-26.20, 27.90), 0);
 
-/// First and second half of invented site names; some are not ASCII, as in life.
+/// First and second part of the invented site names; some are not ASCII, like real ones.
 pub(super) const FIRST_NAMES: [&str; 16] = [
     "Fictional",
     "Upper",

@@ -1,10 +1,10 @@
-//! Pure: `region > market > site > cell > sector`, read back from the devices' own ancestries.
+//! Pure: the network hierarchy `region > market > site > cell > sector`, derived from the devices' ancestries.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::Row;
+use super::Device;
 
 /// One level of the tree: children by id.
 #[derive(Default)]
@@ -13,10 +13,10 @@ struct Branch {
     children: BTreeMap<i64, Branch>,
 }
 
-/// The plural under which each level lists the next one.
+/// The key under which each level lists its children.
 const LEVELS: [&str; 5] = ["regions", "markets", "sites", "cells", "sectors"];
 
-/// The path of one device, or nothing for an orphan.
+/// The path of a device; `None` without ancestry.
 fn path(ancestry: &Value) -> Option<[(i64, Value); 5]> {
     let step = |id: &str, name: &str| Some((ancestry[id]["id"].as_i64()?, ancestry[name]["name"].clone()));
     Some([
@@ -44,11 +44,11 @@ impl Branch {
     }
 }
 
-/// `data` of `GET …/network-hierarchy`.
-pub(in crate::simulator) fn network_hierarchy(operator: i64, rows: &[Row]) -> Value {
+/// The `data` of `GET …/network-hierarchy`.
+pub(in crate::simulator) fn network_hierarchy(operator: i64, devices: &[Device]) -> Value {
     let mut root = Branch::default();
-    for row in rows {
-        let Some(path) = row.value().ok().and_then(|value| path(&value["ancestry"])) else {
+    for device in devices {
+        let Some(path) = device.value().ok().and_then(|value| path(&value["ancestry"])) else {
             continue;
         };
         let mut branch = &mut root;

@@ -1,4 +1,4 @@
-//! The devices that the simulated vendor has, and how they change.
+//! The devices of the simulated vendor.
 
 mod drift;
 mod generate;
@@ -19,9 +19,9 @@ pub(super) use hierarchy::network_hierarchy;
 use super::config::FleetConfig;
 use super::rng::Rng;
 
-/// What a device is.
+/// The kind of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Kind {
+pub enum DeviceKind {
     /// A sector radio on a tower.
     #[serde(rename = "BN")]
     BaseNode,
@@ -32,19 +32,19 @@ pub enum Kind {
 
 /// One device of the fleet.
 #[derive(Debug, Clone)]
-pub struct Row {
-    /// The serial it was made with, which is also what [`edit`](super::Simulator::edit) finds it by.
+pub struct Device {
+    /// The original serial, by which [`edit`](super::Simulator::edit) finds it.
     pub serial: Arc<str>,
     /// Base or remote node.
-    pub kind: Kind,
-    /// The region whose listing it is in, even when its own ancestry is missing.
+    pub kind: DeviceKind,
+    /// The region whose listing contains it, even when its own ancestry is missing.
     pub region: i64,
-    /// Its JSON, letter for letter as the NQS listings send it.
+    /// Its JSON, exactly as the NQS listings send it.
     pub raw: Arc<str>,
 }
 
-impl Row {
-    fn new(kind: Kind, region: i64, serial: &str, raw: &str) -> Self {
+impl Device {
+    fn new(kind: DeviceKind, region: i64, serial: &str, raw: &str) -> Self {
         Self {
             serial: serial.into(),
             kind,
@@ -53,43 +53,43 @@ impl Row {
         }
     }
 
-    /// The JSON, read. Fails on a row that was deliberately broken.
+    /// Parses the JSON. Fails for a device that was deliberately broken.
     pub fn value(&self) -> serde_json::Result<Value> {
         serde_json::from_str(&self.raw)
     }
 }
 
-/// Which rows a listing asks for, and in which order.
+/// The devices that a listing selects, and their order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Selection {
     /// `None` is the whole operator.
     pub(super) regions: Option<Vec<i64>>,
-    pub(super) kind: Option<Kind>,
-    /// The operator's listing promises no order: it changes whenever the fleet does.
+    pub(super) kind: Option<DeviceKind>,
+    /// Whether the order is random. It changes whenever the fleet does, as in `OperatorList`.
     pub(super) shuffled: bool,
-    /// From the last to the first.
+    /// Whether the order is reversed.
     pub(super) backwards: bool,
 }
 
-/// Every device, and what is needed to change them reproducibly.
+/// All devices, and the state for reproducible changes.
 #[derive(Debug)]
 pub(super) struct Fleet {
-    rows: Vec<Row>,
+    devices: Vec<Device>,
     operator: i64,
     seed: u64,
     generation: u64,
-    /// Numbers of base nodes and sites that come later; never given out twice.
+    /// The next number of a base node or site; never reused.
     next_number: usize,
-    /// Remembered until the fleet changes: filtering 100,000 rows anew for each page would show in a benchmark.
+    /// Cached until the fleet changes: filtering 100,000 devices for each page would slow down benchmarks.
     selected: HashMap<Selection, Arc<[u32]>>,
 }
 
 impl Fleet {
     pub(super) fn new(seed: u64, operator: i64, config: &FleetConfig) -> Self {
-        let rows = generate::fleet(seed, operator, config);
+        let devices = generate::fleet(seed, operator, config);
         let next_number = config.base_nodes;
         Self {
-            rows,
+            devices,
             operator,
             seed,
             generation: 0,
@@ -98,19 +98,19 @@ impl Fleet {
         }
     }
 
-    pub(super) fn rows(&self) -> &[Row] {
-        &self.rows
+    pub(super) fn devices(&self) -> &[Device] {
+        &self.devices
     }
 
     pub(super) fn generation(&self) -> u64 {
         self.generation
     }
 
-    pub(super) fn count(&self, kind: Kind) -> usize {
-        self.rows.iter().filter(|row| row.kind == kind).count()
+    pub(super) fn count(&self, kind: DeviceKind) -> usize {
+        self.devices.iter().filter(|device| device.kind == kind).count()
     }
 
-    /// The rows from `offset` on, at most `count`, and how many there are in all.
+    /// At most `count` devices from `offset` on, and the total.
     pub(super) fn page(
         &mut self,
         selection: Selection,
@@ -119,24 +119,24 @@ impl Fleet {
     ) -> (Vec<Arc<str>>, usize) {
         let chosen = self.select(selection);
         let page = chosen.iter().skip(offset).take(count);
-        let rows = page.filter_map(|index| self.rows.get(usize::try_from(*index).ok()?));
-        (rows.map(|row| Arc::clone(&row.raw)).collect(), chosen.len())
+        let rows = page.filter_map(|index| self.devices.get(usize::try_from(*index).ok()?));
+        (rows.map(|device| Arc::clone(&device.raw)).collect(), chosen.len())
     }
 
     fn select(&mut self, selection: Selection) -> Arc<[u32]> {
         if let Some(known) = self.selected.get(&selection) {
             return Arc::clone(known);
         }
-        let wanted = |row: &Row| {
-            selection.kind.is_none_or(|kind| kind == row.kind)
+        let wanted = |device: &Device| {
+            selection.kind.is_none_or(|kind| kind == device.kind)
                 && selection
                     .regions
                     .as_ref()
-                    .is_none_or(|ids| ids.contains(&row.region))
+                    .is_none_or(|ids| ids.contains(&device.region))
         };
         let mut chosen: Vec<u32> = (0_u32..)
-            .zip(&self.rows)
-            .filter(|(_, row)| wanted(row))
+            .zip(&self.devices)
+            .filter(|(_, device)| wanted(device))
             .map(|(i, _)| i)
             .collect();
         if selection.shuffled {
@@ -155,53 +155,55 @@ impl Fleet {
         chosen
     }
 
-    fn changed(&mut self) {
+    fn record_change(&mut self) {
         self.generation += 1;
         self.selected.clear();
     }
 
-    /// Hands the device to `change`; false when there is none of that serial, or its text is not JSON any more.
+    /// Changes a device; false when the serial is unknown or its text is not JSON.
     pub(super) fn edit(&mut self, serial: &str, change: impl FnOnce(&mut Value)) -> bool {
-        let Some(row) = self.rows.iter_mut().find(|row| &*row.serial == serial) else {
+        let Some(device) = self.devices.iter_mut().find(|device| &*device.serial == serial) else {
             return false;
         };
-        let Ok(mut value) = row.value() else { return false };
+        let Ok(mut value) = device.value() else {
+            return false;
+        };
         change(&mut value);
-        row.raw = value.to_string().into();
-        self.changed();
+        device.raw = value.to_string().into();
+        self.record_change();
         true
     }
 
-    /// Replaces the text of a device, valid or not.
+    /// Replaces the text of a device, valid JSON or not.
     pub(super) fn put_raw(&mut self, serial: &str, raw: &str) -> bool {
-        let Some(row) = self.rows.iter_mut().find(|row| &*row.serial == serial) else {
+        let Some(device) = self.devices.iter_mut().find(|device| &*device.serial == serial) else {
             return false;
         };
-        row.raw = raw.into();
-        self.changed();
+        device.raw = raw.into();
+        self.record_change();
         true
     }
 
-    /// Puts a second row of the same device at the end of the fleet, after `change` had it.
+    /// Appends a second record of the same device, after `change`.
     pub(super) fn duplicate(&mut self, serial: &str, change: impl FnOnce(&mut Value)) -> bool {
-        let Some(row) = self.rows.iter().find(|row| &*row.serial == serial) else {
+        let Some(device) = self.devices.iter().find(|device| &*device.serial == serial) else {
             return false;
         };
-        let (mut twin, Ok(mut value)) = (row.clone(), row.value()) else {
+        let (mut twin, Ok(mut value)) = (device.clone(), device.value()) else {
             return false;
         };
         change(&mut value);
         twin.raw = value.to_string().into();
-        self.rows.push(twin);
-        self.changed();
+        self.devices.push(twin);
+        self.record_change();
         true
     }
 
-    /// Takes every row of that serial away.
+    /// Removes all records of that serial.
     pub(super) fn remove(&mut self, serial: &str) -> bool {
-        let before = self.rows.len();
-        self.rows.retain(|row| &*row.serial != serial);
-        self.changed();
-        self.rows.len() < before
+        let before = self.devices.len();
+        self.devices.retain(|device| &*device.serial != serial);
+        self.record_change();
+        self.devices.len() < before
     }
 }

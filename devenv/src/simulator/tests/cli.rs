@@ -17,12 +17,12 @@ fn config(arguments: &[&str]) -> Config {
 }
 
 #[test]
-fn the_command_line_defaults_to_what_the_library_does() {
+fn command_line_and_library_have_the_same_defaults() {
     let (given, default) = (config(&[]), Config::default());
     assert_eq!(
         given.listen.to_string(),
         "127.0.0.1:8219",
-        "a person wants to know the port beforehand"
+        "the command line has a fixed default port"
     );
     let same = Config {
         listen: default.listen,
@@ -32,7 +32,7 @@ fn the_command_line_defaults_to_what_the_library_does() {
 }
 
 #[test]
-fn flags_reach_the_configuration() {
+fn flags_are_applied_to_the_configuration() {
     let config = config(&[
         "--base-nodes",
         "9",

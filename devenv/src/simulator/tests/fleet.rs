@@ -3,27 +3,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::simulator::fleet::Fleet;
-use crate::simulator::{FleetConfig, Kind, Row};
+use crate::simulator::{Device, DeviceKind, FleetConfig};
 
 fn fleet(seed: u64) -> Fleet {
     Fleet::new(seed, 219, &FleetConfig::default())
 }
 
 fn texts(fleet: &Fleet) -> Vec<String> {
-    fleet.rows().iter().map(|row| row.raw.to_string()).collect()
+    fleet
+        .devices()
+        .iter()
+        .map(|device| device.raw.to_string())
+        .collect()
 }
 
 fn base_nodes(fleet: &Fleet) -> Vec<Value> {
     fleet
-        .rows()
+        .devices()
         .iter()
-        .filter(|row| row.kind == Kind::BaseNode)
-        .map(|row| row.value().unwrap())
+        .filter(|device| device.kind == DeviceKind::BaseNode)
+        .map(|device| device.value().unwrap())
         .collect()
 }
 
 #[test]
-fn a_seed_decides_the_fleet_and_its_history() {
+fn a_seed_determines_the_fleet_and_its_changes() {
     let (mut one, mut two) = (fleet(7), fleet(7));
     assert_eq!(texts(&one), texts(&two));
     assert_ne!(texts(&one), texts(&fleet(8)));
@@ -36,7 +40,7 @@ fn a_seed_decides_the_fleet_and_its_history() {
 }
 
 #[test]
-fn it_has_the_shape_of_a_real_one() {
+fn the_fleet_has_realistic_proportions() {
     let fleet = fleet(1);
     let nodes = base_nodes(&fleet);
     assert_eq!(nodes.len(), 718);
@@ -70,7 +74,7 @@ fn it_has_the_shape_of_a_real_one() {
         .iter()
         .filter_map(|node| node["ancestry"]["market"]["name"].as_str())
         .collect();
-    assert_eq!(markets.len(), 8, "seven, and the training region's: {markets:?}");
+    assert_eq!(markets.len(), 8, "seven and the training region's: {markets:?}");
     let diagonal = is("/installParams/antennaAzimuth", &|at| {
         [45.0, 135.0, 225.0, 315.0].contains(&at.as_f64().unwrap())
     });
@@ -78,7 +82,7 @@ fn it_has_the_shape_of_a_real_one() {
 }
 
 #[test]
-fn towers_carry_one_to_four_nodes_that_differ_slightly_in_position() {
+fn sites_have_one_to_four_nodes_at_slightly_different_positions() {
     let mut sites: BTreeMap<i64, Vec<(f64, f64)>> = BTreeMap::new();
     for node in base_nodes(&fleet(1)) {
         let Some(site) = node["ancestry"]["site"]["id"].as_i64() else {
@@ -110,40 +114,40 @@ fn towers_carry_one_to_four_nodes_that_differ_slightly_in_position() {
 }
 
 #[test]
-fn remote_nodes_hang_on_base_nodes_that_exist() {
+fn remote_nodes_are_connected_to_existing_base_nodes() {
     let fleet = fleet(1);
     let masters: BTreeSet<_> = fleet
-        .rows()
+        .devices()
         .iter()
-        .filter(|row| row.kind == Kind::BaseNode)
-        .map(|row| &*row.serial)
+        .filter(|device| device.kind == DeviceKind::BaseNode)
+        .map(|device| &*device.serial)
         .collect();
-    let remotes: Vec<&Row> = fleet
-        .rows()
+    let remotes: Vec<&Device> = fleet
+        .devices()
         .iter()
-        .filter(|row| row.kind == Kind::RemoteNode)
+        .filter(|device| device.kind == DeviceKind::RemoteNode)
         .collect();
     assert_eq!(remotes.len(), 40);
-    for row in remotes {
-        let value = row.value().unwrap();
+    for device in remotes {
+        let value = device.value().unwrap();
         assert!(masters.contains(value["masterSerial"].as_str().unwrap()));
-        assert_ne!(row.region, 1079);
+        assert_ne!(device.region, 1079);
     }
 }
 
 #[test]
-fn a_drift_does_what_it_says() {
+fn a_drift_reports_its_changes() {
     let mut fleet = fleet(1);
     let before: BTreeMap<_, _> = fleet
-        .rows()
+        .devices()
         .iter()
-        .map(|row| (row.serial.to_string(), row.raw.clone()))
+        .map(|device| (device.serial.to_string(), device.raw.clone()))
         .collect();
     let drift = fleet.drift(0.1);
     let after: BTreeMap<_, _> = fleet
-        .rows()
+        .devices()
         .iter()
-        .map(|row| (row.serial.to_string(), row.raw.clone()))
+        .map(|device| (device.serial.to_string(), device.raw.clone()))
         .collect();
     assert_eq!(drift.changed.len() + drift.added.len() + drift.removed.len(), 72);
     assert!(!drift.added.is_empty() && !drift.removed.is_empty());
@@ -181,18 +185,22 @@ fn a_drift_does_what_it_says() {
 }
 
 #[test]
-fn single_devices_can_be_changed_doubled_broken_and_removed() {
+fn a_device_can_be_changed_duplicated_broken_and_removed() {
     let mut fleet = fleet(1);
-    let serial = fleet.rows()[3].serial.to_string();
+    let serial = fleet.devices()[3].serial.to_string();
     assert!(fleet.edit(&serial, |device| device["band"] = "6ghz".into()));
-    assert_eq!(fleet.rows()[3].value().unwrap()["band"], "6ghz");
+    assert_eq!(fleet.devices()[3].value().unwrap()["band"], "6ghz");
     assert!(fleet.duplicate(&serial, |device| device["band"] = "5ghz".into()));
     assert_eq!(
-        fleet.rows().iter().filter(|row| *row.serial == *serial).count(),
+        fleet
+            .devices()
+            .iter()
+            .filter(|device| *device.serial == *serial)
+            .count(),
         2
     );
     assert!(fleet.put_raw(&serial, "not json"));
-    assert!(fleet.rows()[3].value().is_err());
+    assert!(fleet.devices()[3].value().is_err());
     assert!(fleet.remove(&serial));
     assert!(!fleet.edit(&serial, |_| {}) && !fleet.remove(&serial));
 }

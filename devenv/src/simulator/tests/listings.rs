@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{DEVICES, HIERARCHY, Portal, RADIOS, REGIONS, SEARCH, serials, told};
-use crate::simulator::{Config, FleetConfig, Kind};
+use super::{DEVICES, HIERARCHY, Portal, RADIOS, REGIONS, SEARCH, send, serials};
+use crate::simulator::{Config, DeviceKind, FleetConfig};
 
 fn keys(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
@@ -15,8 +15,8 @@ fn set<'a>(names: &[&'a str]) -> BTreeSet<&'a str> {
 
 #[tokio::test]
 async fn a_region_search_has_the_list_envelope() {
-    let portal = Portal::open(Config::default()).await;
-    let (status, body) = told(portal.search(0, 5)).await;
+    let portal = Portal::logged_in(Config::default()).await;
+    let (status, body) = send(portal.search(0, 5)).await;
     assert_eq!(status, 200);
     assert_eq!(keys(&body), set(&["data", "error"]));
     assert!(body["error"].is_null());
@@ -31,9 +31,9 @@ async fn a_region_search_has_the_list_envelope() {
 }
 
 #[tokio::test]
-async fn a_device_is_whole_and_says_more_than_anyone_asked() {
-    let portal = Portal::open(Config::default()).await;
-    let (_, body) = told(portal.search(0, 5)).await;
+async fn a_device_has_all_known_and_many_unknown_fields() {
+    let portal = Portal::logged_in(Config::default()).await;
+    let (_, body) = send(portal.search(0, 5)).await;
     let device = body["data"]["items"]
         .as_array()
         .unwrap()
@@ -57,7 +57,7 @@ async fn a_device_is_whole_and_says_more_than_anyone_asked() {
     assert!(keys(device).is_superset(&set(&known)), "{device}");
     assert!(
         keys(device).len() > 300,
-        "the first device says a great deal: {}",
+        "the first device has many fields: {}",
         keys(device).len()
     );
     let params = [
@@ -92,15 +92,15 @@ async fn a_device_is_whole_and_says_more_than_anyone_asked() {
 }
 
 #[tokio::test]
-async fn pages_add_up_to_the_truth_and_the_server_caps_them() {
-    let portal = Portal::open(Config {
+async fn pages_add_up_to_the_fleet_and_are_capped() {
+    let portal = Portal::logged_in(Config {
         page_cap: 100,
         ..Config::default()
     })
     .await;
     let mut seen = Vec::new();
     loop {
-        let (_, body) = told(portal.search(seen.len(), 5000)).await;
+        let (_, body) = send(portal.search(seen.len(), 5000)).await;
         let page = serials(&body["data"]["items"]);
         assert!(page.len() <= 100);
         assert_eq!(body["data"]["count"], page.len());
@@ -109,13 +109,18 @@ async fn pages_add_up_to_the_truth_and_the_server_caps_them() {
             break;
         }
     }
-    let truth = portal
+    let expected = portal
         .sim
         .base_nodes()
         .into_iter()
-        .filter(|row| row.region == 1073);
-    assert_eq!(seen, truth.map(|row| row.serial.to_string()).collect::<Vec<_>>());
-    let (_, beyond) = told(portal.search(9999, 10)).await;
+        .filter(|device| device.region == 1073);
+    assert_eq!(
+        seen,
+        expected
+            .map(|device| device.serial.to_string())
+            .collect::<Vec<_>>()
+    );
+    let (_, beyond) = send(portal.search(9999, 10)).await;
     assert_eq!(
         (&beyond["data"]["items"], &beyond["data"]["count"]),
         (&json!([]), &json!(0))
@@ -123,10 +128,10 @@ async fn pages_add_up_to_the_truth_and_the_server_caps_them() {
 }
 
 #[tokio::test]
-async fn an_empty_filter_brings_both_kinds() {
-    let portal = Portal::open(Config::default()).await;
+async fn an_empty_filter_returns_both_kinds() {
+    let portal = Portal::logged_in(Config::default()).await;
     let all = json!({"ids": [1073, 1074, 1075, 1079], "deviceFilter": {}});
-    let (_, body) = told(portal.post(&format!("{SEARCH}?offset=0&count=5000"), &all)).await;
+    let (_, body) = send(portal.post(&format!("{SEARCH}?offset=0&count=5000"), &all)).await;
     assert_eq!(body["data"]["totalCount"], 758);
     let items = body["data"]["items"].as_array().unwrap();
     let remote = items.iter().find(|item| item["type"] == "RN").unwrap();
@@ -134,8 +139,8 @@ async fn an_empty_filter_brings_both_kinds() {
 }
 
 #[tokio::test]
-async fn bad_questions_get_the_error_envelope_of_their_family() {
-    let portal = Portal::open(Config::of(4)).await;
+async fn bad_requests_get_the_error_envelope_of_their_api_family() {
+    let portal = Portal::logged_in(Config::with_base_nodes(4)).await;
     let good = json!({"ids": [1073], "deviceFilter": {}});
     let page = format!("{SEARCH}?offset=0&count=10");
     for (path, body, status) in [
@@ -151,28 +156,28 @@ async fn bad_questions_get_the_error_envelope_of_their_family() {
         ),
         (&page, json!({"ids": [7], "deviceFilter": {}}), 404),
     ] {
-        let (got, answer) = told(portal.post(path, &body)).await;
+        let (got, response) = send(portal.post(path, &body)).await;
         assert_eq!(got, status, "{path} {body}");
-        assert!(answer["data"].is_null());
-        assert_eq!(keys(&answer["error"]), set(&["code", "message", "status"]));
-        assert_eq!(answer["error"]["code"], status);
+        assert!(response["data"].is_null());
+        assert_eq!(keys(&response["error"]), set(&["code", "message", "status"]));
+        assert_eq!(response["error"]["code"], status);
     }
-    assert_eq!(told(portal.get(REGIONS)).await.0, 400);
-    let (status, answer) = told(portal.post(RADIOS, &json!({"query": {"deviceType": "BN"}}))).await;
+    assert_eq!(send(portal.get(REGIONS)).await.0, 400);
+    let (status, response) = send(portal.post(RADIOS, &json!({"query": {"deviceType": "BN"}}))).await;
     assert_eq!(
-        (status, &answer["success"], &answer["error"]["code"]),
+        (status, &response["success"], &response["error"]["code"]),
         (400, &json!(false), &json!("INVALID_FILTER"))
     );
 }
 
 #[tokio::test]
-async fn regions_come_in_pages_and_the_sister_omits_some() {
-    let portal = Portal::open(Config::of(4)).await;
-    let (_, body) = told(portal.get(&format!("{REGIONS}?offset=1&count=2"))).await;
+async fn regions_are_paged_and_the_nqs_endpoint_omits_some() {
+    let portal = Portal::logged_in(Config::with_base_nodes(4)).await;
+    let (_, body) = send(portal.get(&format!("{REGIONS}?offset=1&count=2"))).await;
     assert_eq!(body["data"]["totalCount"], 4);
     assert_eq!(body["data"]["items"].as_array().unwrap().len(), 2);
     assert_eq!(body["data"]["items"][0]["operatorId"], 219);
-    let (_, body) = told(portal.get(&format!("{REGIONS}?offset=0&count=1000"))).await;
+    let (_, body) = send(portal.get(&format!("{REGIONS}?offset=0&count=1000"))).await;
     let names: Vec<_> = body["data"]["items"]
         .as_array()
         .unwrap()
@@ -180,69 +185,69 @@ async fn regions_come_in_pages_and_the_sister_omits_some() {
         .map(|item| item["name"].clone())
         .collect();
     assert_eq!(names, ["South Africa", "Western Cape", "Lowveld", "Training"]);
-    let (_, sister) = told(portal.get("/api/nqs/v1/operators/219/regions?offset=0&count=1000")).await;
+    let (_, sister) = send(portal.get("/api/nqs/v1/operators/219/regions?offset=0&count=1000")).await;
     assert!(sister["data"]["items"].as_array().unwrap().len() < names.len());
 }
 
 #[tokio::test]
-async fn the_operator_list_is_mixed_and_goes_by_ten_unless_told() {
-    let portal = Portal::open(Config::default()).await;
-    let (_, body) = told(portal.get(&format!("{DEVICES}?offset=0&limit=500&type=BN"))).await;
+async fn the_operator_list_mixes_kinds_and_has_ten_rows_by_default() {
+    let portal = Portal::logged_in(Config::default()).await;
+    let (_, body) = send(portal.get(&format!("{DEVICES}?offset=0&limit=500&type=BN"))).await;
     assert_eq!(
         body["data"]["items"].as_array().unwrap().len(),
         10,
         "limit is ignored"
     );
-    let (_, body) = told(portal.get(&format!("{DEVICES}?offset=0&count=1000&type=BN"))).await;
+    let (_, body) = send(portal.get(&format!("{DEVICES}?offset=0&count=1000&type=BN"))).await;
     assert_eq!(body["data"]["totalCount"], 758, "and so is type");
     let listed = serials(&body["data"]["items"]);
-    let truth: Vec<String> = portal
+    let expected: Vec<String> = portal
         .sim
-        .truth()
+        .devices()
         .iter()
-        .map(|row| row.serial.to_string())
+        .map(|device| device.serial.to_string())
         .collect();
-    assert_ne!(listed, truth, "in no order");
-    assert_eq!(listed.iter().collect::<BTreeSet<_>>(), truth.iter().collect());
+    assert_ne!(listed, expected, "the order is random");
+    assert_eq!(listed.iter().collect::<BTreeSet<_>>(), expected.iter().collect());
     portal
         .sim
-        .edit(&truth[0], |device| device["hostName"] = json!("renamed"));
-    let (_, again) = told(portal.get(&format!("{DEVICES}?offset=0&count=1000"))).await;
+        .edit(&expected[0], |device| device["hostName"] = json!("renamed"));
+    let (_, again) = send(portal.get(&format!("{DEVICES}?offset=0&count=1000"))).await;
     assert_ne!(
         serials(&again["data"]["items"]),
         listed,
-        "another order once the fleet has changed"
+        "the order changes with the fleet"
     );
 
-    let portal = Portal::open(Config {
+    let portal = Portal::logged_in(Config {
         honour_count: false,
         honour_type: true,
         ..Config::default()
     })
     .await;
-    let (_, body) = told(portal.get(&format!("{DEVICES}?offset=0&count=1000&type=BN"))).await;
+    let (_, body) = send(portal.get(&format!("{DEVICES}?offset=0&count=1000&type=BN"))).await;
     assert_eq!(body["data"]["items"].as_array().unwrap().len(), 10);
     assert_eq!(body["data"]["totalCount"], 718);
 }
 
 #[tokio::test]
-async fn radios_speak_tmq_and_the_hierarchy_knows_their_names() {
-    let portal = Portal::open(Config::default()).await;
-    let (_, body) = told(portal.radios(0, 5000)).await;
+async fn radios_use_tmq_and_the_hierarchy_contains_their_names() {
+    let portal = Portal::logged_in(Config::default()).await;
+    let (_, body) = send(portal.radios(0, 5000)).await;
     assert_eq!(keys(&body), set(&["version", "name", "data"]));
     assert_eq!(
         keys(&body["data"]),
         set(&["deviceType", "devices"]),
         "there is no total"
     );
-    let truth = portal
+    let expected = portal
         .sim
         .base_nodes()
         .into_iter()
-        .filter(|row| row.region == 1073)
+        .filter(|device| device.region == 1073)
         .count();
     let radios = body["data"]["devices"].as_array().unwrap();
-    assert_eq!(radios.len(), truth);
+    assert_eq!(radios.len(), expected);
     let radio = radios
         .iter()
         .find(|one| one["siteId"].is_string() && one["fields"]["deviceStatus"] == 1)
@@ -254,7 +259,7 @@ async fn radios_speak_tmq_and_the_hierarchy_knows_their_names() {
     );
     assert!(radio["fields"]["/system/install/state/height"].is_f64());
 
-    let (_, tree) = told(portal.get(HIERARCHY)).await;
+    let (_, tree) = send(portal.get(HIERARCHY)).await;
     let mut branch = &tree["data"];
     for (level, id) in ["regions", "markets", "sites", "cells", "sectors"]
         .iter()
@@ -272,21 +277,32 @@ async fn radios_speak_tmq_and_the_hierarchy_knows_their_names() {
 }
 
 #[tokio::test]
-async fn any_number_of_devices_is_there_on_demand() {
+async fn the_fleet_size_is_configurable() {
     let fleet = FleetConfig {
         base_nodes: 20_000,
         remote_nodes: 0,
         ..FleetConfig::default()
     };
-    let portal = Portal::open(Config {
+    let portal = Portal::logged_in(Config {
         fleet,
         ..Config::default()
     })
     .await;
     assert_eq!(portal.sim.base_nodes().len(), 20_000);
-    let unique: BTreeSet<_> = portal.sim.truth().into_iter().map(|row| row.serial).collect();
+    let unique: BTreeSet<_> = portal
+        .sim
+        .devices()
+        .into_iter()
+        .map(|device| device.serial)
+        .collect();
     assert_eq!(unique.len(), 20_000);
-    assert!(portal.sim.truth().iter().all(|row| row.kind == Kind::BaseNode));
-    let (_, body) = told(portal.search(5000, 1000)).await;
+    assert!(
+        portal
+            .sim
+            .devices()
+            .iter()
+            .all(|device| device.kind == DeviceKind::BaseNode)
+    );
+    let (_, body) = send(portal.search(5000, 1000)).await;
     assert_eq!(body["data"]["items"].as_array().unwrap().len(), 1000);
 }

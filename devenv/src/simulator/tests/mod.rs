@@ -1,5 +1,4 @@
-//! What a stranger would want to see before trusting the simulator. The client here is a bare one: no cookie jar, no
-//! redirects, no decompression, nothing that would hide what is on the wire.
+//! Tests of the simulator through HTTP, with a plain client: no cookie jar, no redirects, no decompression.
 
 mod cli;
 mod content;
@@ -14,14 +13,13 @@ use serde_json::{Value, json};
 
 use super::{Config, Simulator};
 
-/// A client that is logged in, and what it was told.
+/// A simulator and a client with its session cookies.
 struct Portal {
     sim: Simulator,
     http: Client,
     cookies: String,
 }
 
-/// Every endpoint behind the session, each with a call that an honest server answers.
 const SEARCH: &str = "/api/nqs/v1/regions/devices/search";
 const DEVICES: &str = "/api/nqs/v1/operators/219/devices";
 const RADIOS: &str = "/api/tmq/v1/radios/search";
@@ -32,7 +30,7 @@ const LOGIN: &str = "/api/tcs/v1/user-auth/login";
 const REFRESH: &str = "/api/tcs/v1/user-auth/refresh";
 
 fn client() -> Client {
-    // Another test may have been first: either way the provider is there.
+    // Fails if another test installed the provider first, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -40,9 +38,9 @@ fn client() -> Client {
         .unwrap()
 }
 
-/// `name=value` of every cookie that an answer sets.
-fn cookies(answer: &Response) -> Vec<String> {
-    let lines = answer
+/// `name=value` of every cookie that a response sets.
+fn cookies(response: &Response) -> Vec<String> {
+    let lines = response
         .headers()
         .get_all("set-cookie")
         .iter()
@@ -53,8 +51,8 @@ fn cookies(answer: &Response) -> Vec<String> {
 }
 
 impl Portal {
-    /// Started and not logged in.
-    async fn closed(config: Config) -> Self {
+    /// A simulator without a session.
+    async fn logged_out(config: Config) -> Self {
         Self {
             sim: Simulator::start(config).await.unwrap(),
             http: client(),
@@ -62,16 +60,16 @@ impl Portal {
         }
     }
 
-    async fn open(config: Config) -> Self {
-        let mut portal = Self::closed(config).await;
+    async fn logged_in(config: Config) -> Self {
+        let mut portal = Self::logged_out(config).await;
         portal.log_in().await;
         portal
     }
 
     async fn log_in(&mut self) {
-        let answer = self.login().send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        self.cookies = cookies(&answer).join("; ");
+        let response = self.login().send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        self.cookies = cookies(&response).join("; ");
     }
 
     fn login(&self) -> RequestBuilder {
@@ -95,7 +93,7 @@ impl Portal {
         self.call(Method::POST, path).body(body.to_string())
     }
 
-    /// A page of region 1073's base nodes.
+    /// Requests a page of the base nodes of region 1073.
     fn search(&self, offset: usize, count: usize) -> RequestBuilder {
         self.search_in(1073, offset, count)
     }
@@ -121,13 +119,13 @@ impl Portal {
     }
 }
 
-/// Status and JSON body.
-async fn told(request: RequestBuilder) -> (u16, Value) {
-    let answer = request.send().await.unwrap();
-    let status = answer.status().as_u16();
+/// Sends a request and returns status and JSON body.
+async fn send(request: RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
     (
         status,
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap(),
+        serde_json::from_str(&response.text().await.unwrap()).unwrap(),
     )
 }
 

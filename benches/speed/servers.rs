@@ -1,0 +1,171 @@
+//! The control plane, PostgreSQL, and the operator as a process.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use devenv::simulator::Simulator;
+use devenv::{ControlPlane, Operator, Postgres, audit, tools};
+use serde_json::{Value, json};
+use tarana_operator::api::sync::{Phase, TaranaSync, TaranaSyncStatus};
+
+use crate::Result;
+
+/// All servers but the simulator.
+pub struct Servers<'a> {
+    plane: ControlPlane,
+    pub postgres: &'a Postgres,
+    pub operator: Operator,
+}
+
+/// A run that has ended.
+pub struct FinishedRun {
+    /// The time from the creation of the object to its end.
+    pub took: Duration,
+    pub status: TaranaSyncStatus,
+}
+
+impl FinishedRun {
+    /// The seconds of a completed run.
+    pub fn seconds(&self) -> Result<f64> {
+        match self.status.phase {
+            Phase::Completed => Ok(self.took.as_secs_f64()),
+            phase => Err(format!("a run ended as {phase:?}: {:?}", self.status.last_failure).into()),
+        }
+    }
+}
+
+impl<'a> Servers<'a> {
+    pub async fn start(postgres: &'a Postgres) -> Result<Self> {
+        Self::start_after(postgres, async |_| Ok(())).await
+    }
+
+    /// Starts the operator after `prepare`.
+    pub async fn start_after(
+        postgres: &'a Postgres,
+        prepare: impl AsyncFnOnce(kube::Client) -> Result<()>,
+    ) -> Result<Self> {
+        let (plane, helm) = tokio::try_join!(ControlPlane::start(), tools::helm())?;
+        let kubectl = plane.kubectl();
+        let crds = format!("{}/crds", env!("CARGO_MANIFEST_DIR"));
+        kubectl.run(&["apply", "--server-side", "-f", &crds]).await?;
+        kubectl
+            .run(&["wait", "--for=condition=Established", "-f", &crds])
+            .await?;
+        kubectl.run(&["create", "namespace", devenv::NAMESPACE]).await?;
+        kubectl.apply(&render_rbac(&helm)?).await?;
+        let version = kubectl.run(&["version", "-o", "json"]).await?;
+        let version: Value = serde_json::from_str(&version)?;
+        println!(
+            "Kubernetes  {}",
+            version["serverVersion"]["gitVersion"].as_str().unwrap_or("?")
+        );
+        prepare(client(&plane).await?).await?;
+        let program = program()?;
+        let log = program.with_file_name("bench-operator.log");
+        // Frequent probes, to show that they write nothing.
+        let variables = [("TARANA_LEADER_ELECT", "false"), ("TARANA_RESYNC_SECONDS", "10")];
+        let operator = Operator::start(&program, &plane, &log, &variables).await?;
+        Ok(Self {
+            plane,
+            postgres,
+            operator,
+        })
+    }
+
+    /// Creates a connection to this simulator and a new database, and waits until it is ready. Returns the URL of the
+    /// database.
+    pub async fn connect(&self, name: &str, tcs: &Simulator, page_size: u32) -> Result<String> {
+        let database = self.postgres.create_database(name).await?;
+        let config = tcs.config();
+        let items = json!([
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "default"},
+             "stringData": {"username": config.username, "password": config.password, "url": database}},
+            {"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaConnection", "metadata": {"name": name, "namespace": "default"},
+             "spec": {"api": {"url": tcs.url(), "requestsPerSecond": 1000, "pageSize": page_size, "credentialsSecretRef": {"name": name}},
+                      "database": {"secretRef": {"name": name}}}},
+        ]);
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+        let kubectl = self.plane.kubectl();
+        kubectl.apply(&list.to_string()).await?;
+        let connection = format!("tconn/{name}");
+        kubectl
+            .run(&["wait", &connection, "--for=condition=Ready", "--timeout=60s"])
+            .await?;
+        Ok(database)
+    }
+
+    /// Executes a run of the connection with this spec and measures it with a watch.
+    pub async fn run(&self, connection: &str, name: &str, mut spec: Value) -> Result<FinishedRun> {
+        let api: kube::Api<TaranaSync> = kube::Api::namespaced(self.client().await?, "default");
+        spec["connectionRef"] = json!({"name": connection});
+        let object = json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync", "metadata": {"name": name}, "spec": spec});
+        let begin = Instant::now();
+        api.create(
+            &kube::api::PostParams::default(),
+            &serde_json::from_value(object)?,
+        )
+        .await?;
+        let ended = |s: Option<&TaranaSync>| {
+            s.and_then(|s| s.status.as_ref())
+                .is_some_and(|s| s.phase.is_final())
+        };
+        let end = kube::runtime::wait::await_condition(api, name, ended).await?;
+        let took = begin.elapsed();
+        let status = end.and_then(|s| s.status).ok_or("the run is gone")?;
+        Ok(FinishedRun { took, status })
+    }
+
+    /// The operator's writes to the API server so far.
+    pub fn writes(&self) -> Result<usize> {
+        let account = format!(
+            "system:serviceaccount:{}:{}",
+            devenv::NAMESPACE,
+            devenv::SERVICE_ACCOUNT
+        );
+        let entries = audit::read(self.plane.audit_log())?;
+        Ok(entries
+            .iter()
+            .filter(|e| e.is_write() && e.user.username == account)
+            .count())
+    }
+
+    /// A client with admin rights.
+    pub async fn client(&self) -> Result<kube::Client> {
+        client(&self.plane).await
+    }
+}
+
+async fn client(plane: &ControlPlane) -> Result<kube::Client> {
+    let kubeconfig = kube::config::Kubeconfig::read_from(plane.kubeconfig())?;
+    let options = kube::config::KubeConfigOptions::default();
+    Ok(kube::Client::try_from(
+        kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?,
+    )?)
+}
+
+/// Renders the operator's RBAC from the chart.
+fn render_rbac(helm: &Path) -> Result<String> {
+    let arguments: Vec<&str> = devenv::RENDER_RBAC_COMMAND.split_whitespace().skip(1).collect();
+    let rendered = std::process::Command::new(helm)
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()?;
+    if !rendered.status.success() {
+        return Err(String::from_utf8_lossy(&rendered.stderr).into());
+    }
+    Ok(String::from_utf8(rendered.stdout)?)
+}
+
+/// The release build of the operator, which `make bench` creates.
+fn program() -> Result<PathBuf> {
+    target_folder()?
+        .map(|dir| dir.join("release/tarana-operator"))
+        .filter(|p| p.is_file())
+        .ok_or_else(|| "no release build of tarana-operator: use `make bench`".into())
+}
+
+/// Cargo's target folder.
+pub fn target_folder() -> Result<Option<PathBuf>> {
+    let own = std::env::current_exe()?;
+    Ok(own.ancestors().nth(3).map(Path::to_owned))
+}

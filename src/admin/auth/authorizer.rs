@@ -1,0 +1,106 @@
+//! Answers authentication and authorization questions from a cache, or else from Kubernetes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, header};
+use kube::Client;
+use moka::future::Cache;
+use sha2::{Digest, Sha256};
+
+use super::caller::Caller;
+use super::kubernetes;
+use super::permission::Permission;
+use crate::admin::problem::Problem;
+
+/// How long an answer of Kubernetes is used.
+const CACHE_TTL: Duration = Duration::from_secs(10);
+/// Maximum number of cached answers of each kind.
+const CACHE_CAPACITY: u64 = 50_000;
+/// Maximum length of a token in bytes.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+type TokenHash = [u8; 32];
+
+/// Authenticates and authorizes callers.
+pub struct Authorizer {
+    client: Client,
+    callers: Cache<TokenHash, Option<Arc<Caller>>>,
+    permissions: Cache<(Arc<Caller>, Permission), bool>,
+}
+
+impl std::fmt::Debug for Authorizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authorizer").finish_non_exhaustive()
+    }
+}
+
+impl Authorizer {
+    /// An authorizer with empty caches.
+    pub fn new(client: Client) -> Self {
+        Self {
+            client,
+            callers: Cache::builder()
+                .max_capacity(CACHE_CAPACITY)
+                .time_to_live(CACHE_TTL)
+                .build(),
+            permissions: Cache::builder()
+                .max_capacity(CACHE_CAPACITY)
+                .time_to_live(CACHE_TTL)
+                .build(),
+        }
+    }
+
+    /// The caller that the request's token identifies.
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
+        let token = bearer_token(headers)?;
+        // The cache holds hashes, not tokens.
+        let key: TokenHash = Sha256::digest(token.as_bytes()).into();
+        let caller = self
+            .callers
+            .try_get_with(key, kubernetes::review_token(&self.client, token))
+            .await
+            .map_err(|problem| (*problem).clone())?;
+        caller.ok_or(Problem::Unauthenticated("the token is invalid or has expired"))
+    }
+
+    /// Whether the caller has the permission.
+    pub async fn is_allowed(&self, caller: &Arc<Caller>, permission: &Permission) -> Result<bool, Problem> {
+        let key = (Arc::clone(caller), permission.clone());
+        self.permissions
+            .try_get_with(key, kubernetes::review_access(&self.client, caller, permission))
+            .await
+            .map_err(|problem| (*problem).clone())
+    }
+
+    /// Rejects a caller without the permission.
+    pub async fn authorize(&self, caller: &Arc<Caller>, permission: &Permission) -> Result<(), Problem> {
+        if self.is_allowed(caller, permission).await? {
+            Ok(())
+        } else {
+            Err(Problem::Forbidden(permission.denied_message(&caller.name)))
+        }
+    }
+}
+
+/// The token of a request that has exactly one.
+fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Problem::Unauthenticated(
+            "send one header Authorization: Bearer <token>",
+        ));
+    };
+    let token = value.to_str().ok().and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    token
+        .filter(|token| !token.is_empty() && token.len() <= MAX_TOKEN_BYTES)
+        .ok_or(Problem::Unauthenticated(
+            "the header Authorization is not Bearer <token>",
+        ))
+}
+
+#[cfg(test)]
+mod tests;

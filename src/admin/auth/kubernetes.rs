@@ -1,0 +1,76 @@
+//! Authentication (`TokenReview`) and authorization (`SubjectAccessReview`) through the Kubernetes API.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use kube::api::PostParams;
+use kube::{Api, Client};
+
+use super::caller::Caller;
+use super::permission::Permission;
+use crate::admin::problem::Problem;
+
+/// The user that a token identifies; `None` if the token is invalid.
+pub(super) async fn review_token(client: &Client, token: &str) -> Result<Option<Arc<Caller>>, Problem> {
+    let review = TokenReview {
+        spec: TokenReviewSpec {
+            token: token.to_owned(),
+            ..TokenReviewSpec::default()
+        },
+        ..TokenReview::default()
+    };
+    let created = Api::all(client.clone())
+        .create(&PostParams::default(), &review)
+        .await;
+    let status = created
+        .map_err(Problem::from_kubernetes)?
+        .status
+        .unwrap_or_default();
+    let user = status.user.filter(|_| status.authenticated == Some(true));
+    Ok(user.and_then(|user| {
+        // A user without a name is not authenticated.
+        let name = user.username.filter(|name| !name.is_empty())?;
+        Some(Arc::new(Caller {
+            name,
+            uid: user.uid,
+            groups: user.groups.unwrap_or_default(),
+            extra: user.extra.unwrap_or_default(),
+        }))
+    }))
+}
+
+/// Whether the caller has the permission.
+pub(super) async fn review_access(
+    client: &Client,
+    caller: &Caller,
+    permission: &Permission,
+) -> Result<bool, Problem> {
+    let review = SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: Some(caller.name.clone()),
+            uid: caller.uid.clone(),
+            groups: Some(caller.groups.clone()),
+            extra: Some(caller.extra.clone()),
+            resource_attributes: Some(ResourceAttributes {
+                group: Some("tarana.dev".to_owned()),
+                resource: Some(permission.resource.to_owned()),
+                verb: Some(permission.verb.to_owned()),
+                namespace: permission.namespace.clone(),
+                name: permission.name.clone(),
+                ..ResourceAttributes::default()
+            }),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    };
+    let created = Api::all(client.clone())
+        .create(&PostParams::default(), &review)
+        .await;
+    let status = created
+        .map_err(Problem::from_kubernetes)?
+        .status
+        .unwrap_or_default();
+    // An explicit denial by one authorizer wins over another that allows.
+    Ok(status.allowed && status.denied != Some(true))
+}

@@ -1,0 +1,203 @@
+//! Pure: the responses for stations and their changes, and stations as CSV.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::store::{StationChange, StationCounts, StationRow};
+
+/// A base station.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Station)]
+#[serde(rename_all = "camelCase")]
+pub struct StationResponse {
+    serial: String,
+    hostname: String,
+    site_name: String,
+    /// Whether the station is online.
+    online: bool,
+    /// Number of connected customers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_connections: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    market: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    /// Degrees north.
+    lat: f64,
+    /// Degrees east.
+    lng: f64,
+    /// Metres above sea level.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height_m: Option<f64>,
+    /// Degrees from north.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    azimuth_deg: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    band: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sector_name: Option<String>,
+    /// When a sync last changed the row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_updated: Option<Timestamp>,
+}
+
+impl From<StationRow> for StationResponse {
+    fn from(row: StationRow) -> Self {
+        Self {
+            serial: row.serial,
+            hostname: row.hostname,
+            site_name: row.site_name,
+            online: row.online,
+            active_connections: row.active_connections,
+            market: row.market,
+            region: row.region,
+            lat: row.lat,
+            lng: row.lng,
+            height_m: row.height_m,
+            azimuth_deg: row.azimuth_deg,
+            band: row.band,
+            cell_name: row.cell_name,
+            sector_name: row.sector_name,
+            last_updated: row.last_updated,
+        }
+    }
+}
+
+/// A change of a station, applied or only planned.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Change)]
+pub struct ChangeResponse {
+    /// Number of the change in its run, from 1.
+    pub seq: i32,
+    /// Id of the run.
+    run: Uuid,
+    /// When the run was created.
+    at: Timestamp,
+    serial: String,
+    /// `insert`, `update` or `delete`.
+    op: String,
+    /// Columns before the change, by their names in the table; for an update only those that differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    before: Option<Value>,
+    /// Columns after the change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    after: Option<Value>,
+    /// False for a dry run, and for a withheld delete.
+    applied: bool,
+}
+
+impl From<StationChange> for ChangeResponse {
+    fn from(change: StationChange) -> Self {
+        Self {
+            seq: change.seq,
+            run: change.run,
+            at: change.at,
+            serial: change.serial,
+            op: change.op,
+            before: change.before,
+            after: change.after,
+            applied: change.applied,
+        }
+    }
+}
+
+/// Totals of a group of stations.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Counted)]
+#[serde(rename_all = "camelCase")]
+pub struct StationTotals {
+    /// Number of stations.
+    stations: i64,
+    /// Number of stations that are online.
+    online: i64,
+    /// Number of connected customers.
+    active_connections: i64,
+    /// When a sync last changed one of the rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_updated: Option<Timestamp>,
+}
+
+impl From<&StationCounts> for StationTotals {
+    fn from(counts: &StationCounts) -> Self {
+        Self {
+            stations: counts.stations,
+            online: counts.online,
+            active_connections: counts.active_connections,
+            last_updated: counts.last_updated,
+        }
+    }
+}
+
+/// Header line of the CSV.
+pub const CSV_HEADER: &str = "serial,hostname,site_name,online,active_connections,market,region,lat,lng,height_m,azimuth_deg,band,cell_name,sector_name,last_updated\r\n";
+
+/// A station as a line of CSV (RFC 4180).
+pub fn csv_line(row: &StationRow) -> String {
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let text = |text: &Option<String>| text.as_deref().map(csv_field).unwrap_or_default();
+    let fields = [
+        csv_field(&row.serial),
+        csv_field(&row.hostname),
+        csv_field(&row.site_name),
+        row.online.to_string(),
+        row.active_connections.map(|n| n.to_string()).unwrap_or_default(),
+        text(&row.market),
+        text(&row.region),
+        row.lat.to_string(),
+        row.lng.to_string(),
+        number(row.height_m),
+        number(row.azimuth_deg),
+        text(&row.band),
+        text(&row.cell_name),
+        text(&row.sector_name),
+        row.last_updated.map(|t| t.to_string()).unwrap_or_default(),
+    ];
+    let mut line = fields.join(",");
+    line.push_str("\r\n");
+    line
+}
+
+/// Text as a quoted field. A spreadsheet would execute text that starts with one of these characters as a formula; a leading
+/// apostrophe prevents that.
+fn csv_field(text: &str) -> String {
+    let is_formula =
+        text.trim_start().starts_with(['=', '+', '-', '@']) || text.starts_with(['\t', '\r', '\n']);
+    let guard = if is_formula { "'" } else { "" };
+    if is_formula || text.contains(['"', ',', '\r', '\n']) {
+        format!("\"{guard}{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::csv_field;
+
+    #[test]
+    fn fields_are_quoted_and_formulas_are_escaped() {
+        let cases = [
+            ("Hill 7", "Hill 7"),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("=1+1", "\"'=1+1\""),
+            (" @SUM(A1)", "\"' @SUM(A1)\""),
+            ("-2+3", "\"'-2+3\""),
+            ("+1", "\"'+1\""),
+            ("\t=1", "\"'\t=1\""),
+            ("two\nlines", "\"two\nlines\""),
+            ("<script>", "<script>"),
+            ("", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(csv_field(text), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Pure: the response for a run, from its object or, if that is deleted, from its log row.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{ConditionResponse, conditions, time};
+use crate::admin::objects::sync_id;
+use crate::api::schedule::SCHEDULE_LABEL;
+use crate::api::sync::{self, ConnectionRef, Phase, Step, TaranaSync, TaranaSyncSpec, TriggerType};
+use crate::store::LoggedRun;
+
+/// Phase of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = State)]
+pub enum SyncPhase {
+    /// The run waits for its connection or for another run.
+    Pending,
+    /// The run makes its attempts.
+    Running,
+    /// The run did all that was requested.
+    Completed,
+    /// The run failed; the table is unchanged.
+    Failed,
+    /// The run was cancelled; the table is unchanged.
+    Cancelled,
+}
+
+impl From<Phase> for SyncPhase {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Pending => Self::Pending,
+            Phase::Running => Self::Running,
+            Phase::Completed => Self::Completed,
+            Phase::Failed => Self::Failed,
+            Phase::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl SyncPhase {
+    /// The phase as status and outcome columns of a log row have it.
+    pub fn row_status(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The phase that a log row shows.
+    fn from_row(row: &LoggedRun) -> Self {
+        match row.outcome.as_deref().unwrap_or(&row.status) {
+            "pending" => Self::Pending,
+            "running" => Self::Running,
+            "completed" => Self::Completed,
+            "cancelled" => Self::Cancelled,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Sync)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncResponse {
+    /// Uid of the object and id of the log row.
+    pub id: Uuid,
+    /// Namespace of the object; absent in rows of other programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name of the object; absent in rows of other programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Name of the connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<String>,
+    /// Phase.
+    pub phase: SyncPhase,
+    /// Step of the attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'static str>,
+    /// Number of the attempt, from 1; 0 before the first attempt.
+    attempt: i32,
+    /// Whether the run only plans and changes nothing.
+    dry_run: bool,
+    /// Whether the run deletes stale rows.
+    delete_stale: bool,
+    /// Whether cancellation was requested.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cancel: bool,
+    trigger: TriggerResponse,
+    /// When the run was created.
+    pub created_at: Timestamp,
+    /// When the first attempt started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<Timestamp>,
+    /// When the run ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<Timestamp>,
+    /// Milliseconds from start to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<i64>,
+    /// When the next attempt starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<ProgressResponse>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<CountsResponse>,
+    /// Reason of the condition Finished or Ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Message of that condition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// The vendor's listing that was read: `RegionSearch`, `OperatorList` or `RadioSearch`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listing: Option<String>,
+    /// How the listing was proven complete: `Total`, `TwoReadings` or `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<String>,
+    /// Conditions of the object; absent if it is deleted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    conditions: Vec<ConditionResponse>,
+}
+
+/// Who or what requested the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Trigger)]
+#[serde(rename_all = "camelCase")]
+pub struct TriggerResponse {
+    /// Manual, Api or Schedule.
+    #[serde(rename = "type")]
+    type_: &'static str,
+    /// Name of the user or service account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
+    /// Id of the user in `admin_users`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_user_id: Option<Uuid>,
+    /// Name of the schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<String>,
+    /// Slot of the schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduled_at: Option<Timestamp>,
+}
+
+/// Progress of a fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Progress)]
+pub struct ProgressResponse {
+    /// Rows read.
+    current: i64,
+    /// Total that the listing reports.
+    total: i64,
+}
+
+/// What a run changed, or (dry run) would have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Counts)]
+pub struct CountsResponse {
+    /// Base nodes in the listing.
+    fetched: i64,
+    /// Rows inserted.
+    inserted: i64,
+    /// Rows updated: those that differed.
+    updated: i64,
+    /// Rows that did not differ.
+    unchanged: i64,
+    /// Rows deleted.
+    deleted: i64,
+    /// Records that were skipped as unusable.
+    skipped: i64,
+    /// Stale rows that the delete guard kept.
+    withheld: i64,
+}
+
+impl SyncResponse {
+    /// The spec of a run like this one, as far as the log row holds it.
+    pub fn to_spec(&self, default_connection: &str) -> TaranaSyncSpec {
+        let name = self
+            .connection
+            .clone()
+            .unwrap_or_else(|| default_connection.to_owned());
+        TaranaSyncSpec {
+            connection_ref: ConnectionRef { name },
+            dry_run: self.dry_run,
+            delete_stale: self.delete_stale,
+            ..TaranaSyncSpec::default()
+        }
+    }
+}
+
+impl From<&TaranaSync> for SyncResponse {
+    fn from(sync: &TaranaSync) -> Self {
+        let status = sync.status.clone().unwrap_or_default();
+        let condition = |type_: &str| status.conditions.iter().find(|c| c.type_ == type_);
+        let condition = condition("Finished")
+            .filter(|c| c.status == "True")
+            .or_else(|| condition("Ready"));
+        let reading = status.reading.as_ref();
+        Self {
+            id: sync_id(sync),
+            namespace: sync.namespace(),
+            name: Some(sync.name_any()),
+            connection: Some(sync.spec.connection_ref.name.clone()),
+            phase: status.phase.into(),
+            step: status.step.map(step),
+            attempt: status.attempt,
+            dry_run: sync.spec.dry_run,
+            delete_stale: sync.spec.delete_stale,
+            cancel: sync.spec.cancel,
+            trigger: trigger(sync),
+            created_at: time(sync.metadata.creation_timestamp.as_ref()).unwrap_or_default(),
+            started_at: time(status.start_time.as_ref()),
+            completed_at: time(status.completion_time.as_ref()),
+            duration_ms: status.duration_ms,
+            next_attempt_at: time(status.next_attempt_time.as_ref()),
+            progress: status.progress.map(|p| ProgressResponse {
+                current: p.current,
+                total: p.total,
+            }),
+            counts: status.counts.map(|c| counts(&c)),
+            reason: condition.map(|c| c.reason.clone()),
+            message: condition.map(|c| c.message.clone()),
+            listing: reading.map(|r| r.listing.clone()),
+            proof: reading.map(|r| r.proof.clone()),
+            conditions: conditions(&status.conditions),
+        }
+    }
+}
+
+impl From<LoggedRun> for SyncResponse {
+    fn from(row: LoggedRun) -> Self {
+        let phase = SyncPhase::from_row(&row);
+        let c = row.counts;
+        let (listing, proof) = row.reading.unzip();
+        Self {
+            id: row.id,
+            namespace: row.namespace,
+            name: row.name,
+            connection: row.connection,
+            phase,
+            step: None,
+            attempt: row.attempt,
+            dry_run: row.dry_run,
+            delete_stale: row.delete_stale,
+            cancel: false,
+            trigger: TriggerResponse {
+                type_: if row.trigger_type == "cron" {
+                    "Schedule"
+                } else {
+                    "Manual"
+                },
+                actor: row.actor,
+                admin_user_id: row.triggered_by,
+                schedule: None,
+                scheduled_at: None,
+            },
+            created_at: row.created_at,
+            started_at: row.started_at,
+            completed_at: row.completed_at,
+            duration_ms: row.duration_ms,
+            next_attempt_at: None,
+            progress: None,
+            counts: Some(CountsResponse {
+                fetched: c.fetched,
+                inserted: c.inserted,
+                updated: c.updated,
+                unchanged: c.unchanged,
+                deleted: c.deleted,
+                skipped: c.skipped,
+                withheld: c.withheld,
+            }),
+            reason: row.reason,
+            message: row.message,
+            listing,
+            proof,
+            conditions: Vec::new(),
+        }
+    }
+}
+
+fn trigger(sync: &TaranaSync) -> TriggerResponse {
+    let trigger = &sync.spec.trigger;
+    TriggerResponse {
+        type_: match trigger.type_ {
+            TriggerType::Manual => "Manual",
+            TriggerType::Api => "Api",
+            TriggerType::Schedule => "Schedule",
+        },
+        actor: trigger.actor.clone(),
+        admin_user_id: trigger.admin_user_id,
+        schedule: sync.labels().get(SCHEDULE_LABEL).cloned(),
+        scheduled_at: time(trigger.scheduled_time.as_ref()),
+    }
+}
+
+fn step(step: Step) -> &'static str {
+    match step {
+        Step::Open => "Open",
+        Step::Fetch => "Fetch",
+        Step::Apply => "Apply",
+    }
+}
+
+fn counts(c: &sync::Counts) -> CountsResponse {
+    CountsResponse {
+        fetched: c.fetched,
+        inserted: c.inserted,
+        updated: c.updated,
+        unchanged: c.unchanged,
+        deleted: c.deleted,
+        skipped: c.skipped,
+        withheld: c.withheld,
+    }
+}

@@ -1,0 +1,66 @@
+//! Clients of the Kubernetes API with timeouts: for requests, which are answered soon, and for watches, which may be silent.
+//!
+//! kube sets no response timeout, because it would end watches too, so a request could hang forever. The timeout applies to
+//! silence: a response may take longer as long as data keeps arriving.
+
+use std::time::Duration;
+
+use kube::client::ClientBuilder;
+use kube::runtime::watcher;
+use kube::{Client, Config};
+use tower::limit::ConcurrencyLimitLayer;
+
+/// Maximum number of concurrent requests. A thousand schedules that are due in the same minute would otherwise open a
+/// connection each, without being faster.
+const MAX_CONCURRENT_REQUESTS: usize = 16;
+/// How long the API server keeps a watch open. Then it is renewed, which costs one request.
+const WATCH_DURATION: Duration = Duration::from_mins(1);
+
+/// Clients of one API server.
+#[derive(Clone)]
+pub struct Cluster {
+    /// For the controllers, with limited concurrency.
+    pub controllers: Client,
+    /// For the admin API, so that users do not queue behind the controllers; with limited concurrency.
+    pub admin: Client,
+    /// For the Lease, which must not queue behind other requests.
+    pub lease: Client,
+    /// For [`watcher()`], which restarts a watch that has ended.
+    pub watches: Client,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// Does not connect yet. A request fails after `timeout` of silence, a watch a minute later.
+    ///
+    /// # Errors
+    /// A file that the kubeconfig names cannot be read or is invalid.
+    pub fn new(mut config: Config, timeout: Duration) -> Result<Self, kube::Error> {
+        config.connect_timeout = Some(timeout);
+        config.write_timeout = Some(timeout);
+        // An idle connection is not a silent one.
+        config.reset_reader_on_write = true;
+        let of = |silence| {
+            let mut config = config.clone();
+            config.read_timeout = Some(silence);
+            ClientBuilder::try_from(config)
+        };
+        let limited = || ConcurrencyLimitLayer::new(MAX_CONCURRENT_REQUESTS);
+        Ok(Self {
+            controllers: of(timeout)?.with_layer(&limited()).build(),
+            admin: of(timeout)?.with_layer(&limited()).build(),
+            lease: of(timeout)?.build(),
+            watches: of(WATCH_DURATION + timeout)?.build(),
+        })
+    }
+}
+
+/// The configuration of all watches.
+pub fn watch_config() -> watcher::Config {
+    watcher::Config::default().timeout(u32::try_from(WATCH_DURATION.as_secs()).unwrap_or(60))
+}

@@ -1,0 +1,38 @@
+//! The handle to the tables of one connection.
+
+use super::config::{self, Config};
+use super::db::Db;
+use crate::fault::Fault;
+
+/// The tables of one connection. Cheap to clone: clones share a small pool.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) db: Db,
+    /// Whether [`Store::verify`] may migrate the schema.
+    pub(super) may_migrate: bool,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("database", &self.db.target().display_name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Parses the configuration. Does not connect yet.
+    pub fn new(config: &Config) -> Result<Self, Fault> {
+        let (options, target) = config::parse(config)?;
+        let preamble = config::preamble(&target);
+        Ok(Self {
+            db: Db::new(options, target, preamble),
+            may_migrate: config.migrate,
+        })
+    }
+
+    /// Closes the pool. Calls in progress finish first.
+    pub async fn close_pool(&self) {
+        self.db.close().await;
+    }
+}

@@ -1,0 +1,181 @@
+//! Reads log rows for the API: runs whose objects may be gone, and rows of other programs.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use crate::fault::Fault;
+use crate::station::RunCounts;
+use crate::store::db::Statement;
+use crate::store::error::DbError;
+use crate::store::handle::Store;
+
+/// A run, as its log row describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoggedRun {
+    /// Uid of its object, if it had one.
+    pub id: Uuid,
+    /// `None` in rows of other programs, like the next two.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Name of its connection.
+    pub connection: Option<String>,
+    /// `pending`, `running`, `completed` or `failed`.
+    pub status: String,
+    /// `completed`, `failed` or `cancelled`, once it has ended.
+    pub outcome: Option<String>,
+    /// `cron` or `manual`.
+    pub trigger_type: String,
+    /// The application's user who requested it.
+    pub triggered_by: Option<Uuid>,
+    /// Who requested it, as free text.
+    pub actor: Option<String>,
+    /// Whether it only plans.
+    pub dry_run: bool,
+    /// Whether it deletes stale rows.
+    pub delete_stale: bool,
+    /// What it did.
+    pub counts: RunCounts,
+    /// `[{message, timestamp}]`
+    pub errors: Value,
+    /// Number of its last attempt.
+    pub attempt: i32,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its first attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+    /// Milliseconds from `started_at` to `completed_at`.
+    pub duration_ms: Option<i64>,
+    /// Reason of the object's condition.
+    pub reason: Option<String>,
+    /// Why it failed, or why deletes were withheld.
+    pub message: Option<String>,
+    /// The listing that was read, and how it was proven complete.
+    pub reading: Option<(String, String)>,
+}
+
+/// Which runs to list.
+#[derive(Clone, Debug, Default)]
+pub struct RunQuery<'a> {
+    /// Namespace. Rows without one match any.
+    pub namespace: &'a str,
+    /// Connection. Rows without one match any.
+    pub connection: &'a str,
+    /// `completed`, `failed`, `cancelled`, `pending` or `running`; empty means all.
+    pub states: &'a [&'a str],
+    /// Only runs older than this one.
+    pub before: Option<(Timestamp, Uuid)>,
+    /// Maximum number of runs.
+    pub limit: i64,
+}
+
+/// The columns that [`read`] expects, in its order. Times are microseconds.
+const COLUMNS: &str = "
+    id, namespace, name, connection, status, outcome, trigger_type, triggered_by, actor,
+    coalesce(dry_run, false), coalesce(delete_stale, false),
+    coalesce(stations_fetched, 0)::int8, coalesce(inserted, 0)::int8, coalesce(updated, 0)::int8,
+    coalesce(unchanged, 0)::int8, coalesce(deleted, 0)::int8, coalesce(skipped, 0)::int8, coalesce(withheld, 0)::int8,
+    coalesce(errors, '[]'), coalesce(attempt, 1), (extract(epoch FROM coalesce(created_at, 'epoch')) * 1000000)::int8,
+    (extract(epoch FROM started_at) * 1000000)::int8, (extract(epoch FROM completed_at) * 1000000)::int8,
+    duration_ms::int8, reason, message, listing, proof";
+
+impl Store {
+    /// Runs, newest first.
+    pub async fn logged_runs(&self, query: &RunQuery<'_>) -> Result<Vec<LoggedRun>, Fault> {
+        let select = format!(
+            "SELECT {COLUMNS} FROM tarana_sync_logs
+             WHERE (namespace IS NULL OR namespace = $1) AND (connection IS NULL OR connection = $2)
+               AND (cardinality($3::text[]) = 0 OR coalesce(outcome, status) = ANY ($3))
+               AND ($4::int8 IS NULL OR (coalesce(created_at, 'epoch'), id)
+                    < ('epoch'::timestamptz + $4 * interval '1 microsecond', $5))
+             ORDER BY coalesce(created_at, 'epoch') DESC, id DESC LIMIT $6"
+        );
+        let (time, id) = query.before.unzip();
+        let states: Vec<String> = query.states.iter().map(|&state| state.to_owned()).collect();
+        let statement = sqlx::query(sqlx::AssertSqlSafe(select))
+            .bind(query.namespace)
+            .bind(query.connection)
+            .bind(states)
+            .bind(time.map(Timestamp::as_microsecond))
+            .bind(id)
+            .bind(query.limit);
+        self.fetch_runs(statement).await
+    }
+
+    /// One run.
+    pub async fn logged_run(&self, id: Uuid) -> Result<Option<LoggedRun>, Fault> {
+        let select = format!("SELECT {COLUMNS} FROM tarana_sync_logs WHERE id = $1");
+        let statement = sqlx::query(sqlx::AssertSqlSafe(select)).bind(id);
+        Ok(self.fetch_runs(statement).await?.pop())
+    }
+
+    /// Completion time, in epoch seconds, and number of base stations of the last successful run of a connection. Dry runs
+    /// do not count.
+    pub async fn last_success(&self, connection_uid: Uuid) -> Result<Option<(i64, i64)>, Fault> {
+        let select = "SELECT floor(extract(epoch FROM completed_at))::int8, coalesce(stations_fetched, 0)::int8
+                      FROM tarana_sync_logs
+                      WHERE connection_uid = $1 AND outcome = 'completed' AND NOT dry_run AND completed_at IS NOT NULL
+                      ORDER BY completed_at DESC LIMIT 1";
+        let mut tx = self.db.begin().await?;
+        let row = tx.optional(sqlx::query(select).bind(connection_uid)).await?;
+        let found = match row {
+            None => None,
+            Some(row) => Some((tx.get(&row, 0)?, tx.get(&row, 1)?)),
+        };
+        tx.commit().await?;
+        Ok(found)
+    }
+
+    async fn fetch_runs(&self, select: Statement<'_>) -> Result<Vec<LoggedRun>, Fault> {
+        let mut tx = self.db.begin_read_only().await?;
+        let rows = tx.all(select).await?;
+        tx.commit().await?;
+        let runs: Result<_, sqlx::Error> = rows.iter().map(read).collect();
+        Ok(runs.map_err(|e| DbError::new(self.db.target(), e))?)
+    }
+}
+
+fn read(row: &PgRow) -> Result<LoggedRun, sqlx::Error> {
+    let time = |at| {
+        row.try_get::<Option<i64>, _>(at)
+            .map(|t| t.and_then(|t| Timestamp::from_microsecond(t).ok()))
+    };
+    let listing: Option<String> = row.try_get(26)?;
+    let proof: Option<String> = row.try_get(27)?;
+    Ok(LoggedRun {
+        id: row.try_get(0)?,
+        namespace: row.try_get(1)?,
+        name: row.try_get(2)?,
+        connection: row.try_get(3)?,
+        status: row.try_get(4)?,
+        outcome: row.try_get(5)?,
+        trigger_type: row.try_get(6)?,
+        triggered_by: row.try_get(7)?,
+        actor: row.try_get(8)?,
+        dry_run: row.try_get(9)?,
+        delete_stale: row.try_get(10)?,
+        counts: RunCounts {
+            fetched: row.try_get(11)?,
+            inserted: row.try_get(12)?,
+            updated: row.try_get(13)?,
+            unchanged: row.try_get(14)?,
+            deleted: row.try_get(15)?,
+            skipped: row.try_get(16)?,
+            withheld: row.try_get(17)?,
+        },
+        errors: row.try_get(18)?,
+        attempt: row.try_get(19)?,
+        created_at: time(20)?.unwrap_or_default(),
+        started_at: time(21)?,
+        completed_at: time(22)?,
+        duration_ms: row.try_get(23)?,
+        reason: row.try_get(24)?,
+        message: row.try_get(25)?,
+        reading: listing.zip(proof),
+    })
+}

@@ -1,0 +1,33 @@
+//! The life cycle of a run's log row in `tarana_sync_logs`.
+//!
+//! ```text
+//! register ─▶ pending ── open ─▶ running ─┬─ Apply::finish (complete) ─▶ completed
+//!                          ▲              ├─ close ─▶ failed, cancelled
+//!                          │   heartbeat, │
+//!                     next attempt ◀──────┴─ record_failure          sweep ─▶ failed (Abandoned)
+//! ```
+//!
+//! The row's id is the uid of the `TaranaSync`, so every write is idempotent. `open` admits one running row per
+//! connection (a unique index) and returns the fence: a number that increases each time a process takes the run.
+//! A process with an older fence is refused with `Superseded`.
+
+mod close;
+mod closed_row;
+mod complete;
+mod errors;
+mod history;
+mod open;
+mod progress;
+mod run_info;
+mod sweep;
+mod text;
+
+pub use close::CloseRequest;
+pub use closed_row::{ClosedRow, Outcome};
+pub use history::{LoggedRun, RunQuery};
+pub use open::OpenResult;
+pub use run_info::{RunInfo, Trigger};
+
+pub(super) use closed_row::find as find_closed;
+pub(super) use complete::complete;
+pub(super) use open::superseded;

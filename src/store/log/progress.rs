@@ -1,0 +1,52 @@
+//! Heartbeats and failed attempts of a running row.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::open::superseded;
+use super::text::without_nul;
+use crate::fault::Fault;
+use crate::store::db::Statement;
+use crate::store::handle::Store;
+
+impl Store {
+    /// Records that the run is alive and how many stations it has read. Must not be called while an
+    /// [`Apply`](crate::store::Apply) of the same run is open, which holds a lock on the row.
+    pub async fn heartbeat(&self, id: Uuid, fence: i64, fetched: i64) -> Result<(), Fault> {
+        let update =
+            "UPDATE tarana_sync_logs SET heartbeat_at = now(), stations_fetched = least($3, 2147483647)::int
+                      WHERE id = $1 AND fence = $2 AND status = 'running'";
+        self.update_fenced(id, sqlx::query(update).bind(id).bind(fence).bind(fetched))
+            .await
+    }
+
+    /// Records that an attempt failed and that another one will follow.
+    pub async fn record_failure(&self, id: Uuid, fence: i64, message: &str) -> Result<(), Fault> {
+        let update = "UPDATE tarana_sync_logs SET heartbeat_at = now(),
+                          errors = coalesce(errors, '[]') || jsonb_build_object('message', $3::text, 'timestamp', now())
+                      WHERE id = $1 AND fence = $2 AND status = 'running'";
+        let message = without_nul(message);
+        self.update_fenced(id, sqlx::query(update).bind(id).bind(fence).bind(message))
+            .await
+    }
+
+    /// Time since the last heartbeat of the run by the database's clock; `None` without a row or a heartbeat.
+    pub async fn time_since_heartbeat(&self, run: Uuid) -> Result<Option<Duration>, Fault> {
+        let select = "SELECT extract(epoch FROM now() - heartbeat_at)::float8 FROM tarana_sync_logs
+                      WHERE id = $1 AND heartbeat_at IS NOT NULL";
+        let mut tx = self.db.begin().await?;
+        let row = tx.optional(sqlx::query(select).bind(run)).await?;
+        let seconds: Option<f64> = row.map(|r| tx.get(&r, 0)).transpose()?;
+        tx.commit().await?;
+        Ok(seconds.map(|s| Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX)))
+    }
+
+    /// Runs an update whose WHERE clause compares the fence.
+    async fn update_fenced(&self, id: Uuid, update: Statement<'_>) -> Result<(), Fault> {
+        let mut tx = self.db.begin().await?;
+        let touched = tx.execute(update).await?;
+        tx.commit().await?;
+        if touched == 0 { Err(superseded(id)) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,72 @@
+//! How a run is written to its log row.
+
+use kube::ResourceExt;
+
+use super::machine::Termination;
+use crate::api::sync::{Phase, TaranaSync, TaranaSyncStatus, TriggerType};
+use crate::connection::ConnectionClients;
+use crate::fault::{Fault, Reason};
+use crate::store::{CloseRequest, Outcome, RunInfo, Trigger};
+
+/// The run as its log row identifies it.
+pub(super) fn run_info(sync: &TaranaSync, clients: &ConnectionClients) -> RunInfo {
+    let trigger = &sync.spec.trigger;
+    RunInfo {
+        id: sync.uid().and_then(|uid| uid.parse().ok()).unwrap_or_default(),
+        namespace: sync.namespace().unwrap_or_default(),
+        name: sync.name_any(),
+        connection: sync.spec.connection_ref.name.clone(),
+        connection_uid: clients.uid,
+        trigger: match trigger.type_ {
+            TriggerType::Schedule => Trigger::Cron,
+            TriggerType::Manual | TriggerType::Api => Trigger::Manual,
+        },
+        triggered_by: trigger.admin_user_id,
+        actor: trigger.actor.clone().unwrap_or_default(),
+        dry_run: sync.spec.dry_run,
+        delete_stale: sync.spec.delete_stale,
+    }
+}
+
+/// How the log row is closed. A failure needs the fence, because a superseded process must not fail a run that another
+/// process continues; a cancellation applies whoever owns the run.
+pub(super) fn close_request(
+    termination: &Termination,
+    status: &TaranaSyncStatus,
+    fence: Option<i64>,
+) -> CloseRequest {
+    let cancelled = termination.phase == Phase::Cancelled;
+    CloseRequest {
+        fence: fence.filter(|_| !cancelled),
+        outcome: if cancelled {
+            Outcome::Cancelled
+        } else {
+            Outcome::Failed
+        },
+        reason: termination.reason,
+        message: termination.message.clone(),
+        attempt: status.attempt,
+    }
+}
+
+/// Records a failed attempt in the log row. If that fails, the object still has the newest failure. Returns the fault if
+/// another process owns the run: then the failed attempt was not the run's any more.
+pub(super) async fn record_failed_attempt(
+    clients: &ConnectionClients,
+    run: &RunInfo,
+    fence: i64,
+    attempt: i32,
+    fault: &Fault,
+) -> Option<Fault> {
+    let message = format!("attempt {attempt}: {fault}");
+    let fault = clients
+        .store
+        .record_failure(run.id, fence, &message)
+        .await
+        .err()?;
+    if fault.reason == Reason::Superseded {
+        return Some(fault);
+    }
+    tracing::warn!(sync = run.name, %fault, "the failed attempt could not be recorded in the log row");
+    None
+}

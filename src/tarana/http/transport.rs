@@ -1,0 +1,306 @@
+//! Sends one request and reads its answer. Every request to the vendor goes through [`HttpTransport::send`].
+//!
+//! Faults and log lines from here contain no body, cookie or credential.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Method, Response, StatusCode, Url, redirect};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::limits::{Limits, Paused};
+use super::request::Request;
+use super::retry_budget::RetryBudget;
+use super::transport_faults::from_transport_error;
+use super::{envelope, faults, retry_after};
+use crate::fault::{Fault, Reason};
+use crate::tarana::config::{Config, invalid};
+
+/// Largest answer that is read. A page of 5000 devices of 300 fields is smaller.
+const MAX_BODY: usize = 64 * 1024 * 1024;
+/// Bounds connecting, whatever the timeout of the whole request.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after a 429 without `Retry-After`.
+const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
+
+/// A header that authenticates a request.
+type Credentials = (header::HeaderName, HeaderValue);
+
+/// The headers of an answer and the data of its envelope.
+pub(super) struct Answer<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) data: &'a RawValue,
+}
+
+/// The HTTP client of one connection, with its limits.
+pub(super) struct HttpTransport {
+    http: reqwest::Client,
+    base_url: Url,
+    /// Host and port, for messages.
+    address: String,
+    timeout: Duration,
+    limits: Limits,
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransport")
+            .field("address", &self.address)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HttpTransport {
+    pub(super) fn new(config: &Config) -> Result<Self, Fault> {
+        let base_url = config.url()?;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("tarana-operator/", env!("CARGO_PKG_VERSION")))
+            .default_headers(HeaderMap::from_iter([
+                (header::ACCEPT, HeaderValue::from_static("application/json")),
+                (
+                    header::HeaderName::from_static("x-caller-name"),
+                    HeaderValue::from_static("operator-portal"),
+                ),
+            ]))
+            // A redirect could send the session to another host.
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(config.request_timeout);
+        if let Some(roots) = config.roots()? {
+            builder = builder.tls_certs_only(roots);
+        }
+        let http = builder.build().map_err(|_| {
+            invalid("TLS cannot be set up: check spec.api.caSecretRef, and that the operator's image holds the system's CA certificates")
+        })?;
+        let host = base_url.host_str().unwrap_or_default();
+        let address = format!("{host}:{}", base_url.port_or_known_default().unwrap_or_default());
+        Ok(Self {
+            http,
+            base_url,
+            address,
+            timeout: config.request_timeout,
+            limits: Limits::new(config.requests_per_second, config.max_in_flight),
+        })
+    }
+
+    /// Until when no request is sent, because the API asked for a pause.
+    pub(super) fn paused_until(&self) -> Option<Instant> {
+        self.limits.paused_until()
+    }
+
+    /// Sends `request` with `credentials` and reads its answer by `read`. If the server is busy, a repeatable request is sent
+    /// again within its [`RetryBudget`].
+    ///
+    /// # Errors
+    /// Each failure is a fault of `faults` or `transport_faults`. `AuthenticationFailed` means that the API rejected the
+    /// credentials.
+    pub(super) async fn send<T>(
+        &self,
+        request: &Request,
+        credentials: Credentials,
+        read: impl Fn(Answer<'_>) -> Result<T, String> + Send + Sync,
+    ) -> Result<T, Fault> {
+        let name = request.name();
+        let mut budget = RetryBudget::default();
+        loop {
+            let permit = self
+                .limits
+                .acquire(self.timeout)
+                .await
+                .map_err(|Paused(wait)| paused(wait))?;
+            let failure = match self
+                .send_once(&name, self.build(request, &credentials)?, &read)
+                .await
+            {
+                Ok(value) => {
+                    permit.record_success(&name);
+                    return Ok(value);
+                }
+                Err(failure) => failure,
+            };
+            let crowded = failure.busy && permit.record_rejection();
+            let resend =
+                failure.busy && request.repeatable && budget.record_rejection(crowded, failure.retry_after);
+            if !resend {
+                return Err(self.pause_after(failure));
+            }
+            if let Some(delay) = failure.retry_after {
+                self.limits.pause_for(delay);
+            }
+        }
+    }
+
+    /// Sends a request once and reads its whole answer. Logs a failure.
+    async fn send_once<T>(
+        &self,
+        name: &str,
+        request: reqwest::Request,
+        read: impl Fn(Answer<'_>) -> Result<T, String> + Send,
+    ) -> Result<T, Failure> {
+        let broken = |e: &reqwest::Error| from_transport_error(name, &self.address, e, self.timeout);
+        let mut trace = TraceHeaders::default();
+        let outcome = async {
+            let response = self.http.execute(request).await.map_err(|e| broken(&e))?;
+            trace = TraceHeaders::of(&response);
+            check_status(name, &response)?;
+            let headers = response.headers().clone();
+            let body = read_body(name, response).await?.map_err(|e| broken(&e))?;
+            let body = envelope::decode_text(body);
+            let content_type = headers.get(header::CONTENT_TYPE).and_then(media_type);
+            let data = envelope::extract_data(&body)
+                .map_err(|error| faults::from_envelope_error(name, &error, content_type))?;
+            Ok(read(Answer {
+                headers: &headers,
+                data,
+            })
+            .map_err(|how| faults::api_changed(name, &how))?)
+        };
+        let outcome: Result<T, Failure> = outcome.await;
+        if let Err(Failure { fault, .. }) = &outcome {
+            tracing::warn!(
+                request = name, status = trace.status, request_id = trace.request_id, upstream_ms = trace.upstream_ms,
+                reason = %fault.reason, "request to TCS failed"
+            );
+        }
+        outcome
+    }
+
+    fn build(&self, request: &Request, (name, value): &Credentials) -> Result<reqwest::Request, Fault> {
+        let url = format!("{}{}", self.base_url.as_str().trim_end_matches('/'), request.path);
+        let mut builder = self.http.request(request.method.clone(), url).header(name, value);
+        match &request.body {
+            Some(body) => {
+                builder = builder
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(body.clone());
+            }
+            None if request.method == Method::POST => builder = builder.header(header::CONTENT_LENGTH, 0),
+            None => {}
+        }
+        builder
+            .build()
+            .map_err(|_| invalid("no request can be built from spec.api.url: check it"))
+    }
+
+    /// Pauses all requests if the server asked for it.
+    fn pause_after(&self, failure: Failure) -> Fault {
+        let Failure {
+            fault, retry_after, ..
+        } = failure;
+        match (fault.reason, retry_after) {
+            (Reason::ApiThrottled | Reason::ApiUnavailable, Some(delay)) => {
+                self.limits.pause_for(delay);
+                fault.retry_after(delay)
+            }
+            (Reason::ApiThrottled, None) => {
+                self.limits.pause_for(DEFAULT_PAUSE);
+                fault
+            }
+            _ => fault,
+        }
+    }
+}
+
+/// A failed request.
+struct Failure {
+    fault: Fault,
+    /// The server is busy, and may accept the same request a little later.
+    busy: bool,
+    retry_after: Option<Duration>,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self {
+            busy: fault.reason == Reason::ApiThrottled,
+            fault,
+            retry_after: None,
+        }
+    }
+}
+
+fn check_status(name: &str, response: &Response) -> Result<(), Failure> {
+    let status = response.status();
+    if status == StatusCode::OK {
+        return Ok(());
+    }
+    let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok());
+    Err(Failure {
+        fault: faults::from_status(name, status.as_u16(), None),
+        busy: matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        ),
+        retry_after: text(header::RETRY_AFTER)
+            .and_then(|delay| retry_after::parse(delay, text(header::DATE))),
+    })
+}
+
+/// Reads the body in chunks, so that an endless one fails at the limit.
+async fn read_body(name: &str, mut response: Response) -> Result<Result<Vec<u8>, reqwest::Error>, Fault> {
+    let too_large = || {
+        let message = format!(
+            "{name}: the answer is larger than {} MiB: lower spec.api.pageSize",
+            MAX_BODY >> 20
+        );
+        Fault::new(Reason::ResponseTooLarge, message)
+    };
+    let announced = response
+        .content_length()
+        .map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    if announced > MAX_BODY {
+        return Err(too_large());
+    }
+    let mut body = Vec::with_capacity(announced);
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY => return Err(too_large()),
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(Ok(body)),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+fn paused(wait: Duration) -> Fault {
+    let message = format!(
+        "the API asked for a pause (Retry-After): no request is sent for another {} s",
+        wait.as_secs().max(1)
+    );
+    Fault::new(Reason::ApiThrottled, message).retry_after(wait)
+}
+
+/// The media type of a Content-Type, such as `text/html`. Other texts are dropped, because it goes into a message.
+fn media_type(value: &HeaderValue) -> Option<&str> {
+    let essence = value.to_str().ok()?.split(';').next()?.trim();
+    let valid = essence.len() <= 60
+        && essence
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"/+-.".contains(&b));
+    valid.then_some(essence)
+}
+
+/// What the vendor's support needs to find a request.
+#[derive(Default)]
+struct TraceHeaders {
+    status: Option<u16>,
+    request_id: Option<String>,
+    upstream_ms: Option<String>,
+}
+
+impl TraceHeaders {
+    fn of(response: &Response) -> Self {
+        let text = |name: &str| {
+            let value = response.headers().get(name)?.to_str().ok()?;
+            Some(value.chars().take(80).collect())
+        };
+        Self {
+            status: Some(response.status().as_u16()),
+            request_id: text("x-request-id"),
+            upstream_ms: text("x-envoy-upstream-service-time"),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Reads one list page by page.
+
+mod counted;
+mod incomplete;
+mod tracker;
+mod uncounted;
+
+pub(super) use self::counted::{CountedPages, read_counted};
+pub(super) use self::incomplete::incomplete;
+pub(super) use self::tracker::ListShape;
+pub(super) use self::uncounted::{UncountedPages, read_uncounted};

@@ -1,0 +1,171 @@
+//! A client of the admin API, with tokens for several users.
+
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Api;
+use kube::api::{ListParams, PostParams};
+use serde_json::Value;
+use tarana_operator::admin::{Config, Defaults};
+use tarana_operator::api::schedule::TaranaSyncSchedule;
+use tarana_operator::api::sync::TaranaSync;
+use tokio::sync::OnceCell;
+
+use crate::environment::{TestEnvironment, condition};
+use crate::{chart, servers};
+
+/// A test environment whose operator serves the admin API.
+pub struct AdminClient {
+    pub env: TestEnvironment,
+    pub url: String,
+    /// The token of a user without roles.
+    pub no_roles: String,
+    /// The token of a user with the viewer role of the chart.
+    pub viewer: String,
+    /// The token of a user with the viewer and editor roles.
+    pub editor: String,
+    http: reqwest::Client,
+}
+
+/// A response that was read completely.
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Response {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl AdminClient {
+    /// Starts with a connection that is ready.
+    pub async fn with_connection() -> Self {
+        let admin = Self::start().await;
+        admin.env.create_secrets_and_connection().await;
+        let ready = |c: &tarana_operator::api::connection::TaranaConnection| {
+            condition(&c.status.clone().unwrap_or_default().conditions, "Ready").0 == "True"
+        };
+        admin.env.wait_for_connection("default", "is ready", ready).await;
+        admin
+    }
+
+    /// Starts without objects in the namespace.
+    pub async fn start() -> Self {
+        apply_roles().await;
+        let mut env = TestEnvironment::bare(servers::tcs()).await;
+        let listen = servers::free_address();
+        env.start_operator_with_admin(Config {
+            listen,
+            tls: None,
+            defaults: Defaults {
+                namespace: env.namespace.clone(),
+                connection: "default".into(),
+            },
+        });
+        let no_roles = create_service_account(&env, "nobody", &[]).await;
+        let viewer = create_service_account(&env, "viewer", &["viewer"]).await;
+        let editor = create_service_account(&env, "editor", &["viewer", "editor"]).await;
+        let admin = Self {
+            url: format!("http://{listen}"),
+            no_roles,
+            viewer,
+            editor,
+            http: reqwest::Client::new(),
+            env,
+        };
+        servers::wait_until_ready(&admin.url).await;
+        admin
+    }
+
+    /// A request without token and body.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    pub async fn schedule(&self, name: &str, spec: Value) {
+        let object = serde_json::json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSyncSchedule", "metadata": {"name": name}, "spec": spec});
+        let api: Api<TaranaSyncSchedule> = Api::namespaced(self.env.client.clone(), &self.env.namespace);
+        api.create(&PostParams::default(), &serde_json::from_value(object).unwrap())
+            .await
+            .unwrap();
+    }
+
+    /// The objects of all runs.
+    pub async fn runs(&self) -> Vec<TaranaSync> {
+        self.env.syncs().list(&ListParams::default()).await.unwrap().items
+    }
+
+    pub async fn get(&self, token: &str, path: &str) -> Response {
+        send(self.request("GET", path).bearer_auth(token)).await
+    }
+
+    pub async fn post(&self, token: &str, path: &str, body: &Value) -> Response {
+        send(with_json(self.request("POST", path).bearer_auth(token), body)).await
+    }
+}
+
+/// The request with this JSON body.
+pub fn with_json(request: reqwest::RequestBuilder, body: &Value) -> reqwest::RequestBuilder {
+    request
+        .header("content-type", "application/json")
+        .body(body.to_string())
+}
+
+pub async fn send(request: reqwest::RequestBuilder) -> Response {
+    let response = request.send().await.unwrap();
+    Response {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        text: response.text().await.unwrap(),
+    }
+}
+
+/// Creates the chart's roles for users.
+async fn apply_roles() {
+    static ROLES: OnceCell<()> = OnceCell::const_new();
+    let apply = || async {
+        let arguments = "template tarana-operator charts/tarana-operator --namespace tarana-system --show-only templates/users.yaml";
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let roles = chart::helm(&arguments).await;
+        servers::plane()
+            .await
+            .kubectl()
+            .apply(&roles)
+            .await
+            .expect("the chart's roles");
+    };
+    ROLES.get_or_init(apply).await;
+}
+
+/// Creates a service account with these roles in the namespace. Returns a token.
+async fn create_service_account(env: &TestEnvironment, name: &str, roles: &[&str]) -> String {
+    let kubectl = servers::plane().await.kubectl();
+    let account = serde_json::json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": env.namespace}});
+    let bindings = roles.iter().map(|role| {
+        serde_json::json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+               "metadata": {"name": format!("{name}-{role}"), "namespace": env.namespace},
+               "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": format!("tarana-system:tarana-operator-{role}")},
+               "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": env.namespace}]})
+    });
+    let items: Vec<Value> = std::iter::once(account).chain(bindings).collect();
+    let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
+    kubectl.apply(&list.to_string()).await.unwrap();
+    let accounts: Api<ServiceAccount> = Api::namespaced(env.client.clone(), &env.namespace);
+    let request = TokenRequest {
+        spec: Some(TokenRequestSpec::default()),
+        ..TokenRequest::default()
+    };
+    let token = accounts
+        .create_token_request(name, &PostParams::default(), &request)
+        .await
+        .unwrap();
+    token.status.unwrap().token.unwrap()
+}

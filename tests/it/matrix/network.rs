@@ -1,0 +1,47 @@
+//! Connections are cut, stalled and slow at every effect. The operator keeps running and recovers by itself.
+
+use devenv::proxy::Moment;
+
+use super::scenario::{Disruption, Scenario};
+use super::{COMMIT, CONNECTION, EVENT, FINALIZER, LOGIN, STATUS, test_all_effects, test_effects_named};
+
+const REQUIRED: [&str; 5] = [FINALIZER, STATUS, EVENT, COMMIT, LOGIN];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_cut_in_the_first_run() {
+    let disruptions = [Disruption::Cut(Moment::Before), Disruption::Cut(Moment::After)];
+    let required = [FINALIZER, STATUS, CONNECTION, EVENT, COMMIT, LOGIN];
+    test_all_effects(Scenario::FirstRun, &disruptions, 6, &required).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_cut_in_a_run_with_deletes() {
+    let disruptions = [Disruption::Cut(Moment::Before), Disruption::Cut(Moment::After)];
+    test_all_effects(Scenario::WithDeletes, &disruptions, 6, &REQUIRED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_slow_in_a_run_with_deletes() {
+    let disruptions = [Disruption::Slow(Moment::Before), Disruption::Slow(Moment::After)];
+    test_all_effects(Scenario::WithDeletes, &disruptions, 6, &REQUIRED).await;
+}
+
+/// Many test beds, because a case mostly waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_stalled_in_a_run_with_deletes() {
+    let disruptions = [
+        Disruption::Stall(Moment::Before),
+        Disruption::Stall(Moment::After),
+    ];
+    test_all_effects(Scenario::WithDeletes, &disruptions, 8, &REQUIRED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make test-long"]
+async fn commits_stalled_in_a_run_with_deletes() {
+    let disruptions = [
+        Disruption::StallCommit(Moment::Before),
+        Disruption::StallCommit(Moment::After),
+    ];
+    test_effects_named(Scenario::WithDeletes, &disruptions, 8, COMMIT).await;
+}

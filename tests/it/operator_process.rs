@@ -1,0 +1,122 @@
+//! The operator as a process.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::environment::{TestEnvironment, wait_until};
+use tarana_operator::fault::Reason;
+
+use super::servers;
+
+/// A process of the operator. It is killed when the thread that started it ends.
+pub struct OperatorProcess {
+    process: Child,
+    log: PathBuf,
+}
+
+impl OperatorProcess {
+    /// Starts an operator of this environment without leader election, with admin rights.
+    pub async fn start(env: &TestEnvironment, name: &str) -> Self {
+        Self::start_as(env, name, servers::plane().await.kubeconfig(), &[])
+    }
+
+    /// The same with this kubeconfig and additional environment variables.
+    pub fn start_as(
+        env: &TestEnvironment,
+        name: &str,
+        kubeconfig: &Path,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}.log", env.namespace));
+        let output = File::create(&log).unwrap();
+        let process = Command::new("setpriv")
+            .args([
+                "--pdeathsig",
+                "KILL",
+                "--",
+                env!("CARGO_BIN_EXE_tarana-operator"),
+                "run",
+            ])
+            .env("KUBECONFIG", kubeconfig)
+            .env("TARANA_LEADER_ELECT", "false")
+            .env("TARANA_WATCH_NAMESPACES", &env.namespace)
+            .env("TARANA_IDENTITY", name)
+            .env("TARANA_ADMIN_LISTEN", "")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        Self { process, log }
+    }
+
+    /// Starts an operator as in [`Self::start`] and waits until its caches are synced.
+    pub async fn start_and_wait(env: &TestEnvironment, name: &str) -> Self {
+        let address = servers::free_address().to_string();
+        let kubeconfig = servers::plane().await.kubeconfig();
+        let process = Self::start_as(env, name, kubeconfig, &[("TARANA_ADMIN_LISTEN", &address)]);
+        servers::wait_until_ready(&format!("http://{address}")).await;
+        process
+    }
+
+    /// Sends SIGKILL and waits for the end of the process.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Whether the process has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(sent.success(), "kill {signal} {pid}");
+    }
+
+    /// Sends SIGSTOP and waits until the process is stopped.
+    pub async fn pause(&self) {
+        self.signal("-STOP");
+        let status = format!("/proc/{}/status", self.process.id());
+        wait_until("the process is stopped", || async {
+            std::fs::read_to_string(&status)
+                .unwrap()
+                .contains("State:\tT")
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// Sends SIGCONT.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    /// The log so far.
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until the log contains this reason of a fault.
+    pub async fn wait_for_logged_reason(&self, reason: Reason) {
+        let reason = format!("{reason}");
+        wait_until(&format!("{} contains {reason}", self.log.display()), || async {
+            self.log_text().contains(&reason).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for OperatorProcess {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_file(&self.log);
+        }
+    }
+}
