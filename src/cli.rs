@@ -1,5 +1,8 @@
 //! The command line. Every flag has an environment variable. Nothing else reads the environment.
 
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -71,7 +74,7 @@ pub struct Run {
     #[arg(long, env = "TARANA_RESYNC_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     pub resync_seconds: u64,
     /// Seconds without a response after which a request to the Kubernetes API fails and is retried later.
-    #[arg(long, env = "TARANA_KUBERNETES_TIMEOUT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=60))]
+    #[arg(long, env = "TARANA_KUBERNETES_TIMEOUT_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub kubernetes_timeout_seconds: u64,
     /// Flags of the admin API.
     #[command(flatten)]
@@ -177,6 +180,30 @@ impl std::fmt::Debug for Migrate {
             .field("schema", &self.schema)
             .finish_non_exhaustive()
     }
+}
+
+/// Replaces this process by one without `PG*` variables, if there are any. The database driver takes passwords, certificates and
+/// settings from them where a URL sets none, and would send them to whatever host a connection names. To remove a variable
+/// from a running process is not safe.
+///
+/// # Errors
+/// The program of this process cannot be executed again.
+pub fn restart_without_postgres_variables() -> std::io::Result<()> {
+    let variables = env::vars_os().map(|(name, _)| name);
+    let variables: Vec<OsString> = variables
+        .filter(|name| name.as_encoded_bytes().starts_with(b"PG"))
+        .collect();
+    if variables.is_empty() {
+        return Ok(());
+    }
+    let mut arguments = env::args_os();
+    let mut command = std::process::Command::new(env::current_exe()?);
+    command.arg0(arguments.next().unwrap_or_default()).args(arguments);
+    for name in variables {
+        command.env_remove(name);
+    }
+    // It returns only if it fails.
+    Err(command.exec())
 }
 
 #[cfg(test)]

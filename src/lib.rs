@@ -33,6 +33,7 @@
 //! | `cluster` | Kubernetes clients with timeouts, watch caches, and how controllers write |
 //! | `fault` | faults, and whether a retry can help |
 //! | `api` | the kinds, their conditions and reasons |
+//! | `certificates` | bundles of CA certificates from Secrets |
 //! | `station` | base stations as the vendor lists them, as the table stores them and as a plan changes them |
 //!
 //! A module names only modules on lower rungs of this ladder, which `tests/architecture/main.rs` checks:
@@ -44,11 +45,12 @@
 //! connection
 //! tarana  store  notify  leader  telemetry  cluster
 //! fault
-//! api  station
+//! api  station  certificates
 //! ```
 
 pub mod admin;
 pub mod api;
+pub mod certificates;
 pub mod cli;
 pub mod cluster;
 pub mod connection;

@@ -8,10 +8,18 @@ use std::time::Duration;
 use clap::Parser;
 use tarana_operator::cli::{Cli, Command, Crds, Migrate, Preview, Run};
 use tarana_operator::cluster::Cluster;
-use tarana_operator::{admin, api, operator, schedule, store, telemetry};
+use tarana_operator::{admin, api, cli, operator, schedule, store, telemetry};
+
+fn main() -> ExitCode {
+    if let Err(error) = cli::restart_without_postgres_variables() {
+        eprintln!("tarana-operator: the PG* variables cannot be dropped: {error}; unset them");
+        return ExitCode::FAILURE;
+    }
+    run_command()
+}
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn run_command() -> ExitCode {
     let cli = Cli::parse();
     match execute(cli).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,22 +1,19 @@
 //! The composition root: creates the watch caches, the controllers and the admin API, and runs them until shutdown.
 
+mod invalid_objects;
+
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::channel::mpsc;
+use futures::FutureExt;
 use futures::future::select_all;
-use futures::{FutureExt, StreamExt};
-use k8s_openapi::api::core::v1::Secret;
-use kube::core::{NamespaceResourceScope, PartialObjectMeta};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Resource};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::cli::{self, Run};
-use crate::cluster::{Cluster, Scope, watch_config};
+use crate::cluster::{Cluster, Scope};
 use crate::leader::{self, Election};
 use crate::notify::Notifier;
 use crate::{admin, connection, schedule, sync};
@@ -210,60 +207,37 @@ async fn run_scope(cluster: &Cluster, config: &Config, scope: &Scope) {
     // Until then, an object may look missing because its cache is not synced.
     scope.wait_until_synced().await;
     let client = cluster.controllers.clone();
-    // A change of a run requeues the schedule that owns it.
-    let (requeue, owners_to_requeue) = mpsc::unbounded();
-    let owned_runs = Arc::new(schedule::OwnedRuns::default());
-    let index = owned_runs.clone();
-    let syncs = scope.syncs.objects().inspect(move |sync| {
-        if let Some(owner) = index.record(sync) {
-            // Fails only if the controller has ended.
-            let _ = requeue.unbounded_send(owner);
-        }
-    });
-    // Only the metadata of Secrets is watched. Their content is read when a connection is probed.
-    let secrets = watcher(
-        watch_api::<PartialObjectMeta<Secret>>(cluster, scope.namespace.as_deref()),
-        watch_config(),
-    )
-    .default_backoff()
-    .touched_objects();
-    let connections = Arc::new(connection::Connections::new(scope.connections.reader()));
-    let connection_context = Arc::new(connection::controller::ConnectionContext {
+    let notifier = Notifier::new(client.clone(), config.identity.clone());
+    let (connections, probe_requests) = connection::Connections::new(scope.connections.reader());
+    let connections = Arc::new(connections);
+    let connection_context = Arc::new(connection::ConnectionContext {
         client: client.clone(),
         connections: connections.clone(),
+        syncs: scope.syncs.clone(),
+        notifier: notifier.clone(),
         migrate: config.migrate,
         probe_interval: config.probe_interval,
     });
-    let notifier = Notifier::new(client.clone(), config.identity.clone());
     let schedule_context = Arc::new(schedule::ScheduleContext::new(
         client.clone(),
-        scope.schedules.reader(),
-        (scope.syncs.reader(), owned_runs),
-        connections.clone(),
+        scope,
         notifier.clone(),
     ));
-    let sync_context = Arc::new(sync::SyncContext::new(
-        client,
+    let (sync_context, requeued) = sync::SyncContext::new(
+        client.clone(),
         connections,
-        scope.syncs.reader(),
-        notifier,
-    ));
+        scope.syncs.clone(),
+        notifier.clone(),
+        cluster.uid().await,
+    );
+    let sync_context = Arc::new(sync_context);
     tokio::select! {
-        () = connection::controller::run(connection_context, scope.connections.reader(), scope.connections.objects(), secrets.boxed()) => {}
-        () = sync::controller::run(sync_context.clone(), syncs) => {}
+        () = connection::controller::run(connection_context, scope, probe_requests) => {}
+        () = sync::controller::run(sync_context.clone(), scope, requeued) => {}
         () = sync::sweep::run(sync_context) => {}
-        () = schedule::controller::run(schedule_context, scope.schedules.objects(), owners_to_requeue) => {}
+        () = schedule::controller::run(schedule_context, scope) => {}
+        () = invalid_objects::run(scope, &client, &notifier) => {}
     }
-}
-
-fn watch_api<K>(cluster: &Cluster, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
-{
-    namespace.map_or_else(
-        || Api::all(cluster.watches.clone()),
-        |ns| Api::namespaced(cluster.watches.clone(), ns),
-    )
 }
 
 #[cfg(test)]

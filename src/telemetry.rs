@@ -11,6 +11,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// This target logs the text of a response that it cannot parse, at level `warn`; the response may be a Secret. The caller
 /// gets the error too and logs it without the text.
 const LEAKY_TARGET: &str = "kube_client::client";
+/// This target logs every request of a failing watch that is forbidden. The watch caches log when a watch starts failing.
+const REPEATING_TARGET: &str = "kube_runtime::watcher";
 /// These crates log bytes of requests and responses, headers and rows included, at level `trace`.
 const WIRE_CRATES: [&str; 6] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "sqlx"];
 
@@ -31,18 +33,16 @@ pub fn start(filter: &str, format: Format) -> Result<(), String> {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
-    let without_secrets = filter_fn(|event: &Metadata<'_>| is_safe_to_log(event.target(), *event.level()));
+    let selected = filter_fn(|event: &Metadata<'_>| {
+        is_safe_to_log(event.target(), *event.level())
+            && !(event.target() == REPEATING_TARGET && *event.level() == Level::WARN)
+    });
     let started = match format {
         Format::Text => {
             let ansi = std::io::stderr().is_terminal();
-            logs.with_ansi(ansi).finish().with(without_secrets).try_init()
+            logs.with_ansi(ansi).finish().with(selected).try_init()
         }
-        Format::Json => logs
-            .json()
-            .flatten_event(true)
-            .finish()
-            .with(without_secrets)
-            .try_init(),
+        Format::Json => logs.json().flatten_event(true).finish().with(selected).try_init(),
     };
     started.map_err(|e| format!("logging could not be started: {e}"))
 }

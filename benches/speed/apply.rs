@@ -153,6 +153,7 @@ fn run() -> RunInfo {
         name: "bench".into(),
         connection: "bench".into(),
         connection_uid: Uuid::nil(),
+        cluster_uid: None,
         trigger: Trigger::Manual,
         triggered_by: None,
         actor: String::new(),

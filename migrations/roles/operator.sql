@@ -54,7 +54,7 @@ GRANT SELECT, DELETE,
 -- The identity of a run and who requested it are written once.
 GRANT SELECT,
     INSERT (id, status, trigger_type, triggered_by, namespace, name, connection, connection_uid, actor, dry_run,
-            delete_stale),
+            delete_stale, cluster_uid),
     UPDATE (status, attempt, fence, started_at, heartbeat_at, completed_at, duration_ms, outcome, reason, message,
             errors, stations_fetched, inserted, updated, unchanged, deleted, skipped, withheld, listing, proof)
     ON tarana_sync_logs TO :"role";

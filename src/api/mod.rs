@@ -1,32 +1,40 @@
 //! The kinds of group `tarana.dev`, version `v1alpha1`, their conditions and their reasons.
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
 pub mod condition;
 pub mod connection;
 pub mod reason;
 pub mod schedule;
+mod schema;
 pub mod sync;
 pub mod text;
 
 /// API group of all kinds.
 pub const GROUP: &str = "tarana.dev";
 
-/// The custom resource definitions as `(file name, YAML)`, as `crds/` contains them.
-pub fn crds() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
+/// The custom resource definitions.
+pub fn definitions() -> [CustomResourceDefinition; 3] {
     [
         connection::TaranaConnection::crd(),
         sync::TaranaSync::crd(),
         schedule::TaranaSyncSchedule::crd(),
     ]
-    .iter()
-    .map(|crd| {
-        Ok((
-            format!("{}.yaml", crd.spec.names.plural),
-            serde_saphyr::to_string(crd)?,
-        ))
-    })
-    .collect()
+    .map(schema::complete)
+}
+
+/// The same as `(file name, YAML)`, as `crds/` contains them.
+pub fn crds() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
+    definitions()
+        .iter()
+        .map(|crd| {
+            Ok((
+                format!("{}.yaml", crd.spec.names.plural),
+                serde_saphyr::to_string(crd)?,
+            ))
+        })
+        .collect()
 }
 
 #[cfg(test)]

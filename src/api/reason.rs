@@ -93,6 +93,10 @@ reasons! {
     Verifying,
     /// `spec.suspend` is set.
     Suspended,
+    /// A connection that could not be used works again. Used only in Events.
+    Recovered,
+    /// A connection cannot be used until a user acts. Used only in Events; a condition names the fault itself.
+    Stalled,
     // Faults of the configuration.
     /// A Secret that the connection names does not exist.
     SecretNotFound,
@@ -151,6 +155,8 @@ reasons! {
     /// The database rejected a statement.
     DatabaseError,
     // Faults of Kubernetes.
+    /// The object cannot be decoded, or the API server rejects every write of it.
+    InvalidObject,
     /// The Kubernetes API is unavailable.
     KubernetesUnavailable,
 }

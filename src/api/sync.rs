@@ -1,6 +1,7 @@
 //! `TaranaSync`: one run, like a Job.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::core::Rule;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,26 +22,37 @@ use serde::{Deserialize, Serialize};
     doc = "One run of a sync, like a Job: it reads every base node of a TaranaConnection and updates the table to match. Its uid is the id of its row in tarana_sync_logs.",
     printcolumn = r#"{"name":"Connection","type":"string","jsonPath":".spec.connectionRef.name"}"#,
     printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
-    printcolumn = r#"{"name":"Step","type":"string","jsonPath":".status.step"}"#,
-    printcolumn = r#"{"name":"Fetched","type":"integer","jsonPath":".status.counts.fetched"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name":"New","type":"integer","jsonPath":".status.counts.inserted"}"#,
     printcolumn = r#"{"name":"Changed","type":"integer","jsonPath":".status.counts.updated"}"#,
     printcolumn = r#"{"name":"Deleted","type":"integer","jsonPath":".status.counts.deleted"}"#,
-    printcolumn = r#"{"name":"Skipped","type":"integer","jsonPath":".status.counts.skipped"}"#,
+    printcolumn = r#"{"name":"Withheld","type":"integer","jsonPath":".status.counts.withheld"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Step","type":"string","jsonPath":".status.step","priority":1}"#,
     printcolumn = r#"{"name":"Attempt","type":"integer","jsonPath":".status.attempt","priority":1}"#,
+    printcolumn = r#"{"name":"Fetched","type":"integer","jsonPath":".status.counts.fetched","priority":1}"#,
     printcolumn = r#"{"name":"Unchanged","type":"integer","jsonPath":".status.counts.unchanged","priority":1}"#,
-    printcolumn = r#"{"name":"Withheld","type":"integer","jsonPath":".status.counts.withheld","priority":1}"#,
+    printcolumn = r#"{"name":"Skipped","type":"integer","jsonPath":".status.counts.skipped","priority":1}"#,
     printcolumn = r#"{"name":"Dry Run","type":"boolean","jsonPath":".spec.dryRun","priority":1}"#,
     printcolumn = r#"{"name":"Trigger","type":"string","jsonPath":".spec.trigger.type","priority":1}"#,
-    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Finished\")].reason","priority":1}"#,
     selectable = ".spec.connectionRef.name",
     selectable = ".spec.trigger.type",
     selectable = ".status.phase",
-    validation = Rule::new("self.spec.connectionRef == oldSelf.spec.connectionRef && self.spec.dryRun == oldSelf.spec.dryRun && self.spec.deleteStale == oldSelf.spec.deleteStale && has(self.spec.approvedDeletes) == has(oldSelf.spec.approvedDeletes) && (!has(self.spec.approvedDeletes) || self.spec.approvedDeletes == oldSelf.spec.approvedDeletes) && self.spec.backoffLimit == oldSelf.spec.backoffLimit && self.spec.backoff == oldSelf.spec.backoff && self.spec.activeDeadlineSeconds == oldSelf.spec.activeDeadlineSeconds && self.spec.trigger == oldSelf.spec.trigger")
-        .message("a TaranaSync is immutable but for spec.cancel and spec.ttlSecondsAfterFinished: create a new one"),
+    validation = immutable("spec.connectionRef.name"),
+    validation = immutable("spec.dryRun"),
+    validation = immutable("spec.deleteStale"),
+    validation = immutable_option("spec.approvedDeletes"),
+    validation = immutable("spec.backoffLimit"),
+    validation = immutable("spec.backoff.initialSeconds"),
+    validation = immutable("spec.backoff.maxSeconds"),
+    validation = immutable("spec.activeDeadlineSeconds"),
+    validation = immutable("spec.trigger.type"),
+    validation = immutable_option("spec.trigger.actor"),
+    validation = immutable_option("spec.trigger.adminUserId"),
+    validation = immutable_option("spec.trigger.scheduledTime"),
     validation = Rule::new("!oldSelf.spec.cancel || self.spec.cancel")
         .message("spec.cancel cannot be taken back: create a new TaranaSync")
+        .field_path(".spec.cancel")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -312,6 +324,26 @@ pub struct Failure {
     pub reason: String,
     /// What happened and what to do.
     pub message: String,
+}
+
+/// The rule that the field at this path, which always has a value, cannot change.
+fn immutable(path: &str) -> Rule {
+    Rule::new(format!("self.{path} == oldSelf.{path}"))
+        .message(format!("{path} is immutable: create a new TaranaSync").as_str())
+        .field_path(format!(".{path}"))
+}
+
+/// The same for a field that may be absent: it cannot be set or removed either. (For `self.?path`, the API server cannot estimate
+/// the length of a text and rejects the rule as too expensive.)
+fn immutable_option(path: &str) -> Rule {
+    let same = immutable(path);
+    Rule {
+        rule: format!(
+            "has(self.{path}) == has(oldSelf.{path}) && (!has(self.{path}) || {})",
+            same.rule
+        ),
+        ..same
+    }
 }
 
 fn default_name() -> String {

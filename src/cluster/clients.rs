@@ -5,16 +5,26 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::client::ClientBuilder;
 use kube::runtime::watcher;
-use kube::{Client, Config};
+use kube::{Api, Client, Config};
+use tokio::time::sleep;
 use tower::limit::ConcurrencyLimitLayer;
+use uuid::Uuid;
 
 /// Maximum number of concurrent requests. A thousand schedules that are due in the same minute would otherwise open a
 /// connection each, without being faster.
 const MAX_CONCURRENT_REQUESTS: usize = 16;
+/// Timeout for connecting, which includes the TLS handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the API server keeps a watch open. Then it is renewed, which costs one request.
-const WATCH_DURATION: Duration = Duration::from_mins(1);
+const WATCH_DURATION: Duration = Duration::from_secs(25);
+/// How long a watch may be silent before it is restarted. The API server ends it earlier; a frozen connection does not end.
+pub(super) const WATCH_SILENCE: Duration = Duration::from_secs(30);
+
+/// When a failed request for the cluster's uid is repeated.
+const UID_RETRY: Duration = Duration::from_secs(2);
 
 /// Clients of one API server.
 #[derive(Clone)]
@@ -36,12 +46,12 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// Does not connect yet. A request fails after `timeout` of silence, a watch a minute later.
+    /// Does not connect yet. A request fails after `timeout` of silence, a watch after half a minute.
     ///
     /// # Errors
     /// A file that the kubeconfig names cannot be read or is invalid.
     pub fn new(mut config: Config, timeout: Duration) -> Result<Self, kube::Error> {
-        config.connect_timeout = Some(timeout);
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.write_timeout = Some(timeout);
         // An idle connection is not a silent one.
         config.reset_reader_on_write = true;
@@ -55,12 +65,35 @@ impl Cluster {
             controllers: of(timeout)?.with_layer(&limited()).build(),
             admin: of(timeout)?.with_layer(&limited()).build(),
             lease: of(timeout)?.build(),
-            watches: of(WATCH_DURATION + timeout)?.build(),
+            watches: of(WATCH_SILENCE)?.build(),
         })
+    }
+
+    /// Identifies the cluster: `metadata.uid` of its namespace kube-system, as in OpenTelemetry's `k8s.cluster.uid`. `None` if
+    /// it may not be read. Other failures are retried.
+    pub async fn uid(&self) -> Option<Uuid> {
+        let namespaces: Api<Namespace> = Api::all(self.controllers.clone());
+        loop {
+            match namespaces.get_metadata("kube-system").await {
+                Ok(namespace) => return namespace.metadata.uid?.parse().ok(),
+                Err(kube::Error::Api(status)) if [403, 404].contains(&status.code) => {
+                    let error = &status.message;
+                    tracing::warn!(
+                        error,
+                        "the uid of namespace kube-system cannot be read: log rows of deleted connections will not be swept"
+                    );
+                    return None;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the uid of namespace kube-system cannot be read yet, retrying");
+                    sleep(UID_RETRY).await;
+                }
+            }
+        }
     }
 }
 
 /// The configuration of all watches.
 pub fn watch_config() -> watcher::Config {
-    watcher::Config::default().timeout(u32::try_from(WATCH_DURATION.as_secs()).unwrap_or(60))
+    watcher::Config::default().timeout(u32::try_from(WATCH_DURATION.as_secs()).unwrap_or(25))
 }

@@ -1,11 +1,19 @@
-//! Access to the Kubernetes API: clients with timeouts, the watch caches of the process, and helpers for writes.
+//! Access to the Kubernetes API: clients with timeouts, watch caches, and helpers for writes.
 
 mod clients;
+mod decoded;
+mod index;
+mod kind;
 mod scope;
 mod watch_cache;
+mod watch_health;
+mod watch_update;
 mod write;
 
-pub use clients::{Cluster, watch_config};
-pub use scope::Scope;
-pub use watch_cache::{CacheEvent, Kind, WatchCache};
-pub use write::{ReconcileError, delete, ignore_gone, version};
+pub use clients::Cluster;
+pub use decoded::{InvalidObject, InvalidObjects};
+pub use kind::Kind;
+pub use scope::{Scope, SecretMeta, owned_by, owning_schedule, unfinished_on};
+pub use watch_cache::{CacheConfig, WatchCache};
+pub use watch_update::CacheEvent;
+pub use write::{ReconcileError, delete, ignore_gone, rejected_writes, version};

@@ -1,13 +1,19 @@
-//! The watch caches of the three kinds, for one namespace or for all.
+//! The watch caches of a namespace or of all, and how their objects are found.
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Future, select_all};
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::PartialObjectMeta;
+use kube::{Resource, ResourceExt};
 
 use super::clients::Cluster;
-use super::watch_cache::WatchCache;
+use super::watch_cache::{CacheConfig, WatchCache};
 use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::TaranaSync;
+
+/// The metadata of a Secret. The content is read when it is used, and not even requested by the watch.
+pub type SecretMeta = PartialObjectMeta<Secret>;
 
 /// One watch cache per kind, for a namespace or for all.
 #[derive(Debug)]
@@ -20,36 +26,52 @@ pub struct Scope {
     pub syncs: WatchCache<TaranaSync>,
     /// Schedules.
     pub schedules: WatchCache<TaranaSyncSchedule>,
+    /// Secrets.
+    pub secrets: WatchCache<SecretMeta>,
 }
 
 impl Scope {
     /// A scope for each namespace, or one for all if none is named, and the future that keeps their caches current.
     pub fn create(cluster: &Cluster, namespaces: &[String]) -> (Vec<Self>, impl Future<Output = ()> + use<>) {
-        let selected: Vec<Option<String>> = match namespaces {
-            [] => vec![None],
-            some => some.iter().cloned().map(Some).collect(),
-        };
+        let mut selected: Vec<Option<String>> = namespaces.iter().cloned().map(Some).collect();
+        // Two controllers for one namespace would fence each other.
+        selected.sort();
+        selected.dedup();
+        if selected.is_empty() {
+            selected.push(None);
+        }
         tracing::info!(scopes = ?selected.iter().map(|s| s.as_deref().unwrap_or("all namespaces")).collect::<Vec<_>>(), "watching");
-        let mut updates: Vec<BoxFuture<'static, ()>> = Vec::new();
-        let scopes = selected.into_iter().map(|namespace| {
-            let only = namespace.as_deref();
-            let (connections, connection_updates) = WatchCache::new(cluster, only);
-            let (syncs, sync_updates) = WatchCache::new(cluster, only);
-            let (schedules, schedule_updates) = WatchCache::new(cluster, only);
-            updates.extend([
-                connection_updates.boxed(),
-                sync_updates.boxed(),
-                schedule_updates.boxed(),
-            ]);
-            Self {
-                namespace,
-                connections,
-                syncs,
-                schedules,
-            }
-        });
-        let scopes = scopes.collect();
+        let (scopes, updates): (Vec<_>, Vec<_>) = selected
+            .into_iter()
+            .map(|namespace| Self::watch(cluster, namespace))
+            .unzip();
         (scopes, select_all(updates).map(drop))
+    }
+
+    fn watch(cluster: &Cluster, namespace: Option<String>) -> (Self, BoxFuture<'static, ()>) {
+        let only = namespace.as_deref();
+        let (connections, connection_updates) = WatchCache::new(cluster, only, &config(|_| Vec::new()));
+        let (syncs, sync_updates) = WatchCache::new(cluster, only, &config(sync_keys));
+        let (schedules, schedule_updates) = WatchCache::new(cluster, only, &config(|_| Vec::new()));
+        let metadata = CacheConfig {
+            index: |_: &SecretMeta| Vec::new(),
+            trim: trim_secret,
+        };
+        let (secrets, secret_updates) = WatchCache::new(cluster, only, &metadata);
+        let updates = select_all([
+            connection_updates.boxed(),
+            sync_updates.boxed(),
+            schedule_updates.boxed(),
+            secret_updates.boxed(),
+        ]);
+        let scope = Self {
+            namespace,
+            connections,
+            syncs,
+            schedules,
+            secrets,
+        };
+        (scope, updates.map(drop).boxed())
     }
 
     /// Lists everything again and waits for the result, see [`WatchCache::refresh`].
@@ -57,7 +79,8 @@ impl Scope {
         tokio::join!(
             self.connections.refresh(),
             self.syncs.refresh(),
-            self.schedules.refresh()
+            self.schedules.refresh(),
+            self.secrets.refresh()
         );
     }
 
@@ -66,7 +89,8 @@ impl Scope {
         tokio::join!(
             self.connections.wait_until_synced(),
             self.syncs.wait_until_synced(),
-            self.schedules.wait_until_synced()
+            self.schedules.wait_until_synced(),
+            self.secrets.wait_until_synced()
         );
     }
 
@@ -81,8 +105,64 @@ impl Scope {
             ("TaranaConnections", self.connections.is_synced()),
             ("TaranaSyncs", self.syncs.is_synced()),
             ("TaranaSyncSchedules", self.schedules.is_synced()),
+            ("Secrets", self.secrets.is_synced()),
         ];
         let unsynced = kinds.into_iter().filter(|(_, synced)| !synced);
         unsynced.map(|(kind, _)| kind).collect()
     }
+}
+
+/// The key of the unfinished runs of a connection.
+pub fn unfinished_on(namespace: &str, connection: &str) -> String {
+    format!("unfinished/{namespace}/{connection}")
+}
+
+/// The key of the runs of a schedule, by its uid.
+pub fn owned_by(schedule_uid: &str) -> String {
+    format!("owner/{schedule_uid}")
+}
+
+/// Name and uid of the schedule that owns a run.
+pub fn owning_schedule(sync: &TaranaSync) -> Option<(&str, &str)> {
+    let owners = sync.metadata.owner_references.as_deref().unwrap_or_default();
+    let (kind, version) = (
+        TaranaSyncSchedule::kind(&()),
+        TaranaSyncSchedule::api_version(&()),
+    );
+    let owner = owners
+        .iter()
+        .find(|o| o.controller == Some(true) && o.kind == kind && o.api_version == version)?;
+    Some((&owner.name, &owner.uid))
+}
+
+fn sync_keys(sync: &TaranaSync) -> Vec<String> {
+    let is_final = sync.status.as_ref().is_some_and(|s| s.phase.is_final());
+    let unfinished = (!is_final).then(|| {
+        unfinished_on(
+            &sync.namespace().unwrap_or_default(),
+            &sync.spec.connection_ref.name,
+        )
+    });
+    let owned = owning_schedule(sync).map(|(_, uid)| owned_by(uid));
+    unfinished.into_iter().chain(owned).collect()
+}
+
+fn config<K: ResourceExt>(index: fn(&K) -> Vec<String>) -> CacheConfig<K> {
+    CacheConfig {
+        index,
+        trim: drop_applied_configuration,
+    }
+}
+
+/// The annotation in which `kubectl apply` keeps a copy of the whole object.
+fn drop_applied_configuration<K: ResourceExt>(object: &mut K) {
+    object
+        .annotations_mut()
+        .remove("kubectl.kubernetes.io/last-applied-configuration");
+}
+
+fn trim_secret(secret: &mut SecretMeta) {
+    let metadata = &mut secret.metadata;
+    (metadata.annotations, metadata.labels) = (None, None);
+    (metadata.finalizers, metadata.owner_references) = (None, None);
 }

@@ -1,60 +1,30 @@
 //! One watch and one cache per kind, shared by the controllers of the leader and by the readers on every replica.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
+use std::future::{Future, ready};
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
-use kube::core::NamespaceResourceScope;
+use kube::Api;
 use kube::runtime::reflector::{self, ObjectRef, Store as Reader};
-use kube::runtime::watcher::Event;
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Resource};
-use serde::de::DeserializeOwned;
 use tokio::sync::{broadcast, watch};
 
-use super::clients::{Cluster, watch_config};
+use super::clients::Cluster;
+use super::decoded::InvalidObjects;
+use super::index::{Index, IndexKeys};
+use super::kind::Kind;
+use super::watch_update::{CacheEvent, WatchUpdate};
 
 /// Events that are kept for a slow subscriber. One that lags behind reads all objects again.
-const BACKLOG: usize = 256;
+const BACKLOG: usize = 4096;
 
-/// A kind that can be watched.
-pub trait Kind:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + DeserializeOwned
-    + std::fmt::Debug
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<K> Kind for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug
-        + Send
-        + Sync
-        + 'static
-{
-}
-
-/// A change of the cache.
+/// The watch cache of a kind in one scope. Cheap to clone: clones share the cache.
 #[derive(Clone, Debug)]
-pub enum CacheEvent<K> {
-    /// An object was created or changed.
-    Applied(Arc<K>),
-    /// An object was deleted; this is its last state.
-    Deleted(Arc<K>),
-    /// All objects were listed again.
-    Listed,
-}
-
-/// The watch cache of a kind in one scope.
-#[derive(Debug)]
 pub struct WatchCache<K: Kind> {
     reader: Reader<K>,
+    index: Arc<Index<K>>,
+    invalid: watch::Receiver<InvalidObjects<K>>,
     events: broadcast::Sender<CacheEvent<K>>,
     /// Number of listings that were requested.
     requested: watch::Sender<u64>,
@@ -62,9 +32,22 @@ pub struct WatchCache<K: Kind> {
     completed: watch::Receiver<u64>,
 }
 
+/// What a cache keeps of the objects of a kind, and how it finds them.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheConfig<K> {
+    /// The keys of an object in the index.
+    pub index: IndexKeys<K>,
+    /// Removes what nobody reads.
+    pub trim: fn(&mut K),
+}
+
 impl<K: Kind> WatchCache<K> {
     /// A cache for a namespace or for all. It is updated while the future runs, which never ends.
-    pub fn new(cluster: &Cluster, namespace: Option<&str>) -> (Self, impl Future<Output = ()> + use<K>) {
+    pub fn new(
+        cluster: &Cluster,
+        namespace: Option<&str>,
+        config: &CacheConfig<K>,
+    ) -> (Self, impl Future<Output = ()> + use<K>) {
         let api = namespace.map_or_else(
             || Api::all(cluster.watches.clone()),
             |ns| Api::namespaced(cluster.watches.clone(), ns),
@@ -73,19 +56,42 @@ impl<K: Kind> WatchCache<K> {
         let (events, _) = broadcast::channel(BACKLOG);
         let (requested, requests) = watch::channel(1);
         let (listed, completed) = watch::channel(0);
-        let update = update(api, writer, reader.clone(), events.clone(), (requests, listed));
+        let (invalid_writer, invalid) = watch::channel(HashMap::new());
+        let index = Arc::new(Index::new(config.index));
+        let update = WatchUpdate {
+            reader: reader.clone(),
+            writer,
+            trim: config.trim,
+            index: Arc::clone(&index),
+            invalid: invalid_writer,
+            listed_invalid: HashMap::new(),
+            events: events.clone(),
+            listed,
+        };
         let cache = Self {
             reader,
+            index,
+            invalid,
             events,
             requested,
             completed,
         };
-        (cache, update)
+        (cache, update.run(api, namespace.map(str::to_owned), requests))
     }
 
     /// The reflector store.
     pub fn reader(&self) -> Reader<K> {
         self.reader.clone()
+    }
+
+    /// The objects under a key of the index, by name.
+    pub fn find(&self, key: &str) -> Vec<Arc<K>> {
+        self.index.find(key)
+    }
+
+    /// The objects that cannot be decoded.
+    pub fn invalid(&self) -> watch::Receiver<InvalidObjects<K>> {
+        self.invalid.clone()
     }
 
     /// Whether all objects have been listed once.
@@ -136,6 +142,49 @@ impl<K: Kind> WatchCache<K> {
             Some((object, subscription))
         })
     }
+
+    /// Each object that changes or is deleted from now on, without those that a slow subscriber misses.
+    pub fn changes(&self) -> impl Stream<Item = Arc<K>> + Send + use<K> {
+        stream::unfold(self.events.subscribe(), |mut events| async move {
+            loop {
+                match events.recv().await {
+                    Ok(CacheEvent::Applied(object) | CacheEvent::Deleted(object)) => {
+                        return Some((object, events));
+                    }
+                    Ok(CacheEvent::Listed) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        })
+    }
+
+    /// Like [`Self::objects`], without changes that leave this aspect of the object as it was.
+    pub fn objects_by<T, F>(&self, aspect: F) -> impl Stream<Item = Arc<K>> + Send + use<K, T, F>
+    where
+        T: PartialEq + Send + 'static,
+        F: Fn(&K) -> T + Send + 'static,
+    {
+        let (reader, mut known) = (self.reader.clone(), HashMap::<ObjectRef<K>, T>::new());
+        self.objects().filter(move |object| {
+            let name = ObjectRef::from_obj(object.as_ref());
+            if reader.get(&name).is_none() {
+                known.remove(&name);
+                return ready(true);
+            }
+            let aspect = aspect(object);
+            ready(match known.entry(name) {
+                Entry::Occupied(entry) if *entry.get() == aspect => false,
+                Entry::Occupied(mut entry) => {
+                    entry.insert(aspect);
+                    true
+                }
+                Entry::Vacant(entry) => {
+                    entry.insert(aspect);
+                    true
+                }
+            })
+        })
+    }
 }
 
 struct Subscription<K: Kind> {
@@ -163,69 +212,5 @@ impl<K: Kind> Subscription<K> {
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
         }
-    }
-}
-
-/// A watch without `managedFields`, which are most of an object's size and unused. The API server keeps them when a write omits
-/// them.
-fn watch_events<K: Kind>(api: Api<K>) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send {
-    watcher(api, watch_config())
-        .default_backoff()
-        .modify(|object| object.meta_mut().managed_fields = None)
-}
-
-/// Lists and watches, and starts over when a new listing is requested.
-async fn update<K: Kind>(
-    api: Api<K>,
-    mut cache: reflector::store::Writer<K>,
-    reader: Reader<K>,
-    subscribers: broadcast::Sender<CacheEvent<K>>,
-    (mut requests, listed): (watch::Receiver<u64>, watch::Sender<u64>),
-) {
-    loop {
-        let number = *requests.borrow_and_update();
-        let mut events = std::pin::pin!(watch_events(api.clone()));
-        while let Some(event) = next_event(&mut events, &mut requests).await {
-            cache.apply_watcher_event(&event);
-            let cache_event = cache_event(event, &reader);
-            if matches!(cache_event, Some(CacheEvent::Listed)) {
-                listed.send_replace(number);
-            }
-            // An error means that there is no subscriber.
-            let _ = cache_event.map(|event| subscribers.send(event));
-        }
-    }
-}
-
-/// The next event; `None` when a new listing is requested.
-async fn next_event<K: Kind>(
-    events: &mut (impl Stream<Item = Result<Event<K>, watcher::Error>> + Unpin),
-    requests: &mut watch::Receiver<u64>,
-) -> Option<Event<K>> {
-    loop {
-        let event = tokio::select! {
-            event = events.next() => event,
-            Ok(()) = requests.changed() => return None,
-        };
-        match event? {
-            Ok(event) => return Some(event),
-            Err(error) => {
-                tracing::warn!(kind = %K::kind(&()), %error, "the watch failed, retrying");
-            }
-        }
-    }
-}
-
-/// The change that an event made; `None` during a listing.
-fn cache_event<K: Kind>(event: Event<K>, reader: &Reader<K>) -> Option<CacheEvent<K>> {
-    match event {
-        // Shares the `Arc` of the cache, unless the object has been deleted since.
-        Event::Apply(object) => {
-            let cached = reader.get(&ObjectRef::from_obj(&object));
-            Some(CacheEvent::Applied(cached.unwrap_or_else(|| Arc::new(object))))
-        }
-        Event::Delete(object) => Some(CacheEvent::Deleted(Arc::new(object))),
-        Event::InitDone => Some(CacheEvent::Listed),
-        Event::Init | Event::InitApply(_) => None,
     }
 }

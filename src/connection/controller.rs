@@ -5,117 +5,158 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::api::{PartialObjectMeta, PostParams};
+use futures::StreamExt;
+use futures::channel::mpsc::UnboundedReceiver;
 use kube::runtime::controller::{Action, Controller};
-use kube::runtime::reflector::{ObjectRef, Store as Reader};
-use kube::runtime::watcher;
-use kube::{Api, Client, ResourceExt};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource, ResourceExt};
 
 use super::clients::{self, ConnectionClients};
+use super::context::ConnectionContext;
 use super::key::Key;
-use super::registry::{ConnectionEntry, Connections, backoff};
+use super::record::Record;
+use super::registry::{ConnectionEntry, backoff};
 use super::secrets;
 use super::state::{ConnectionState, being_verified};
-use super::status::{StatusUpdate, next_status, state_after};
+use super::status::state_after;
 use crate::api::connection::TaranaConnection;
-use crate::fault::Fault;
-
-/// What every reconcile needs.
-pub struct ConnectionContext {
-    /// Client of the Kubernetes API.
-    pub client: Client,
-    /// The registry of this scope.
-    pub connections: Arc<Connections>,
-    /// Whether the schema may be migrated.
-    pub migrate: bool,
-    /// Interval between probes of a connection that is ready or has a permanent fault.
-    pub probe_interval: Duration,
-}
+use crate::api::sync::{Phase, TaranaSync};
+use crate::cluster::{ReconcileError, Scope, SecretMeta, rejected_writes};
+use crate::fault::{Fault, Reason};
+use crate::notify::EventSpec;
 
 /// Runs until its streams end.
-pub async fn run(
-    context: Arc<ConnectionContext>,
-    reader: Reader<TaranaConnection>,
-    objects: impl Stream<Item = Arc<TaranaConnection>> + Send + 'static,
-    secrets: impl Stream<Item = Result<PartialObjectMeta<Secret>, watcher::Error>> + Send + 'static,
-) {
-    let (of_secret, connections) = (reader.clone(), context.connections.clone());
-    let requested = context
-        .connections
-        .reconcile_requests()
-        .map(|key| key.object_ref());
+pub async fn run(context: Arc<ConnectionContext>, scope: &Scope, probe_requests: UnboundedReceiver<Key>) {
+    let connections = context.connections.clone();
     // The runtime does not reconcile a deleted object. The cache is updated before this stream reports the deletion.
-    let registry = context.connections.clone();
-    let objects = objects.inspect(move |touched| registry.remove_if_deleted(&Key::of(touched)));
+    let registry = connections.clone();
+    let objects = scope
+        .connections
+        .objects()
+        .inspect(move |touched| registry.remove_if_deleted(&Key::of(touched)));
+    let (reader, secrets) = (scope.connections.reader(), scope.secrets.reader());
+    let users_of_secret = {
+        let (reader, registry) = (reader.clone(), connections.clone());
+        move |secret: Arc<SecretMeta>| {
+            let present = secrets.get(&ObjectRef::from_obj(secret.as_ref())).is_some();
+            let version = present.then(|| secret_version(&secret));
+            let users = reader.state_filter(|c: &TaranaConnection| uses_secret(c, &secret));
+            for user in &users {
+                registry.secret_changed(&Key::of(user), secret.name_any(), version.clone());
+            }
+            users
+                .iter()
+                .map(|c| ObjectRef::from_obj(c.as_ref()))
+                .collect::<Vec<_>>()
+        }
+    };
+    // What the status shows of the runs.
+    let runs = scope.syncs.objects_by(|sync| {
+        let status = sync.status.as_ref();
+        status.map(|s| (s.phase, s.start_time.clone()))
+    });
+    let connection_of_run = move |sync: Arc<TaranaSync>| {
+        let key = Key::of_run(&sync);
+        if has_updated_table(&sync) {
+            connections.run_completed(key.clone());
+        }
+        [key.object_ref()]
+    };
     Controller::for_shared_stream(objects, reader)
-        .watches_stream(secrets, move |secret| {
-            connections_of_secret(&of_secret, &connections, &secret)
-        })
-        .reconcile_on(requested)
-        .run(reconcile, |_, error, _| on_error(error), context)
+        .watches_shared_stream(scope.secrets.objects(), users_of_secret)
+        .watches_shared_stream(runs, connection_of_run)
+        .reconcile_on(probe_requests.map(|key| key.object_ref()))
+        .run(
+            reconcile,
+            |connection, error: &ReconcileError, _| error.requeue(connection.as_ref()),
+            context,
+        )
         .for_each(|_| ready(()))
         .await;
 }
 
-fn on_error(error: &kube::Error) -> Action {
-    tracing::warn!(%error, "connection: a request to the Kubernetes API failed, retrying in 5 s");
-    Action::requeue(Duration::from_secs(5))
+fn uses_secret(connection: &TaranaConnection, secret: &SecretMeta) -> bool {
+    let (name, api) = (secret.name_any(), &connection.spec.api);
+    connection.namespace() == secret.namespace()
+        && (api.credentials_secret_ref.name == name
+            || connection.spec.database.secret_ref.name == name
+            || api.ca_secret_ref.as_ref().is_some_and(|ca| ca.name == name))
 }
 
-/// The connections that use a Secret. Their gates are blocked until they have been probed again, so that no run fails because
-/// of the old Secret.
-fn connections_of_secret(
-    reader: &Reader<TaranaConnection>,
-    connections: &Connections,
-    secret: &PartialObjectMeta<Secret>,
-) -> Vec<ObjectRef<TaranaConnection>> {
-    let name = secret.name_any();
-    let uses = |c: &TaranaConnection| {
-        let api = &c.spec.api;
-        c.namespace() == secret.namespace()
-            && (api.credentials_secret_ref.name == name
-                || c.spec.database.secret_ref.name == name
-                || api.ca_secret_ref.as_ref().is_some_and(|ca| ca.name == name))
-    };
-    reader
-        .state_filter(uses)
-        .iter()
-        .map(|c| {
-            connections.invalidate_if_secret_changed(
-                &Key::of(c),
-                &secrets::secret_version(
-                    secret.metadata.uid.as_deref(),
-                    secret.metadata.resource_version.as_deref(),
-                ),
-            );
-            ObjectRef::from_obj(c.as_ref())
-        })
-        .collect()
+fn secret_version(secret: &SecretMeta) -> String {
+    let metadata = &secret.metadata;
+    secrets::secret_version(metadata.uid.as_deref(), metadata.resource_version.as_deref())
 }
 
-/// Observes, probes if it is due, and publishes the status.
+fn has_updated_table(sync: &TaranaSync) -> bool {
+    !sync.spec.dry_run && sync.status.as_ref().is_some_and(|s| s.phase == Phase::Completed)
+}
+
 async fn reconcile(
     connection: Arc<TaranaConnection>,
     context: Arc<ConnectionContext>,
-) -> Result<Action, kube::Error> {
-    let key = Key::of(&connection);
-    let requeue_after = match observe(&connection, &context, &key).await {
-        Ok(entry) if is_fresh(&entry, &context) => remaining(&entry, &context),
-        Ok(entry) => {
-            publish_probe_started(&connection, &context).await?;
-            probe_entry(&context, &key, entry).await
-        }
-        Err(fault) => record_unusable(&connection, &context, &key, &fault),
-    };
-    publish_status(&connection, &context, &key).await?;
-    Ok(Action::requeue(requeue_after))
+) -> Result<Action, ReconcileError> {
+    let result = reconcile_connection(&connection, &context).await;
+    if let Err(ReconcileError::Rejected(message)) = &result {
+        let event = EventSpec::warning(Reason::InvalidObject, rejected_writes(message));
+        context
+            .notifier
+            .publish(&connection.object_ref(&()), &event)
+            .await;
+    }
+    result
 }
 
-/// The entry for the object and its Secrets as they are now: the existing one, or a new one that has not been probed.
-async fn observe(
+/// Probes if it is due, and publishes the status.
+async fn reconcile_connection(
+    connection: &TaranaConnection,
+    context: &ConnectionContext,
+) -> Result<Action, ReconcileError> {
+    let key = Key::of(connection);
+    let known = context.connections.entry(&key);
+    let fresh = known
+        .filter(|entry| entry.describes(connection))
+        .map(|entry| remaining(&entry, context))
+        .filter(|remaining| !remaining.is_zero());
+    let mut record = Record::new(context, connection.clone());
+    let probed = fresh.is_none();
+    let requeue_after = match fresh {
+        Some(remaining) => remaining,
+        None => probe_connection(&mut record, context, &key).await?,
+    };
+    let read_success = context.connections.take_success_due(&key) || probed;
+    let published = record.publish(&key, read_success).await;
+    if published.is_err() && read_success {
+        context.connections.run_completed(key);
+    }
+    let recheck_active = published?;
+    Ok(Action::requeue(
+        recheck_active.map_or(requeue_after, |r| r.min(requeue_after)),
+    ))
+}
+
+/// Reads the Secrets and probes. Returns how long the result is valid.
+async fn probe_connection(
+    record: &mut Record<'_>,
+    context: &ConnectionContext,
+    key: &Key,
+) -> Result<Duration, ReconcileError> {
+    let started = Instant::now();
+    match entry_to_probe(&record.connection, context, key).await {
+        Ok(entry) => {
+            match record.publish_probe_started().await {
+                // It can be used all the same. The result of the probe is reported.
+                Ok(()) | Err(ReconcileError::Rejected(_)) => {}
+                Err(error) => return Err(error),
+            }
+            Ok(probe_entry(context, key, entry, started).await)
+        }
+        Err(fault) => Ok(record_unusable(&record.connection, context, key, &fault, started)),
+    }
+}
+
+/// An entry for the object and its Secrets as they are now. The clients are replaced only if these have changed.
+async fn entry_to_probe(
     connection: &TaranaConnection,
     context: &ConnectionContext,
     key: &Key,
@@ -123,21 +164,17 @@ async fn observe(
     let inputs = secrets::read_inputs(&context.client, connection).await?;
     let previous = context.connections.entry(key);
     let is_current = |e: &ConnectionEntry| {
-        e.clients
-            .as_ref()
-            .is_some_and(|c| c.fingerprint == inputs.fingerprint)
+        let clients = e.clients.as_ref();
+        e.describes(connection) && clients.is_some_and(|c| c.fingerprint == inputs.fingerprint)
     };
     if let Some(entry) = previous.clone().filter(is_current) {
         return Ok(entry);
     }
     let clients = Arc::new(clients::build(connection, inputs, context.migrate)?);
+    let state = ConnectionState::Unverified(being_verified());
     Ok(ConnectionEntry {
         clients: Some(clients),
-        ..new_entry(
-            connection,
-            previous,
-            ConnectionState::Unverified(being_verified()),
-        )
+        ..new_entry(connection, previous, state)
     })
 }
 
@@ -146,17 +183,14 @@ fn new_entry(
     previous: Option<ConnectionEntry>,
     state: ConnectionState,
 ) -> ConnectionEntry {
-    let failures = previous.as_ref().map_or(0, |e| e.failures);
-    let summary = previous.as_ref().map_or_else(String::new, |e| e.summary.clone());
     ConnectionEntry {
         uid: connection.metadata.uid.clone().unwrap_or_default(),
         generation: connection.metadata.generation,
         state,
         checked: None,
         clients: None,
-        failures,
-        summary,
-        active: previous.and_then(|e| e.active),
+        failures: previous.as_ref().map_or(0, |e| e.failures),
+        summary: previous.map_or_else(String::new, |e| e.summary),
     }
 }
 
@@ -166,27 +200,34 @@ fn record_unusable(
     context: &ConnectionContext,
     key: &Key,
     fault: &Fault,
+    started: Instant,
 ) -> Duration {
+    tracing::warn!(connection = %key, reason = %fault.reason, "{}", fault.message);
     let previous = context.connections.entry(key);
     let mut entry = new_entry(connection, previous, state_after(fault.clone()));
-    entry.checked = Some(now());
+    entry.checked = Some(started);
     entry.failures = if fault.is_permanent() {
         0
     } else {
         entry.failures.saturating_add(1)
     };
     let requeue_after = retry_delay(fault, entry.failures, context);
-    context.connections.insert(key, &entry);
+    context.connections.insert(key, entry);
     requeue_after
 }
 
 /// Probes the database first, so that a run that fails because of the API can still write its log row.
-async fn probe_entry(context: &ConnectionContext, key: &Key, mut entry: ConnectionEntry) -> Duration {
+async fn probe_entry(
+    context: &ConnectionContext,
+    key: &Key,
+    mut entry: ConnectionEntry,
+    started: Instant,
+) -> Duration {
     let Some(clients) = entry.clients.clone() else {
         return context.probe_interval;
     };
     let result = probe(&clients).await;
-    entry.checked = Some(now());
+    entry.checked = Some(started);
     let requeue_after = match result {
         Ok(summary) => {
             tracing::info!(connection = %key, "verified: {summary}");
@@ -203,9 +244,7 @@ async fn probe_entry(context: &ConnectionContext, key: &Key, mut entry: Connecti
             requeue_after
         }
     };
-    // A run may have started or ended during the probe.
-    entry.active = context.connections.entry(key).and_then(|e| e.active);
-    context.connections.insert(key, &entry);
+    context.connections.insert(key, entry);
     requeue_after
 }
 
@@ -230,105 +269,12 @@ async fn probe(clients: &ConnectionClients) -> Result<String, Fault> {
     ))
 }
 
-/// Shows that a first probe is in progress, since it may take as long as a server hangs.
-async fn publish_probe_started(
-    connection: &TaranaConnection,
-    context: &ConnectionContext,
-) -> Result<(), kube::Error> {
-    let observed = connection.status.as_ref().and_then(|s| s.observed_generation);
-    if observed == connection.metadata.generation {
-        return Ok(());
-    }
-    let update = StatusUpdate {
-        state: ConnectionState::Unverified(being_verified()),
-        summary: String::new(),
-        active: connection.status.as_ref().and_then(|s| s.active_sync.clone()),
-        last_success: None,
-        throttled_until: None,
-        listing: None,
-    };
-    write_status(connection, context, &update).await
-}
-
-async fn publish_status(
-    connection: &TaranaConnection,
-    context: &ConnectionContext,
-    key: &Key,
-) -> Result<(), kube::Error> {
-    let Some(entry) = context.connections.entry(key) else {
-        return Ok(());
-    };
-    let shown = connection.status.as_ref().and_then(|s| s.active_sync.as_deref());
-    let update = StatusUpdate {
-        state: entry.state,
-        summary: entry.summary,
-        active: entry.active.and_then(|active| active.name_to_show(shown)),
-        last_success: last_success(key, entry.clients.as_deref()).await,
-        throttled_until: entry
-            .clients
-            .as_ref()
-            .and_then(|c| c.tarana.throttled_until())
-            .and_then(wall_clock),
-        listing: entry.clients.as_ref().map(|c| c.tarana.listing()),
-    };
-    write_status(connection, context, &update).await
-}
-
-/// The last success according to the log rows; `None` keeps the value in the status.
-async fn last_success(key: &Key, clients: Option<&ConnectionClients>) -> Option<(Timestamp, i64)> {
-    let clients = clients?;
-    match clients.store.last_success(clients.uid).await {
-        Ok(found) => found.and_then(|(seconds, count)| Some((Timestamp::from_second(seconds).ok()?, count))),
-        Err(fault) => {
-            tracing::warn!(connection = %key, %fault, "the last success could not be read");
-            None
-        }
-    }
-}
-
-/// Writes the status if it differs. A conflict is an error: the reconcile is repeated.
-async fn write_status(
-    connection: &TaranaConnection,
-    context: &ConnectionContext,
-    update: &StatusUpdate,
-) -> Result<(), kube::Error> {
-    let api: Api<TaranaConnection> = Api::namespaced(
-        context.client.clone(),
-        &connection.namespace().unwrap_or_default(),
-    );
-    let Some(fresh) = api.get_opt(&connection.name_any()).await? else {
-        return Ok(());
-    };
-    if fresh.metadata.generation != connection.metadata.generation || fresh.uid() != connection.uid() {
-        return Ok(());
-    }
-    let status = next_status(&fresh, update, now());
-    if fresh.status.as_ref() == Some(&status) {
-        return Ok(());
-    }
-    let updated = TaranaConnection {
-        status: Some(status),
-        ..fresh
-    };
-    match api
-        .replace_status(&updated.name_any(), &PostParams::default(), &updated)
-        .await
-    {
-        Err(kube::Error::Api(e)) if e.code == 404 => Ok(()),
-        other => other.map(drop),
-    }
-}
-
 fn retry_delay(fault: &Fault, failures: u32, context: &ConnectionContext) -> Duration {
     if fault.is_permanent() {
         context.probe_interval
     } else {
         backoff(failures, fault)
     }
-}
-
-fn is_fresh(entry: &ConnectionEntry, context: &ConnectionContext) -> bool {
-    entry.checked.is_some() && !remaining(entry, context).is_zero()
 }
 
 /// How long the result of the last probe remains valid. A transient fault has a shorter delay.
@@ -342,26 +288,9 @@ fn remaining(entry: &ConnectionEntry, context: &ConnectionContext) -> Duration {
     let Some(checked) = entry.checked else {
         return Duration::ZERO;
     };
-    let age = now()
-        .duration_since(checked)
-        .max(SignedDuration::ZERO)
-        .unsigned_abs();
     // The runtime may requeue slightly early.
     validity
-        .checked_sub(age)
+        .checked_sub(checked.elapsed())
         .filter(|d| *d > Duration::from_millis(50))
         .unwrap_or_default()
-}
-
-fn wall_clock(at: Instant) -> Option<Timestamp> {
-    let left = at.checked_duration_since(Instant::now())?;
-    now().checked_add(SignedDuration::try_from(left).ok()?).ok()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place of this controller that reads the clock"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
 }

@@ -4,6 +4,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::api::connection::TaranaConnection;
+use crate::api::sync::TaranaSync;
 
 /// Identifies a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +27,14 @@ impl Key {
         Self {
             namespace: connection.namespace().unwrap_or_default(),
             name: connection.name_any(),
+        }
+    }
+
+    /// The key of the connection that a run names.
+    pub fn of_run(sync: &TaranaSync) -> Self {
+        Self {
+            namespace: sync.namespace().unwrap_or_default(),
+            name: sync.spec.connection_ref.name.clone(),
         }
     }
 

@@ -1,14 +1,17 @@
 //! Probes of a `TaranaConnection`, and the clients and state that its runs share.
 
 pub mod clients;
+mod context;
 pub mod controller;
 mod key;
+mod record;
 pub mod registry;
 mod secrets;
 mod state;
 pub mod status;
 
 pub use clients::ConnectionClients;
+pub use context::ConnectionContext;
 pub use key::Key;
 pub use registry::{ConnectionView, Connections};
 pub use secrets::database_config;

@@ -1,26 +1,17 @@
-//! What this process knows of the connections of one scope: state, clients and active run of each.
+//! What this process knows of the connections of one scope and the watch caches do not: state and clients of each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{Stream, StreamExt, stream};
-use k8s_openapi::jiff::Timestamp;
-use kube::Resource;
-use kube::runtime::reflector::{ObjectRef, Store as Reader};
-use tokio::sync::broadcast;
-use tokio::time::sleep;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use kube::runtime::reflector::Store as Reader;
 
 use super::clients::ConnectionClients;
 use super::key::Key;
 use super::state::{ConnectionState, being_verified};
 use crate::api::connection::TaranaConnection;
 use crate::fault::Fault;
-
-/// Capacity of the channels.
-const BACKLOG: usize = 256;
-/// A shorter run is not shown as `activeSync`, to save a write to the API server.
-const ACTIVE_DELAY: Duration = Duration::from_secs(5);
 
 /// What a run observes of its connection.
 #[derive(Clone, Debug)]
@@ -29,8 +20,8 @@ pub struct ConnectionView {
     pub state: ConnectionState,
     /// `spec.suspend`: no new run may start.
     pub suspended: bool,
-    /// Time of the last probe.
-    pub checked: Option<Timestamp>,
+    /// When the last probe started.
+    pub checked: Option<Instant>,
     /// Its clients. Present as soon as the schema is verified, whatever the state of the API.
     pub clients: Option<Arc<ConnectionClients>>,
 }
@@ -41,26 +32,20 @@ pub(super) struct ConnectionEntry {
     pub uid: String,
     pub generation: Option<i64>,
     pub state: ConnectionState,
-    pub checked: Option<Timestamp>,
+    /// When the last probe started; `None` if a new one is due.
+    pub checked: Option<Instant>,
     pub clients: Option<Arc<ConnectionClients>>,
     /// Number of consecutive failed probes; 0 after a permanent fault of a Secret or of the configuration.
     pub failures: u32,
-    pub active: Option<ActiveRun>,
     /// Summary of the last successful probe.
     pub summary: String,
 }
 
-/// The active run of a connection.
-#[derive(Clone, Debug)]
-pub(super) struct ActiveRun {
-    run: String,
-    since: Instant,
-}
-
-impl ActiveRun {
-    /// Its name, if it has lasted long enough to be shown or is shown already.
-    pub fn name_to_show(self, shown: Option<&str>) -> Option<String> {
-        (self.since.elapsed() >= ACTIVE_DELAY || shown == Some(&self.run)).then_some(self.run)
+impl ConnectionEntry {
+    /// Whether it describes this version of the object.
+    pub fn describes(&self, connection: &TaranaConnection) -> bool {
+        Some(&self.uid) == connection.metadata.uid.as_ref()
+            && self.generation == connection.metadata.generation
     }
 }
 
@@ -68,31 +53,64 @@ impl ActiveRun {
 #[derive(Debug)]
 pub struct Connections {
     reader: Reader<TaranaConnection>,
-    entries: Mutex<HashMap<Key, ConnectionEntry>>,
-    /// Connections whose gate has changed: their runs reconcile.
-    gate_changed: broadcast::Sender<Key>,
-    /// Connections that should reconcile.
-    reconcile_requested: broadcast::Sender<Key>,
-    /// Connections on which a run has started.
-    run_started: broadcast::Sender<Key>,
+    state: Mutex<State>,
+    probe_requests: UnboundedSender<Key>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: HashMap<Key, ConnectionEntry>,
+    /// The newest change of each Secret of a connection. A probe that started earlier may have read the former content.
+    secret_changes: HashMap<Key, HashMap<String, SecretChange>>,
+    /// Connections whose last success is to be read again, because a run has completed.
+    success_due: HashSet<Key>,
+}
+
+/// A change of a Secret.
+#[derive(Debug)]
+struct SecretChange {
+    seen: Instant,
+    /// The version; `None` if it was deleted.
+    version: Option<String>,
+}
+
+impl SecretChange {
+    /// Whether the entry was built from this version.
+    fn is_in(&self, entry: &ConnectionEntry) -> bool {
+        let used = entry.clients.as_ref().map(|clients| &clients.fingerprint);
+        used.zip(self.version.as_ref())
+            .is_some_and(|(used, version)| used.contains(version))
+    }
+}
+
+impl State {
+    fn retain(&mut self, is_kept: impl Fn(&Key) -> bool) {
+        self.entries.retain(|key, _| is_kept(key));
+        self.secret_changes.retain(|key, _| is_kept(key));
+        self.success_due.retain(|key| is_kept(key));
+    }
 }
 
 impl Connections {
-    /// An empty registry over the watch cache of the scope.
-    pub fn new(reader: Reader<TaranaConnection>) -> Self {
-        Self {
+    /// An empty registry over the watch cache of the scope, and the connections that should be probed again.
+    pub fn new(reader: Reader<TaranaConnection>) -> (Self, UnboundedReceiver<Key>) {
+        let (probe_requests, requested) = unbounded();
+        let registry = Self {
             reader,
-            entries: Mutex::default(),
-            gate_changed: broadcast::Sender::new(BACKLOG),
-            reconcile_requested: broadcast::Sender::new(BACKLOG),
-            run_started: broadcast::Sender::new(BACKLOG),
-        }
+            state: Mutex::default(),
+            probe_requests,
+        };
+        (registry, requested)
+    }
+
+    /// Whether the object exists.
+    pub fn exists(&self, key: &Key) -> bool {
+        self.reader.get(&key.object_ref()).is_some()
     }
 
     /// What a run observes of this connection.
     pub fn view(&self, key: &Key) -> ConnectionView {
         let Some(object) = self.reader.get(&key.object_ref()) else {
-            self.entries().remove(key);
             return ConnectionView {
                 state: ConnectionState::Missing,
                 suspended: false,
@@ -101,19 +119,14 @@ impl Connections {
             };
         };
         let suspended = object.spec.suspend;
-        let entry = self
-            .entries()
-            .get(key)
-            .filter(|e| Some(&e.uid) == object.metadata.uid.as_ref())
-            .cloned();
-        match entry {
-            Some(e) if e.generation == object.metadata.generation => ConnectionView {
+        match self.entry(key).filter(|entry| entry.describes(&object)) {
+            Some(e) => ConnectionView {
                 state: e.state,
                 suspended,
                 checked: e.checked,
                 clients: e.clients.filter(|c| c.is_schema_verified()),
             },
-            _ => ConnectionView {
+            None => ConnectionView {
                 state: ConnectionState::Unverified(being_verified()),
                 suspended,
                 checked: None,
@@ -122,130 +135,97 @@ impl Connections {
         }
     }
 
-    /// Drops the clients of a connection whose object is gone.
-    pub(super) fn remove_if_deleted(&self, key: &Key) {
-        if self.reader.get(&key.object_ref()).is_none() {
-            self.entries().remove(key);
-        }
-    }
-
-    /// Invalidates the state of a connection that was probed with another version of this Secret.
-    pub(super) fn invalidate_if_secret_changed(&self, key: &Key, version: &str) {
-        if let Some(entry) = self.entries().get_mut(key)
-            && !entry
-                .clients
-                .as_ref()
-                .is_some_and(|c| c.fingerprint.contains(version))
-        {
-            entry.state = ConnectionState::Unverified(being_verified());
-            entry.checked = None;
-        }
-    }
-
-    /// Requests a new probe.
+    /// Requests a new probe, unless one is due already.
     pub fn request_probe(&self, key: &Key) {
-        if let Some(entry) = self.entries().get_mut(key) {
-            entry.checked = None;
-        }
-        let _ = self.reconcile_requested.send(key.clone());
-    }
-
-    /// Records that a run has started or was taken over.
-    pub fn run_started(&self, key: &Key, run: &str) {
-        if let Some(entry) = self.entries().get_mut(key) {
-            let same = entry.active.take().filter(|active| active.run == run);
-            entry.active = same.or_else(|| {
-                let (run, since) = (run.to_owned(), Instant::now());
-                Some(ActiveRun { run, since })
-            });
-        }
-        let _ = self.run_started.send(key.clone());
-    }
-
-    /// Records that a run has ended, whether it was active or waiting.
-    pub fn run_ended(&self, key: &Key, run: &str) {
-        if let Some(entry) = self.entries().get_mut(key)
-            && entry.active.as_ref().is_some_and(|active| active.run == run)
+        let mut state = self.lock();
+        if let Some(entry) = state.entries.get_mut(key)
+            && entry.checked.take().is_some()
         {
-            entry.active = None;
+            // Fails only if the controller has ended.
+            let _ = self.probe_requests.unbounded_send(key.clone());
         }
-        let _ = self.reconcile_requested.send(key.clone());
-        let _ = self.gate_changed.send(key.clone());
-    }
-
-    /// Connections whose runs should reconcile: the gate has changed, or a run has ended.
-    pub fn gate_changes(&self) -> impl Stream<Item = Key> + Send + 'static {
-        listen(&self.gate_changed)
-    }
-
-    /// Objects of a cache that such a change affects.
-    pub fn objects_to_requeue<K>(
-        &self,
-        reader: Reader<K>,
-        is_affected: impl Fn(&K, &Key) -> bool + Copy + Send + 'static,
-    ) -> impl Stream<Item = ObjectRef<K>> + Send + 'static
-    where
-        K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
-    {
-        self.gate_changes().flat_map(move |changed| {
-            let affected = reader.state_filter(|object| is_affected(object, &changed));
-            stream::iter(
-                affected
-                    .into_iter()
-                    .map(|object| ObjectRef::from_obj(object.as_ref())),
-            )
-        })
     }
 
     /// The clients of all ready connections.
     pub fn ready_clients(&self) -> Vec<(Key, Arc<ConnectionClients>)> {
-        self.entries()
+        let mut state = self.lock();
+        // A deletion that happened while the watch was interrupted is not reported.
+        state.retain(|key| self.exists(key));
+        let ready = state
+            .entries
             .iter()
-            .filter(|(_, e)| e.state == ConnectionState::Ready)
+            .filter(|(_, e)| e.state == ConnectionState::Ready);
+        ready
             .filter_map(|(key, e)| Some((key.clone(), e.clients.clone()?)))
             .collect()
     }
 
-    /// Connections that should reconcile: at once, or some seconds after a run has started, to show it as active.
-    pub(super) fn reconcile_requests(&self) -> impl Stream<Item = Key> + Send + 'static {
-        let started = listen(&self.run_started)
-            .map(|key| async { (sleep(ACTIVE_DELAY).await, key).1 })
-            .buffer_unordered(BACKLOG);
-        stream::select(listen(&self.reconcile_requested), started)
+    /// Drops the clients of a connection whose object is gone.
+    pub(super) fn remove_if_deleted(&self, key: &Key) {
+        if !self.exists(key) {
+            self.lock().retain(|other| other != key);
+        }
+    }
+
+    /// Records a change of a Secret; `version` is `None` if it was deleted. The state of a connection that was probed with
+    /// another version is invalid.
+    pub(super) fn secret_changed(&self, key: &Key, secret: String, version: Option<String>) {
+        let change = SecretChange {
+            seen: Instant::now(),
+            version,
+        };
+        let mut state = self.lock();
+        if let Some(entry) = state.entries.get_mut(key)
+            && !change.is_in(entry)
+        {
+            invalidate(entry);
+        }
+        let changes = state.secret_changes.entry(key.clone()).or_default();
+        changes.insert(secret, change);
+    }
+
+    /// Records that a run of the connection has completed.
+    pub(super) fn run_completed(&self, key: Key) {
+        self.lock().success_due.insert(key);
+    }
+
+    /// Whether a run has completed since the last call.
+    pub(super) fn take_success_due(&self, key: &Key) -> bool {
+        self.lock().success_due.remove(key)
     }
 
     pub(super) fn entry(&self, key: &Key) -> Option<ConnectionEntry> {
-        self.entries().get(key).cloned()
+        self.lock().entries.get(key).cloned()
     }
 
-    pub(super) fn insert(&self, key: &Key, entry: &ConnectionEntry) {
-        let before = self.entries().insert(key.clone(), entry.clone());
-        let same = before.is_some_and(|b| {
-            b.state == entry.state && b.generation == entry.generation && b.checked.is_some()
-        });
-        if !same {
-            let _ = self.gate_changed.send(key.clone());
+    /// Records the result of a probe, unless the object was replaced while it was probed.
+    pub(super) fn insert(&self, key: &Key, mut entry: ConnectionEntry) {
+        let object = self.reader.get(&key.object_ref());
+        if object.and_then(|object| object.metadata.uid.clone()).as_ref() != Some(&entry.uid) {
+            return;
         }
+        let mut state = self.lock();
+        // The event of such a change requeues the connection, so that it is probed again.
+        let is_outdated = |change: &SecretChange| {
+            entry.checked.is_some_and(|started| started < change.seen) && !change.is_in(&entry)
+        };
+        let changes = state.secret_changes.get(key);
+        if changes.is_some_and(|changes| changes.values().any(is_outdated)) {
+            invalidate(&mut entry);
+        }
+        state.entries.insert(key.clone(), entry);
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<Key, ConnectionEntry>> {
-        // No code panics while it changes the map, so a poisoned lock still guards a consistent map.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code panics while it changes the state, so a poisoned lock still guards a consistent state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn listen(sender: &broadcast::Sender<Key>) -> impl Stream<Item = Key> + Send + 'static {
-    stream::unfold(sender.subscribe(), |mut receiver| async move {
-        loop {
-            match receiver.recv().await {
-                Ok(key) => return Some((key, receiver)),
-                // A missed change is found by the periodic reconcile.
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
-        }
-    })
-    .boxed()
+/// Blocks the gate until the next probe.
+fn invalidate(entry: &mut ConnectionEntry) {
+    entry.state = ConnectionState::Unverified(being_verified());
+    entry.checked = None;
 }
 
 /// The backoff after this number of consecutive failed probes.

@@ -1,5 +1,7 @@
 //! Pure: whether a connection may be used.
 
+use std::time::Duration;
+
 use crate::fault::{Fault, Reason};
 
 /// Whether a connection may be used.
@@ -16,7 +18,10 @@ pub enum ConnectionState {
     Ready,
 }
 
+/// How soon a run checks whether the probe has ended. The end of a probe that leaves the object as it was triggers nothing.
+const PROBE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The fault before the first probe.
 pub(super) fn being_verified() -> Fault {
-    Fault::new(Reason::ConnectionNotReady, "the connection is being verified")
+    Fault::new(Reason::Verifying, "the connection is being verified").retry_after(PROBE_CHECK_INTERVAL)
 }

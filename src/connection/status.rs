@@ -8,6 +8,7 @@ use crate::api::condition::{self, READY, RECONCILING, STALLED, whole_seconds};
 use crate::api::connection::{TaranaConnection, TaranaConnectionStatus};
 use crate::api::reason::Reason;
 use crate::fault::Fault;
+use crate::notify::EventSpec;
 use crate::station::Listing;
 
 /// What the next status shows of the probe and of the runs.
@@ -105,11 +106,101 @@ fn clear_abnormal(status: &mut TaranaConnectionStatus) {
     condition::clear(&mut status.conditions, STALLED);
 }
 
+/// The Event of a transition: verified, recovered, or no longer usable.
+pub fn transition_event(
+    before: Option<&TaranaConnectionStatus>,
+    after: &TaranaConnectionStatus,
+) -> Option<EventSpec> {
+    let find = |conditions| condition::find(conditions, READY).map(|c| (c.reason.clone(), c.message.clone()));
+    let before_reason = before.and_then(|s| find(&s.conditions)).map(|(reason, _)| reason);
+    let (reason, message) = find(&after.conditions)?;
+    if before_reason.as_ref() == Some(&reason) {
+        return None;
+    }
+    let is_usable = |reason: &str| {
+        [Reason::Verified, Reason::Suspended]
+            .iter()
+            .any(|usable| usable.as_str() == reason)
+    };
+    let was_usable = before_reason.as_deref().is_some_and(is_usable);
+    let was_unknown = before_reason.is_none_or(|r| r == Reason::Verifying.as_str());
+    if is_usable(&reason) {
+        return match (was_usable, was_unknown) {
+            // Suspended or resumed by a change of the spec, which its author knows.
+            (true, _) => None,
+            (false, true) => Some(EventSpec::normal(Reason::Verified, message)),
+            (false, false) => Some(EventSpec::normal(Reason::Recovered, message)),
+        };
+    }
+    if condition::is_true(&after.conditions, STALLED) {
+        return Some(EventSpec::warning(
+            Reason::Stalled,
+            format!("{reason}: {message}"),
+        ));
+    }
+    let fault = Reason::parse(&reason).filter(|reason| *reason != Reason::Verifying)?;
+    Some(EventSpec::warning(fault, message))
+}
+
 /// The state after a failed probe. A missing Secret or key may still be created: runs wait for it.
 pub fn state_after(fault: Fault) -> ConnectionState {
     match fault.reason {
         Reason::SecretNotFound | Reason::SecretKeyMissing => ConnectionState::Unverified(fault),
         _ if fault.is_permanent() => ConnectionState::Rejected(fault),
         _ => ConnectionState::Unverified(fault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(suspend: bool, state: ConnectionState) -> TaranaConnectionStatus {
+        let mut connection: TaranaConnection = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "default", "generation": 1},
+            "spec": {"api": {"url": "https://tcs", "credentialsSecretRef": {"name": "tcs"}}, "database": {"secretRef": {"name": "db"}}},
+        }))
+        .unwrap();
+        connection.spec.suspend = suspend;
+        let update = StatusUpdate {
+            state,
+            summary: "fine".into(),
+            active: None,
+            last_success: None,
+            throttled_until: None,
+            listing: None,
+        };
+        next_status(&connection, &update, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_transition_is_one_event_and_a_repetition_is_none() {
+        let failed = |reason| status(false, state_after(Fault::new(reason, "no")));
+        let ready = status(false, ConnectionState::Ready);
+        let suspended = status(true, ConnectionState::Ready);
+        let verifying = failed(Reason::Verifying);
+        let unreachable = failed(Reason::ApiUnreachable);
+        let (refused, invalid) = (
+            failed(Reason::AuthenticationFailed),
+            failed(Reason::InvalidConfiguration),
+        );
+        for (before, after, event) in [
+            (None, &ready, Some((Reason::Verified, false))),
+            (None, &verifying, None),
+            (Some(&verifying), &ready, Some((Reason::Verified, false))),
+            (Some(&verifying), &refused, Some((Reason::Stalled, true))),
+            (Some(&ready), &ready, None),
+            (Some(&ready), &suspended, None),
+            (Some(&suspended), &ready, None),
+            (Some(&ready), &unreachable, Some((Reason::ApiUnreachable, true))),
+            (Some(&unreachable), &unreachable, None),
+            (Some(&unreachable), &ready, Some((Reason::Recovered, false))),
+            (Some(&refused), &invalid, Some((Reason::Stalled, true))),
+            (Some(&refused), &suspended, Some((Reason::Recovered, false))),
+            (Some(&ready), &verifying, None),
+        ] {
+            let found = transition_event(before, after).map(|e| (e.reason, e.warning));
+            assert_eq!(found, event, "{before:?} → {after:?}");
+        }
     }
 }

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kube::runtime::reflector::{ObjectRef, Store as Reader};
+use kube::runtime::reflector::Store as Reader;
 use kube::{Client, ResourceExt};
 
-use super::owned_runs::OwnedRuns;
 use super::run_template;
+use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::TaranaSync;
-use crate::cluster::version;
-use crate::connection::{ConnectionState, Connections, Key};
+use crate::cluster::{Scope, WatchCache, owned_by, version};
+use crate::connection::Key;
 use crate::notify::Notifier;
 
 /// By then the cache has a created run, or the run was deleted again.
@@ -25,11 +25,9 @@ pub struct ScheduleContext {
     /// Watch cache of the scope's schedules.
     pub reader: Reader<TaranaSyncSchedule>,
     /// Watch cache of the scope's runs.
-    pub runs: Reader<TaranaSync>,
-    /// Index of the runs by schedule.
-    pub owned_runs: Arc<OwnedRuns>,
-    /// Connections of the scope.
-    pub connections: Arc<Connections>,
+    pub runs: WatchCache<TaranaSync>,
+    /// Watch cache of the scope's connections.
+    pub connections: Reader<TaranaConnection>,
     /// Publishes Events.
     pub notifier: Notifier,
     states: Mutex<HashMap<String, ScheduleState>>,
@@ -46,19 +44,12 @@ struct ScheduleState {
 
 impl ScheduleContext {
     /// A context without any state.
-    pub fn new(
-        client: Client,
-        reader: Reader<TaranaSyncSchedule>,
-        runs: (Reader<TaranaSync>, Arc<OwnedRuns>),
-        connections: Arc<Connections>,
-        notifier: Notifier,
-    ) -> Self {
+    pub fn new(client: Client, scope: &Scope, notifier: Notifier) -> Self {
         Self {
             client,
-            reader,
-            runs: runs.0,
-            owned_runs: runs.1,
-            connections,
+            reader: scope.schedules.reader(),
+            runs: scope.syncs.clone(),
+            connections: scope.connections.reader(),
             notifier,
             states: Mutex::default(),
         }
@@ -66,11 +57,8 @@ impl ScheduleContext {
 
     /// The runs of a schedule, including those that this process has just created.
     pub(super) fn runs_of(&self, schedule: &TaranaSyncSchedule) -> Vec<Arc<TaranaSync>> {
-        let namespace = schedule.namespace().unwrap_or_default();
-        let cached = |name: &str| self.runs.get(&ObjectRef::new(name).within(&namespace));
-        let mut runs = self.owned_runs.find(&uid(schedule), |name| {
-            cached(name).filter(|run| run_template::owns(schedule, run))
-        });
+        let mut runs = self.runs.find(&owned_by(&uid(schedule)));
+        runs.retain(|run| run_template::owns(schedule, run));
         let mut states = self.lock();
         if let Some(state) = states.get_mut(&uid(schedule)) {
             state.created.retain(|(run, created_at)| {
@@ -109,7 +97,9 @@ impl ScheduleContext {
 
     /// Whether the connection of the template exists.
     pub(super) fn connection_exists(&self, schedule: &TaranaSyncSchedule) -> bool {
-        self.connections.view(&connection_key(schedule)).state != ConnectionState::Missing
+        self.connections
+            .get(&connection_key(schedule).object_ref())
+            .is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, ScheduleState>> {

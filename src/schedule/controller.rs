@@ -4,55 +4,56 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, stream};
+use futures::StreamExt;
 use jiff::SignedDuration;
-use kube::ResourceExt;
 use kube::runtime::controller::{self, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
+use kube::{Resource, ResourceExt};
 
 use super::actions::ScheduleReconcile;
 use super::context::{ScheduleContext, connection_key};
 use super::decide::{Action, decide};
+use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
-use crate::cluster::ReconcileError;
+use crate::api::sync::TaranaSync;
+use crate::cluster::{ReconcileError, Scope, owning_schedule, rejected_writes};
 use crate::connection::Key;
+use crate::fault::Reason;
+use crate::notify::EventSpec;
 
 /// Maximum number of concurrent reconciles, which bounds the concurrent requests to the Kubernetes API.
 const CONCURRENCY: u16 = 16;
 /// Requeue interval while a change of a run is awaited, in case its watch event does not come.
 const FALLBACK_REQUEUE: Duration = Duration::from_mins(1);
 
-/// Runs until its streams end. `owners_to_requeue` are the schedules whose runs changed.
-pub async fn run(
-    context: Arc<ScheduleContext>,
-    objects: impl Stream<Item = Arc<TaranaSyncSchedule>> + Send + 'static,
-    owners_to_requeue: impl Stream<Item = ObjectRef<TaranaSyncSchedule>> + Send + 'static,
-) {
-    let uses = |schedule: &TaranaSyncSchedule, changed: &Key| connection_key(schedule) == *changed;
-    let affected = context
-        .connections
-        .objects_to_requeue(context.reader.clone(), uses);
-    Controller::for_shared_stream(objects, context.reader.clone())
+/// Runs until its streams end.
+pub async fn run(context: Arc<ScheduleContext>, scope: &Scope) {
+    let schedules = context.reader.clone();
+    // A schedule depends on whether its connection exists, and on nothing else of it.
+    let connections = scope.connections.objects_by(ResourceExt::uid);
+    let schedules_of_connection = move |connection: Arc<TaranaConnection>| {
+        let key = Key::of(&connection);
+        let users = schedules.state_filter(|schedule| connection_key(schedule) == key);
+        users
+            .iter()
+            .map(|s| ObjectRef::from_obj(s.as_ref()))
+            .collect::<Vec<_>>()
+    };
+    let owner_of_run = |run: Arc<TaranaSync>| {
+        let (name, _) = owning_schedule(&run)?;
+        Some(ObjectRef::new(name).within(&run.namespace()?))
+    };
+    Controller::for_shared_stream(scope.schedules.objects(), context.reader.clone())
         .with_config(Config::default().concurrency(CONCURRENCY))
-        .reconcile_on(stream::select(owners_to_requeue, affected))
+        .watches_shared_stream(connections, schedules_of_connection)
+        .watches_shared_stream(scope.syncs.objects(), owner_of_run)
         .run(
             reconcile,
-            |schedule, error, _| on_error(&schedule, error),
+            |schedule, error: &ReconcileError, _| error.requeue(schedule.as_ref()),
             context,
         )
         .for_each(|_| ready(()))
         .await;
-}
-
-fn on_error(schedule: &TaranaSyncSchedule, error: &ReconcileError) -> controller::Action {
-    match error {
-        // The cache will receive what the other writer wrote.
-        ReconcileError::Conflict => controller::Action::requeue(Duration::from_secs(1)),
-        ReconcileError::Kubernetes(error) => {
-            tracing::warn!(schedule = schedule.name_any(), %error, "a request to the Kubernetes API failed, retrying in 5 s");
-            controller::Action::requeue(Duration::from_secs(5))
-        }
-    }
 }
 
 /// kube creates a future per object at start-up. Boxed, it takes memory only while it runs.
@@ -60,7 +61,12 @@ async fn reconcile(
     schedule: Arc<TaranaSyncSchedule>,
     context: Arc<ScheduleContext>,
 ) -> Result<controller::Action, ReconcileError> {
-    Box::pin(reconcile_schedule(schedule, context)).await
+    let result = Box::pin(reconcile_schedule(schedule.clone(), context.clone())).await;
+    if let Err(ReconcileError::Rejected(message)) = &result {
+        let event = EventSpec::warning(Reason::InvalidObject, rejected_writes(message));
+        context.notifier.publish(&schedule.object_ref(&()), &event).await;
+    }
+    result
 }
 
 async fn reconcile_schedule(

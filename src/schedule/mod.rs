@@ -9,7 +9,6 @@ pub mod decide;
 pub(crate) mod fuzzing;
 mod history;
 pub mod observed;
-mod owned_runs;
 mod pattern;
 pub mod preview;
 mod run_template;
@@ -18,6 +17,5 @@ pub mod status;
 
 pub use context::ScheduleContext;
 pub use cron::Cron;
-pub use owned_runs::OwnedRuns;
 pub use pattern::InvalidCron;
 pub use preview::Preview;

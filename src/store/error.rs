@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::fault::{Fault, Reason};
 
 /// The database, for messages.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     /// Host name, address or socket directory.
     pub host: String,
@@ -87,8 +87,8 @@ impl From<DbError> for Fault {
                 from_server(&error.target, code, e.message())
             }
             sqlx::Error::Tls(e) if e.to_string().contains("does not support TLS") => {
-                let remedy =
-                    "spec.database.secretRef.caKey asks for TLS: turn TLS on there, or take caKey away";
+                let remedy = "sslmode in the URL or spec.database.secretRef.caKey requires TLS: turn TLS on there, or \
+                              remove what requires it";
                 tls(&place, e, remedy)
             }
             sqlx::Error::Tls(e) => tls(&place, e, AUTHORITY),
@@ -99,6 +99,14 @@ impl From<DbError> for Fault {
                 Some(refused) => tls(&place, refused, tls_remedy(refused)),
                 None => unreachable(&place, &e.to_string(), CHECK_REACHABLE),
             },
+            // The driver names the character of user or password that SASLprep prohibits.
+            sqlx::Error::Configuration(_) => Self::new(
+                Reason::InvalidConfiguration,
+                format!(
+                    "{place}: user or password in the URL under spec.database.secretRef.urlKey has a character that SCRAM prohibits; \
+                     give the role a password without control characters"
+                ),
+            ),
             sqlx::Error::PoolTimedOut => unreachable(
                 &place,
                 "no connection in time: none could be made, or all are in use",

@@ -31,6 +31,11 @@ impl Store {
         })
     }
 
+    /// Whether another store has the same tables, as far as their addresses tell.
+    pub fn is_same_database(&self, other: &Self) -> bool {
+        self.db.target() == other.db.target()
+    }
+
     /// Closes the pool. Calls in progress finish first.
     pub async fn close_pool(&self) {
         self.db.close().await;

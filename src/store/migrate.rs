@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order, without gaps. A released file is never edited: databases contain its checksum.
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration {
         version: 1,
         description: "stations",
@@ -54,6 +54,11 @@ const MIGRATIONS: [Migration; 7] = [
         version: 7,
         description: "rows",
         sql: include_str!("../../migrations/0007_rows.sql"),
+    },
+    Migration {
+        version: 8,
+        description: "cluster",
+        sql: include_str!("../../migrations/0008_cluster.sql"),
     },
 ];
 

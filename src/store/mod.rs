@@ -20,6 +20,8 @@ mod write;
 pub use apply::{Apply, BeginApply};
 pub use config::Config;
 pub use handle::Store;
-pub use log::{CloseRequest, ClosedRow, LoggedRun, OpenResult, Outcome, RunInfo, RunQuery, Trigger};
+pub use log::{
+    CloseRequest, ClosedRow, LoggedRun, OpenResult, Outcome, RunInfo, RunQuery, SweepScope, SweptEnd, Trigger,
+};
 pub use outbox::OutboxEvent;
 pub use stations::{StationChange, StationCounts, StationQuery, StationRow, StationSort};

@@ -30,7 +30,7 @@ fn required() -> [(&'static str, &'static str, String); 12] {
 
 /// Columns that `register` writes.
 const INSERTED_LOG_COLUMNS: &str = "id status trigger_type triggered_by namespace name connection connection_uid actor dry_run \
-    delete_stale";
+    delete_stale cluster_uid";
 /// Columns that are written later.
 const UPDATED_LOG_COLUMNS: &str = "status attempt fence started_at heartbeat_at completed_at duration_ms outcome reason message errors \
     stations_fetched inserted updated unchanged deleted skipped withheld listing proof";

@@ -2,16 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::reflector::Store as Reader;
+use kube::runtime::reflector::{ObjectRef, Store as Reader};
 use kube::{Client, ResourceExt};
+use uuid::Uuid;
 
 use super::machine::{AttemptState, Termination};
 use super::plan::Missed;
 use crate::api::sync::TaranaSync;
-use crate::cluster::version;
-use crate::connection::{Connections, Key};
+use crate::cluster::{WatchCache, unfinished_on, version};
+use crate::connection::{ConnectionClients, Connections, Key};
 use crate::notify::Notifier;
 use crate::station::Fetched;
 
@@ -21,18 +24,25 @@ pub struct SyncContext {
     pub client: Client,
     /// The connections of the same scope.
     pub connections: Arc<Connections>,
-    /// The watch cache of the scope.
-    pub reader: Reader<TaranaSync>,
+    /// The runs of the scope.
+    pub syncs: WatchCache<TaranaSync>,
     /// Publishes Events.
     pub notifier: Notifier,
+    /// The cluster, if it is known.
+    pub cluster_uid: Option<Uuid>,
+    /// Runs to reconcile.
+    requeue: UnboundedSender<ObjectRef<TaranaSync>>,
     runs: Mutex<HashMap<String, RunState>>,
 }
 
 /// What this process keeps for one run. All of it may be lost without harm.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct RunState {
-    /// The fence that the log row gave to this process.
+    /// The fence that the log row gave to this process, once the object shows it.
     pub fence: Option<i64>,
+    /// The same, whether the object shows it or not.
+    pub row_fence: Option<i64>,
     /// The complete listing.
     pub fetched: Option<Fetched>,
     /// The rows of the table that the previous listing did not contain.
@@ -41,10 +51,21 @@ pub(super) struct RunState {
     pub pending_end: Option<Termination>,
     /// The log row exists.
     pub registered: bool,
+    /// The clients with which this process last wrote the log row. They outlive the connection and its Secrets, so that the
+    /// row is closed whatever was deleted first.
+    pub clients: Option<Arc<ConnectionClients>>,
+    /// When this process first evaluated the gate of the run.
+    pub first_seen: Option<Instant>,
     /// Another run found this run's log row running, whatever its object says: it skips the queue.
     pub skips_queue: bool,
     /// Another process took the run over: do nothing until then.
     pub fenced_until: Option<Timestamp>,
+    /// The API server rejects writes of this object: other runs do not wait for it.
+    pub unwritable: bool,
+    /// The final Events were published.
+    pub announced: bool,
+    /// The finalizer was removed.
+    pub released: bool,
     /// The newest `resourceVersion` that this process wrote or read. An older cache entry is stale.
     newest_version: Option<u64>,
     /// This process wrote that the run has ended, whatever an older cache entry says.
@@ -52,20 +73,25 @@ pub(super) struct RunState {
 }
 
 impl SyncContext {
-    /// A context without any run.
+    /// A context without any run, and the runs that it requeues.
     pub fn new(
         client: Client,
         connections: Arc<Connections>,
-        reader: Reader<TaranaSync>,
+        syncs: WatchCache<TaranaSync>,
         notifier: Notifier,
-    ) -> Self {
-        Self {
+        cluster_uid: Option<Uuid>,
+    ) -> (Self, UnboundedReceiver<ObjectRef<TaranaSync>>) {
+        let (requeue, requeued) = unbounded();
+        let context = Self {
             client,
             connections,
-            reader,
+            syncs,
             notifier,
+            cluster_uid,
+            requeue,
             runs: Mutex::default(),
-        }
+        };
+        (context, requeued)
     }
 
     /// Changes the state of a run.
@@ -101,6 +127,7 @@ impl SyncContext {
         self.with_state(&uid, |state| {
             state.newest_version = version.max(state.newest_version);
             state.ended |= ended;
+            state.unwritable = false;
         });
     }
 
@@ -118,25 +145,55 @@ impl SyncContext {
         matches!((version(sync), newest), (Some(cached), Some(newest)) if cached < newest)
     }
 
-    /// The run that precedes this one on its connection: the one that has started, else the oldest that waits.
-    pub(super) fn queue_head(&self, sync: &TaranaSync) -> Option<Arc<TaranaSync>> {
-        let connection = connection_key(sync);
-        let precedes = |other: &TaranaSync| {
-            !is_final(other)
-                && other.metadata.uid != sync.metadata.uid
-                && connection_key(other) == connection
-                && (has_started(other) || queue_position(other) < queue_position(sync))
-        };
-        let mut others = self.reader.state_filter(precedes);
-        others.retain(|o| !self.read_state(&o.uid().unwrap_or_default(), |state| state.ended));
-        others
-            .into_iter()
-            .min_by_key(|o| (!has_started(o), queue_position(o)))
+    /// The run for which this one waits: the last of those that precede it on its connection. It is the same until that run
+    /// ends, so that a waiting run writes its status once, however many runs precede it.
+    pub(super) fn predecessor(&self, sync: &TaranaSync) -> Option<Arc<TaranaSync>> {
+        let own = queue_position(sync);
+        let mut queue = self.queue(&connection_key(sync));
+        queue.retain(|run| run.metadata.uid != sync.metadata.uid && queue_position(run) < own);
+        queue.into_iter().max_by_key(|run| queue_position(run))
+    }
+
+    /// Requeues the runs that may start, or wait for another one, because this one no longer precedes them.
+    pub(super) fn requeue_next_after(&self, sync: &TaranaSync) {
+        let mut waiting = self.queue(&connection_key(sync));
+        waiting.retain(|run| !has_started(run));
+        let place = creation_order(sync);
+        let next = waiting.iter().min_by_key(|run| creation_order(run));
+        let later = waiting.iter().filter(|run| creation_order(run) > place);
+        let successor = later.min_by_key(|run| creation_order(run));
+        for run in next.into_iter().chain(successor) {
+            // Fails only if the controller has ended.
+            let _ = self.requeue.unbounded_send(ObjectRef::from_obj(run.as_ref()));
+        }
+    }
+
+    /// Whether this state of a run is its end.
+    pub(super) fn is_over(&self, sync: &TaranaSync) -> bool {
+        is_final(sync) || self.reader().get(&ObjectRef::from_obj(sync)).is_none()
+    }
+
+    /// The unfinished runs of a connection, without those that this process knows to have ended or cannot write.
+    fn queue(&self, connection: &Key) -> Vec<Arc<TaranaSync>> {
+        let mut queue = self
+            .syncs
+            .find(&unfinished_on(&connection.namespace, &connection.name));
+        queue.retain(|run| {
+            self.read_state(&run.uid().unwrap_or_default(), |state| {
+                !state.ended && !state.unwritable
+            })
+        });
+        queue
+    }
+
+    /// The watch cache of the runs.
+    pub(super) fn reader(&self) -> Reader<TaranaSync> {
+        self.syncs.reader()
     }
 
     /// Drops the state of runs whose objects are gone.
     pub(super) fn prune(&self) {
-        let live: HashSet<String> = self.reader.state().iter().filter_map(|s| s.uid()).collect();
+        let live: HashSet<String> = self.reader().state().iter().filter_map(|s| s.uid()).collect();
         self.runs().retain(|uid, _| live.contains(uid));
     }
 
@@ -148,10 +205,7 @@ impl SyncContext {
 
 /// The connection of a run.
 pub(super) fn connection_key(sync: &TaranaSync) -> Key {
-    Key {
-        namespace: sync.namespace().unwrap_or_default(),
-        name: sync.spec.connection_ref.name.clone(),
-    }
+    Key::of_run(sync)
 }
 
 /// Whether the run has ended, according to its object.
@@ -163,10 +217,14 @@ fn has_started(sync: &TaranaSync) -> bool {
     sync.status.as_ref().is_some_and(|s| s.start_time.is_some())
 }
 
-/// Queue order: creation time, then uid, so that all processes agree.
-fn queue_position(sync: &TaranaSync) -> (Option<Timestamp>, String) {
+/// Queue order: the run that has started, then the others by creation time and name, so that all processes agree.
+fn queue_position(sync: &TaranaSync) -> (bool, (Option<Timestamp>, String)) {
+    (!has_started(sync), creation_order(sync))
+}
+
+fn creation_order(sync: &TaranaSync) -> (Option<Timestamp>, String) {
     (
         sync.metadata.creation_timestamp.as_ref().map(|t| t.0),
-        sync.uid().unwrap_or_default(),
+        sync.name_any(),
     )
 }

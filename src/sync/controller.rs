@@ -4,45 +4,77 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
+use futures::channel::mpsc::UnboundedReceiver;
 use k8s_openapi::jiff::SignedDuration;
-use kube::ResourceExt;
 use kube::runtime::controller::{self, Config, Controller};
+use kube::runtime::reflector::ObjectRef;
 
-use super::context::{SyncContext, connection_key, is_final};
+use super::context::SyncContext;
 use super::machine::{self, Action, Observed};
 use super::run::{Next, SyncRun, now};
+use crate::api::condition;
+use crate::api::connection::TaranaConnection;
 use crate::api::sync::TaranaSync;
-use crate::cluster::ReconcileError;
+use crate::cluster::{ReconcileError, Scope, unfinished_on};
 use crate::connection::Key;
 
 /// Maximum number of concurrent reconciles. A listing takes some megabytes, so the number is bounded.
 const CONCURRENCY: u16 = 256;
 
 /// Runs until its streams end.
-pub async fn run(context: Arc<SyncContext>, objects: impl Stream<Item = Arc<TaranaSync>> + Send + 'static) {
-    let uses = |sync: &TaranaSync, changed: &Key| !is_final(sync) && connection_key(sync) == *changed;
-    let affected = context
-        .connections
-        .objects_to_requeue(context.reader.clone(), uses);
+pub async fn run(
+    context: Arc<SyncContext>,
+    scope: &Scope,
+    requeued: UnboundedReceiver<ObjectRef<TaranaSync>>,
+) {
     // Most objects are finished runs, which all arrive at start-up.
-    let unsettled = objects.filter(|sync| ready(!machine::is_settled(sync, now())));
-    Controller::for_shared_stream(unsettled, context.reader.clone())
-        .with_config(Config::default().concurrency(CONCURRENCY))
-        .reconcile_on(affected)
-        .run(reconcile, |sync, error, _| on_error(&sync, error), context)
-        .for_each(|_| ready(()))
-        .await;
-}
-
-fn on_error(sync: &TaranaSync, error: &ReconcileError) -> controller::Action {
-    match error {
-        // The cache will receive what the other writer wrote.
-        ReconcileError::Conflict => controller::Action::requeue(Duration::from_secs(1)),
-        ReconcileError::Kubernetes(error) => {
-            tracing::warn!(sync = sync.name_any(), %error, "a request to the Kubernetes API failed, retrying in 5 s");
-            controller::Action::requeue(Duration::from_secs(5))
+    let unsettled = scope
+        .syncs
+        .objects()
+        .filter(|sync| ready(!machine::is_settled(sync, now())));
+    // What the gate of a run shows of its connection.
+    let connections = scope.connections.objects_by(|connection| {
+        let conditions = connection
+            .status
+            .as_ref()
+            .map(|s| s.conditions.clone())
+            .unwrap_or_default();
+        let ready = condition::find(&conditions, condition::READY);
+        let ready = ready.map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()));
+        (
+            connection.metadata.uid.clone(),
+            connection.metadata.generation,
+            ready,
+        )
+    });
+    let syncs = scope.syncs.clone();
+    let unfinished_runs = move |connection: Arc<TaranaConnection>| {
+        let Key { namespace, name } = Key::of(&connection);
+        let runs = syncs.find(&unfinished_on(&namespace, &name));
+        runs.iter()
+            .map(|run| ObjectRef::from_obj(run.as_ref()))
+            .collect::<Vec<_>>()
+    };
+    let queue = context.clone();
+    let ends = scope.syncs.changes().inspect(move |sync| {
+        if queue.is_over(sync) {
+            queue.requeue_next_after(sync);
         }
+    });
+    let controller = Controller::for_shared_stream(unsettled, scope.syncs.reader())
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .watches_shared_stream(connections, unfinished_runs)
+        .reconcile_on(requeued)
+        .run(
+            reconcile,
+            |sync, error: &ReconcileError, _| error.requeue(sync.as_ref()),
+            context,
+        )
+        .for_each(|_| ready(()));
+    tokio::select! {
+        () = controller => {}
+        () = ends.for_each(|_| ready(())) => {}
     }
 }
 
@@ -51,7 +83,16 @@ async fn reconcile(
     sync: Arc<TaranaSync>,
     context: Arc<SyncContext>,
 ) -> Result<controller::Action, ReconcileError> {
-    Box::pin(reconcile_run(sync, context)).await
+    Box::pin(async move {
+        let result = reconcile_run(sync.clone(), context.clone()).await;
+        if let Err(ReconcileError::Rejected(message)) = &result {
+            SyncRun::new(&context, (*sync).clone())
+                .give_up_writing(message)
+                .await;
+        }
+        result
+    })
+    .await
 }
 
 async fn reconcile_run(

@@ -1,5 +1,7 @@
 //! Whether a run may continue: the state of its connection and, while it is pending, its place in the queue.
 
+use std::time::{Duration, Instant};
+
 use kube::ResourceExt;
 
 use super::machine::Gate;
@@ -8,11 +10,20 @@ use crate::api::sync::Phase;
 use crate::connection::ConnectionState;
 use crate::fault::{Fault, Reason};
 
+/// How soon a run looks for the result of a probe that it requested.
+const PROBE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 impl SyncRun<'_> {
     /// Reads the connection again and evaluates the gate.
     pub fn gate(&mut self) -> Gate {
         self.view = self.context.connections.view(&self.connection);
-        let pending = self.status().phase == Phase::Pending;
+        let phase = self.status().phase;
+        let pending = phase == Phase::Pending;
+        if !phase.is_final() {
+            self.context.with_state(&self.uid, |state| {
+                state.first_seen.get_or_insert_with(Instant::now);
+            });
+        }
         if let Some(until) = self.context.read_state(&self.uid, |state| state.fenced_until)
             && now() < until
         {
@@ -30,13 +41,15 @@ impl SyncRun<'_> {
                     self.connection.namespace
                 ),
             )),
-            ConnectionState::Unverified(fault) => Gate::Blocked(Fault::new(
-                Reason::ConnectionNotReady,
-                format!(
+            ConnectionState::Unverified(fault) => Gate::Blocked(Fault {
+                reason: Reason::ConnectionNotReady,
+                message: format!(
                     "TaranaConnection {name} is not ready: {}: {}",
                     fault.reason, fault.message
                 ),
-            )),
+                // Only while it is being verified. The end of any other probe changes the connection, which requeues the run.
+                retry_after: fault.retry_after.filter(|_| fault.reason == Reason::Verifying),
+            }),
             ConnectionState::Rejected(fault) => self.rejected(fault.clone()),
             ConnectionState::Ready if pending && self.view.suspended => Gate::Blocked(Fault::new(
                 Reason::ConnectionSuspended,
@@ -51,29 +64,27 @@ impl SyncRun<'_> {
 
     /// A rejection counts if it is newer than the run. An older one may have been corrected: the connection is probed again.
     fn rejected(&self, fault: Fault) -> Gate {
-        let created = self.sync().metadata.creation_timestamp.as_ref().map(|t| t.0);
-        if self.view.checked >= created {
+        let seen = self.context.read_state(&self.uid, |state| state.first_seen);
+        if self.view.checked >= seen {
             return Gate::Rejected(fault);
         }
         self.context.connections.request_probe(&self.connection);
-        Gate::Blocked(Fault::new(
-            Reason::ConnectionNotReady,
-            format!(
-                "TaranaConnection {} is being verified again; the last result was {}: {}",
-                self.connection.name, fault.reason, fault.message
-            ),
-        ))
+        let message = format!(
+            "TaranaConnection {} is being verified again; the last result was {}: {}",
+            self.connection.name, fault.reason, fault.message
+        );
+        Gate::Blocked(Fault::new(Reason::ConnectionNotReady, message).retry_after(PROBE_CHECK_INTERVAL))
     }
 
     fn queue(&self) -> Gate {
-        match self.context.queue_head(self.sync()) {
+        match self.context.predecessor(self.sync()) {
             None => Gate::Open,
             Some(_) if self.context.read_state(&self.uid, |state| state.skips_queue) => Gate::Open,
-            Some(head) => Gate::Blocked(Fault::new(
+            Some(run) => Gate::Blocked(Fault::new(
                 Reason::Queued,
                 format!(
                     "waits for TaranaSync {}, which precedes it on TaranaConnection {}",
-                    head.name_any(),
+                    run.name_any(),
                     self.connection.name
                 ),
             )),

@@ -1,6 +1,7 @@
 //! How a run is written to its log row.
 
 use kube::ResourceExt;
+use uuid::Uuid;
 
 use super::machine::Termination;
 use crate::api::sync::{Phase, TaranaSync, TaranaSyncStatus, TriggerType};
@@ -9,7 +10,7 @@ use crate::fault::{Fault, Reason};
 use crate::store::{CloseRequest, Outcome, RunInfo, Trigger};
 
 /// The run as its log row identifies it.
-pub(super) fn run_info(sync: &TaranaSync, clients: &ConnectionClients) -> RunInfo {
+pub(super) fn run_info(sync: &TaranaSync, clients: &ConnectionClients, cluster_uid: Option<Uuid>) -> RunInfo {
     let trigger = &sync.spec.trigger;
     RunInfo {
         id: sync.uid().and_then(|uid| uid.parse().ok()).unwrap_or_default(),
@@ -17,6 +18,7 @@ pub(super) fn run_info(sync: &TaranaSync, clients: &ConnectionClients) -> RunInf
         name: sync.name_any(),
         connection: sync.spec.connection_ref.name.clone(),
         connection_uid: clients.uid,
+        cluster_uid,
         trigger: match trigger.type_ {
             TriggerType::Schedule => Trigger::Cron,
             TriggerType::Manual | TriggerType::Api => Trigger::Manual,
@@ -45,6 +47,22 @@ pub(super) fn close_request(
         },
         reason: termination.reason,
         message: termination.message.clone(),
+        attempt: status.attempt,
+    }
+}
+
+/// Closes the log row as failed for another reason than the end of the run.
+pub(super) fn fail_request(
+    reason: Reason,
+    message: &str,
+    status: &TaranaSyncStatus,
+    fence: Option<i64>,
+) -> CloseRequest {
+    CloseRequest {
+        fence,
+        outcome: Outcome::Failed,
+        reason,
+        message: message.to_owned(),
         attempt: status.attempt,
     }
 }

@@ -23,6 +23,8 @@ pub const FINALIZER: &str = "tarana.dev/run";
 const CLOSE_GRACE: SignedDuration = SignedDuration::from_secs(60);
 /// Requeue interval at a blocked gate, in case no change triggers a reconcile.
 const GATE_RECHECK: SignedDuration = SignedDuration::from_secs(15);
+/// The same for a run in the queue.
+const QUEUE_RECHECK: SignedDuration = SignedDuration::from_mins(1);
 
 /// Whether a run may continue, according to its connection and the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,9 +167,20 @@ fn decide_pending(observed: Observed<'_>) -> Action {
             attempt: 1,
             resumed: false,
         },
-        Gate::Blocked(why) => Action::Wait(why.clone(), GATE_RECHECK),
+        Gate::Blocked(why) => Action::Wait(why.clone(), gate_recheck(why)),
         Gate::Rejected(why) => Action::Terminate(failed(why, None)),
     }
+}
+
+/// When a blocked gate is evaluated again. The end of a run requeues the next one, so that a long queue costs little.
+fn gate_recheck(why: &Fault) -> SignedDuration {
+    if why.reason == Reason::Queued {
+        return QUEUE_RECHECK;
+    }
+    let after = why
+        .retry_after
+        .and_then(|after| SignedDuration::try_from(after).ok());
+    after.map_or(GATE_RECHECK, |after| after.min(GATE_RECHECK))
 }
 
 fn decide_running(observed: Observed<'_>, status: &TaranaSyncStatus) -> Action {
@@ -180,7 +193,7 @@ fn decide_running(observed: Observed<'_>, status: &TaranaSyncStatus) -> Action {
     }
     match observed.gate {
         Gate::Blocked(why) => {
-            return Action::Wait(why.clone(), GATE_RECHECK.min(until(deadline, observed.now)));
+            return Action::Wait(why.clone(), gate_recheck(why).min(until(deadline, observed.now)));
         }
         Gate::Rejected(why) => return Action::Terminate(failed(why, Some(deadline))),
         Gate::Open => {}

@@ -10,6 +10,7 @@ mod model;
 pub mod plan;
 mod record;
 mod results;
+mod row_clients;
 mod run;
 pub mod status;
 mod steps;

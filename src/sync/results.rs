@@ -7,7 +7,7 @@ use crate::api::reason::Reason;
 use crate::api::sync::{Phase, TaranaSync};
 use crate::notify::EventSpec;
 use crate::station::RunCounts;
-use crate::store::{ClosedRow, Outcome};
+use crate::store::{ClosedRow, Outcome, SweptEnd};
 
 /// What a run is about to do, for the `Started` Event.
 pub(super) fn describe_intent(sync: &TaranaSync) -> String {
@@ -81,6 +81,25 @@ pub(super) fn without_row(termination: &Termination) -> RunResult {
         duration_ms: None,
         reading: None,
         withheld: None,
+    }
+}
+
+/// How the row of a finished run is closed that was left open: as its object says. A row that is still open was not committed.
+pub(super) fn swept(sync: &TaranaSync) -> SweptEnd {
+    let status = sync.status.clone().unwrap_or_default();
+    let finished = condition::find(&status.conditions, condition::FINISHED);
+    let is_cancelled = status.phase == Phase::Cancelled;
+    let reason = finished.and_then(|c| Reason::parse(&c.reason));
+    SweptEnd {
+        outcome: if is_cancelled {
+            Outcome::Cancelled
+        } else {
+            Outcome::Failed
+        },
+        reason: reason
+            .filter(|_| status.phase != Phase::Completed)
+            .unwrap_or(Reason::Abandoned),
+        message: finished.map_or_else(String::new, |c| c.message.clone()),
     }
 }
 

@@ -11,7 +11,7 @@ use super::record::Record;
 use super::status::{RunResult, StatusBuilder};
 use super::{log_row, results};
 use crate::api::sync::{Phase, Step, TaranaSync, TaranaSyncStatus};
-use crate::cluster::ReconcileError;
+use crate::cluster::{ReconcileError, rejected_writes};
 use crate::connection::{ConnectionClients, ConnectionState, ConnectionView, Key};
 use crate::fault::{Fault, Reason};
 use crate::notify::EventSpec;
@@ -83,12 +83,12 @@ impl<'a> SyncRun<'a> {
 
     /// The run as its log row identifies it.
     pub(super) fn run_info(&self, clients: &ConnectionClients) -> store::RunInfo {
-        log_row::run_info(self.sync(), clients)
+        log_row::run_info(self.sync(), clients, self.context.cluster_uid)
     }
 
     /// Adds the finalizer, so that the log row is closed before the object is deleted.
     pub async fn add_finalizer(&mut self) -> Result<Next, ReconcileError> {
-        self.record.set_finalizer(true).await?;
+        self.record.add_finalizer().await?;
         Ok(Next::Continue)
     }
 
@@ -101,9 +101,9 @@ impl<'a> SyncRun<'a> {
             && !self.context.read_state(&self.uid, |state| state.registered)
         {
             match clients.store.register(&self.run_info(&clients)).await {
-                Ok(()) => self
-                    .context
-                    .with_state(&self.uid, |state| state.registered = true),
+                Ok(()) => self.context.with_state(&self.uid, |state| {
+                    (state.registered, state.clients) = (true, Some(clients));
+                }),
                 Err(fault) => {
                     tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be created yet");
                 }
@@ -122,8 +122,14 @@ impl<'a> SyncRun<'a> {
         if resumed && let Some(after) = self.defer_to_owner(&clients).await {
             return Ok(Next::Requeue(after));
         }
+        self.close_former_row(&clients).await;
         match clients.store.open(&self.run_info(&clients), attempt).await {
-            Ok(store::OpenResult::Opened(fence)) => self.opened(attempt, resumed, fence).await,
+            Ok(store::OpenResult::Opened(fence)) => {
+                self.context.with_state(&self.uid, |state| {
+                    (state.clients, state.row_fence) = (Some(clients), Some(fence));
+                });
+                self.opened(attempt, resumed, fence).await
+            }
             Ok(store::OpenResult::Busy { run, name }) => {
                 // The object of the running row may still say Pending (crash between row and status). It must skip the queue,
                 // or both runs wait for each other.
@@ -139,6 +145,28 @@ impl<'a> SyncRun<'a> {
             Err(fault) if fault.reason == Reason::DatabaseBusy => self.row_locked(resumed, &fault).await,
             Err(fault) => self.attempt_failed(attempt, Step::Open, &fault).await,
         }
+    }
+
+    /// The API server rejects every write of this object: other runs go first, and its row does not stay open. The object
+    /// cannot show this; an Event does.
+    pub async fn give_up_writing(&mut self, why: &str) {
+        let message = rejected_writes(why);
+        let row_fence = self.context.with_state(&self.uid, |state| {
+            state.unwritable = true;
+            state.row_fence
+        });
+        if let (Some(clients), Some(fence)) = (self.row_clients(), row_fence) {
+            let request = log_row::fail_request(Reason::InvalidObject, &message, &self.status(), Some(fence));
+            match clients.store.close(&self.run_info(&clients), &request).await {
+                Ok(_) => self.context.reset_attempt(&self.uid),
+                Err(fault) => {
+                    tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be closed");
+                }
+            }
+        }
+        self.context.requeue_next_after(self.sync());
+        self.publish_event(&EventSpec::warning(Reason::InvalidObject, message))
+            .await;
     }
 
     /// Another process holds a lock on the log row: most likely it is applying this run. That is not a failed attempt, and
@@ -160,9 +188,6 @@ impl<'a> SyncRun<'a> {
             (state.fence, state.fetched, state.missed) = (Some(fence), None, None);
             (state.registered, state.fenced_until) = (true, None);
         });
-        self.context
-            .connections
-            .run_started(&self.connection, &self.sync().name_any());
         tracing::info!(sync = self.sync().name_any(), connection = %self.connection, attempt, resumed, fence, "attempt started");
         if resumed {
             self.publish_event(&EventSpec::normal(
@@ -249,7 +274,7 @@ impl<'a> SyncRun<'a> {
     /// Closes the log row and records the end, which is the row's: it may say that the run completed.
     pub async fn terminate(&mut self, termination: &Termination) -> Result<Next, ReconcileError> {
         let fence = self.context.read_state(&self.uid, |state| state.fence);
-        let closed = match (self.clients(), &self.view.state) {
+        let closed = match (self.row_clients(), &self.view.state) {
             (Some(clients), _) => {
                 let request = log_row::close_request(termination, &self.status(), fence);
                 clients
@@ -271,9 +296,7 @@ impl<'a> SyncRun<'a> {
             Ok(Some(row)) => results::from_close(&row, termination, self.sync()),
             Ok(None) => results::without_row(termination),
             Err(fault) if fault.reason == Reason::Superseded => return Ok(self.fenced(&fault)),
-            Err(fault)
-                if !fault.is_permanent() && termination.row_close_deadline.is_some_and(|t| now() < t) =>
-            {
+            Err(fault) if self.may_close_later(&fault, termination) => {
                 return self.await_row_close(termination, &fault).await;
             }
             Err(fault) => {
@@ -282,6 +305,15 @@ impl<'a> SyncRun<'a> {
             }
         };
         self.end(&result).await
+    }
+
+    /// Whether another try may close the log row. While the connection is being verified, only its former clients may be known,
+    /// which a new password has locked out.
+    fn may_close_later(&self, fault: &Fault, termination: &Termination) -> bool {
+        let is_being_verified =
+            self.view.checked.is_none() && matches!(self.view.state, ConnectionState::Unverified(_));
+        let is_in_time = termination.row_close_deadline.is_some_and(|t| now() < t);
+        is_being_verified || (!fault.is_permanent() && is_in_time)
     }
 
     /// Waits until the log row can be closed.
@@ -306,6 +338,7 @@ impl<'a> SyncRun<'a> {
         let step = self.failed_step.or(self.status().step);
         let status = StatusBuilder::new(self.sync(), now()).ended(result, step);
         self.record.set_status(status).await?;
+        self.context.with_state(&self.uid, |state| state.clients = None);
         let RunResult {
             phase,
             reason,
@@ -319,13 +352,19 @@ impl<'a> SyncRun<'a> {
 
     /// Publishes the final Events, then removes the finalizer.
     pub async fn finalize(&mut self) -> Result<Next, ReconcileError> {
-        for event in results::final_events(self.sync()) {
-            self.publish_event(&event).await;
+        let is_deleting = self.sync().metadata.deletion_timestamp.is_some();
+        if is_deleting && self.context.read_state(&self.uid, |state| state.released) {
+            // The object is gone. The cache will learn it; its version is the newest, because a removal does not change it.
+            return Ok(Next::AwaitChange);
         }
-        self.context
-            .connections
-            .run_ended(&self.connection, &self.sync().name_any());
-        self.record.set_finalizer(false).await?;
+        if !self.context.read_state(&self.uid, |state| state.announced) {
+            for event in results::final_events(self.sync()) {
+                self.publish_event(&event).await;
+            }
+            self.context.with_state(&self.uid, |state| state.announced = true);
+        }
+        self.record.remove_finalizer().await?;
+        self.context.with_state(&self.uid, |state| state.released = true);
         Ok(Next::Continue)
     }
 

@@ -140,7 +140,7 @@ impl SyncRun<'_> {
     /// The cached object is newer than this copy: the next reconcile starts from it.
     fn interrupted(&mut self) -> Result<Next, ReconcileError> {
         self.context.reset_attempt(&self.uid);
-        if let Some(newer) = self.context.reader.get(&ObjectRef::from_obj(self.sync()))
+        if let Some(newer) = self.context.reader().get(&ObjectRef::from_obj(self.sync()))
             && newer.uid() == self.sync().uid()
         {
             let (ours, theirs) = (&mut self.record.sync, &newer);
@@ -173,7 +173,7 @@ impl RowsRead {
 
 /// Resolves when the run is cancelled or deleted, or its deadline passes.
 fn cancelled_or_expired(context: &SyncContext, sync: TaranaSync) -> impl Future<Output = ()> {
-    let reader = context.reader.clone();
+    let reader = context.reader();
     let deadline = machine::deadline(&sync.spec, &sync.status.clone().unwrap_or_default(), now());
     async move {
         let name = ObjectRef::from_obj(&sync);
@@ -214,9 +214,7 @@ async fn publish_progress(
                     "another process changed the status, or the object is gone",
                 );
             }
-            Err(ReconcileError::Kubernetes(error)) => {
-                tracing::warn!(sync = run.name, %error, "progress could not be written");
-            }
+            Err(error) => tracing::warn!(sync = run.name, %error, "progress could not be written"),
         }
         beat += 1;
         if beat % HEARTBEAT_EVERY == 0 {

@@ -1,55 +1,125 @@
-//! The sweeper: closes abandoned log rows at start-up and every few minutes.
+//! The sweeper: closes abandoned log rows as soon as a connection is verified, which covers start-up, and every few minutes.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures::StreamExt;
-use kube::ResourceExt;
-use tokio::time::interval;
+use futures::{StreamExt, stream};
+use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::context::{SyncContext, connection_key, is_final};
+use super::context::{SyncContext, is_final};
+use super::results;
+use crate::api::sync::TaranaSync;
 use crate::connection::{ConnectionClients, Key};
+use crate::fault::Reason;
+use crate::store::{Outcome, SweepScope, SweptEnd};
 
+/// How often connections are looked for that were not swept for a while.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a connection is swept.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(2);
 /// A younger row may belong to an object that the watch cache does not have yet.
 const GRACE: Duration = Duration::from_mins(1);
+/// Connections that are swept at the same time. A database that does not answer delays the others by its timeout only.
+const CONCURRENCY: usize = 16;
 
-/// Runs forever. A connection is swept as soon as it has been verified, which covers start-up.
+/// Runs forever. The caches must be synced: with an empty cache every run would look abandoned.
 pub async fn run(context: Arc<SyncContext>) {
-    // An empty cache would make every run look abandoned.
-    let _ = context.reader.wait_until_ready().await;
-    let mut ticks = interval(SWEEP_INTERVAL);
-    let mut changed = Box::pin(context.connections.gate_changes());
-    let mut swept = HashSet::new();
+    let mut ticks = interval(CHECK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut swept_at: HashMap<Uuid, Instant> = HashMap::new();
+    let mut pruned_at = Instant::now();
     loop {
-        tokio::select! {
-            _ = ticks.tick() => {
-                context.prune();
-                for (key, clients) in context.connections.ready_clients() {
-                    sweep(&context, &key, &clients).await;
-                }
+        ticks.tick().await;
+        if pruned_at.elapsed() >= SWEEP_INTERVAL {
+            context.prune();
+            pruned_at = Instant::now();
+        }
+        let mut due = context.connections.ready_clients();
+        due.retain(|(_, clients)| {
+            let last = swept_at.get(&clients.uid);
+            last.is_none_or(|at| at.elapsed() >= SWEEP_INTERVAL)
+        });
+        swept_at.retain(|_, at| at.elapsed() < 2 * SWEEP_INTERVAL);
+        swept_at.extend(due.iter().map(|(_, clients)| (clients.uid, Instant::now())));
+        stream::iter(due)
+            .for_each_concurrent(CONCURRENCY, |(key, clients)| {
+                let context = &context;
+                async move { sweep(context, &key, &clients).await }
+            })
+            .await;
+    }
+}
+
+/// The runs of a namespace.
+struct Runs {
+    unfinished: Vec<Uuid>,
+    finished: HashMap<Uuid, Arc<TaranaSync>>,
+    /// Why the objects that cannot be decoded cannot.
+    invalid: HashMap<Uuid, String>,
+}
+
+impl Runs {
+    fn of(context: &SyncContext, namespace: &str) -> Self {
+        let id = |uid: Option<&String>| uid.and_then(|uid| uid.parse::<Uuid>().ok());
+        let is_here = |run: &TaranaSync| run.metadata.namespace.as_deref() == Some(namespace);
+        let (mut unfinished, mut finished) = (Vec::new(), HashMap::new());
+        for sync in context.reader().state_filter(is_here) {
+            match id(sync.metadata.uid.as_ref()) {
+                Some(id) if is_final(&sync) => drop(finished.insert(id, sync)),
+                Some(id) => unfinished.push(id),
+                None => {}
             }
-            Some(_) = changed.next() => {
-                for (key, clients) in context.connections.ready_clients() {
-                    if swept.insert(clients.uid) {
-                        sweep(&context, &key, &clients).await;
-                    }
-                }
-            }
+        }
+        let invalid = context.syncs.invalid();
+        let invalid = invalid.borrow();
+        let invalid = invalid
+            .values()
+            .filter_map(|i| Some((id(i.metadata.uid.as_ref())?, i.error.clone())));
+        Self {
+            unfinished,
+            finished,
+            invalid: invalid.collect(),
+        }
+    }
+
+    /// How the row of a run that is not live is closed: with the reason of the object, if there is one.
+    fn end(&self, id: Uuid) -> SweptEnd {
+        if let Some(sync) = self.finished.get(&id) {
+            return results::swept(sync);
+        }
+        let (reason, message) = self.invalid.get(&id).map_or_else(
+            || {
+                let message = "no process was left to continue this run";
+                (Reason::Abandoned, message.to_owned())
+            },
+            |error| {
+                (
+                    Reason::InvalidObject,
+                    format!("its object cannot be decoded: {error}"),
+                )
+            },
+        );
+        SweptEnd {
+            outcome: Outcome::Failed,
+            reason,
+            message,
         }
     }
 }
 
 async fn sweep(context: &SyncContext, connection: &Key, clients: &ConnectionClients) {
-    let live: Vec<Uuid> = context
-        .reader
-        .state_filter(|s| !is_final(s) && connection_key(s) == *connection)
-        .iter()
-        .filter_map(|s| s.uid()?.parse().ok())
-        .collect();
-    match clients.store.sweep(clients.uid, &live, GRACE).await {
+    // Read right before: the row of a run that is created later is younger than the grace.
+    let runs = Runs::of(context, &connection.namespace);
+    let scope = SweepScope {
+        connection_uid: clients.uid,
+        cluster_uid: context.cluster_uid,
+        namespace: &connection.namespace,
+        live: &runs.unfinished,
+        grace: GRACE,
+    };
+    match clients.store.sweep(&scope, |id| runs.end(id)).await {
         Ok(closed) if closed.is_empty() => {}
         Ok(closed) => {
             tracing::warn!(%connection, ?closed, "abandoned log rows were closed");

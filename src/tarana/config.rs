@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Url};
 
+use crate::certificates;
 use crate::fault::{Fault, Reason};
 use crate::station::Listing;
 
@@ -97,14 +98,11 @@ impl Config {
     /// The CA certificates that are trusted instead of the system's.
     pub(super) fn roots(&self) -> Result<Option<Vec<Certificate>>, Fault> {
         let Some(pem) = &self.ca_pem else { return Ok(None) };
-        let unusable = "the Secret key of spec.api.caSecretRef holds no usable PEM certificate: put the CA's certificate \
-                        there (-----BEGIN CERTIFICATE-----)";
-        let roots = Certificate::from_pem_bundle(pem).map_err(|_| invalid(unusable))?;
-        if roots.is_empty() {
-            Err(invalid(unusable))
-        } else {
-            Ok(Some(roots))
-        }
+        let roots = certificates::parse_bundle("spec.api.caSecretRef.key", pem).map_err(invalid)?;
+        let roots = roots.iter().map(|root| Certificate::from_der(root));
+        roots.collect::<Result<_, _>>().map(Some).map_err(|_| {
+            invalid("the certificates under spec.api.caSecretRef.key cannot be used: replace them")
+        })
     }
 
     /// Checks that username and password can be sent in a Basic header.

@@ -21,6 +21,8 @@ const NO_FAULTS: &[Reason] = &[
     Reason::Verified,
     Reason::Verifying,
     Reason::Suspended,
+    Reason::Recovered,
+    Reason::Stalled,
     Reason::Scheduled,
     Reason::RunCreated,
     Reason::Triggered,

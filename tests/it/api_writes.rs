@@ -17,7 +17,8 @@ async fn writes(env: &TestEnvironment) -> BTreeMap<String, usize> {
         let object = &entry.object_ref;
         let is_operators = !matches!(
             (entry.verb.as_str(), object.resource.as_str()),
-            ("create", "taranasyncs" | "taranaconnections" | "namespaces") | (_, "secrets")
+            ("create", "taranasyncs" | "taranaconnections" | "namespaces")
+                | (_, "secrets" | "serviceaccounts")
         );
         if entry.is_write() && is_operators && object.namespace == env.namespace {
             *writes
@@ -43,6 +44,10 @@ fn probes(env: &TestEnvironment) -> usize {
 async fn a_run_needs_at_most_eight_writes_and_an_idle_operator_none() {
     let mut env = TestEnvironment::new().await;
     env.ready().await;
+    wait_until("the last write of the probe", || async {
+        (env.events("default").await == ["Verified"]).then_some(())
+    })
+    .await;
     let before: usize = writes(&env).await.values().sum();
     let run = env.run("first", json!({})).await;
     env.wait_for_connection("default", "records the success", |c| {

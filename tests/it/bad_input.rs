@@ -81,8 +81,8 @@ fn api_cases() -> Vec<Case> {
     ]
 }
 
-/// Errors of the database settings.
-fn database_cases() -> Vec<Case> {
+/// Errors of the database URL.
+fn database_url_cases() -> Vec<Case> {
     vec![
         Case {
             database: |_| "not a url".to_owned(),
@@ -92,6 +92,32 @@ fn database_cases() -> Vec<Case> {
                 &["spec.database.secretRef"],
             )
         },
+        Case {
+            database: |url| format!("{url}?sslrootcert=hunter2&sslmode=verify-full"),
+            ..case(
+                "a TLS parameter that is not supported",
+                "InvalidConfiguration",
+                &[
+                    "sslrootcert",
+                    "spec.database.secretRef.urlKey",
+                    "spec.database.secretRef.caKey",
+                ],
+            )
+        },
+        Case {
+            database: |url| url.replacen(login(url), "tarana:12/hunter2", 1),
+            ..case(
+                "a password that is not percent-encoded",
+                "InvalidConfiguration",
+                &["spec.database.secretRef.urlKey", "percent-encoded"],
+            )
+        },
+    ]
+}
+
+/// Errors of the database settings.
+fn database_cases() -> Vec<Case> {
+    vec![
         Case {
             database: |_| "postgres://u:hunter2@127.0.0.1:1/x".to_owned(),
             stalled: false,
@@ -144,7 +170,11 @@ async fn a_connection_reports_the_problem_and_the_remedy() {
     create_unprivileged_role(&env).await;
     env.start_operator();
     // The probes of the first cases migrate the database, which the role without privileges cannot.
-    for (group, cases) in [("api", api_cases()), ("database", database_cases())] {
+    for (group, cases) in [
+        ("api", api_cases()),
+        ("url", database_url_cases()),
+        ("database", database_cases()),
+    ] {
         let cases = cases.into_iter().enumerate();
         join_all(cases.map(|(n, case)| assert_reported(&env, format!("{group}-{n}"), case))).await;
     }

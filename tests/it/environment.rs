@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use devenv::ControlPlane;
 use devenv::simulator::{self, Simulator};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
@@ -60,18 +61,40 @@ impl TestEnvironment {
     pub async fn bare(config: simulator::Config) -> Self {
         let namespace = format!("t-{}", &Uuid::new_v4().simple().to_string()[..12]);
         let database_url = servers::database(&namespace.replace('-', "_")).await;
-        Self::create(config, namespace, database_url).await
+        Self::create(config, servers::cluster().await, namespace, database_url).await
     }
 
     /// The same with an existing database.
     pub async fn with_database(config: simulator::Config, database_url: &str) -> Self {
         let namespace = format!("t-{}", &Uuid::new_v4().simple().to_string()[..12]);
-        Self::create(config, namespace, database_url.to_owned()).await
+        Self::create(
+            config,
+            servers::cluster().await,
+            namespace,
+            database_url.to_owned(),
+        )
+        .await
     }
 
-    async fn create(config: simulator::Config, namespace: String, database_url: String) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let cluster = servers::cluster().await;
+    /// The same on another control plane, which may lack the CRDs.
+    pub async fn on(plane: &ControlPlane) -> Self {
+        let namespace = format!("t-{}", &Uuid::new_v4().simple().to_string()[..12]);
+        let database_url = servers::database(&namespace.replace('-', "_")).await;
+        Self::create(
+            servers::tcs(),
+            servers::cluster_of(plane).await,
+            namespace,
+            database_url,
+        )
+        .await
+    }
+
+    async fn create(
+        config: simulator::Config,
+        cluster: Cluster,
+        namespace: String,
+        database_url: String,
+    ) -> Self {
         let client = cluster.controllers.clone();
         let object = serde_json::from_value(json!({"metadata": {"name": namespace}})).unwrap();
         Api::<Namespace>::all(client.clone())
@@ -111,7 +134,8 @@ impl TestEnvironment {
     fn spawn_operator(&mut self, probe_interval: Duration, admin: Option<tarana_operator::admin::Config>) {
         let (stop, stopped) = watch::channel(false);
         let config = Config {
-            namespaces: vec![self.namespace.clone()],
+            // Named twice, it is watched once.
+            namespaces: vec![self.namespace.clone(); 2],
             identity: format!("test-{}", self.namespace),
             election: None,
             migrate: self.migrate,

@@ -103,11 +103,21 @@ impl OperatorProcess {
 
     /// Waits until the log contains this reason of a fault.
     pub async fn wait_for_logged_reason(&self, reason: Reason) {
-        let reason = format!("{reason}");
-        wait_until(&format!("{} contains {reason}", self.log.display()), || async {
-            self.log_text().contains(&reason).then_some(())
+        self.wait_for_log(&format!("{reason}"), 1).await;
+    }
+
+    /// Waits until the log contains this text so many times.
+    pub async fn wait_for_log(&self, text: &str, times: usize) {
+        let what = format!("{} contains {text:?} {times} times", self.log.display());
+        wait_until(&what, || async {
+            (self.count_in_log(text) >= times).then_some(())
         })
         .await;
+    }
+
+    /// How many times the log contains this text.
+    pub fn count_in_log(&self, text: &str) -> usize {
+        self.log_text().matches(text).count()
     }
 }
 

@@ -166,7 +166,7 @@ async fn a_due_slot_creates_a_run_with_trigger_cron() {
         .await
         .unwrap();
     assert!(
-        columns.starts_with("NAME      SCHEDULE    TIME ZONE   READY   REASON      NEXT"),
+        columns.starts_with("NAME      SCHEDULE    READY   REASON      NEXT"),
         "{columns}"
     );
 }

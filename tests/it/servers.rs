@@ -44,7 +44,8 @@ async fn apply_rbac(plane: &ControlPlane) {
     kubectl.apply(&rbac).await.expect("the chart's RBAC");
 }
 
-async fn install_crds(plane: &ControlPlane) {
+/// Installs the CRDs and waits until they are served.
+pub async fn install_crds(plane: &ControlPlane) {
     let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
     let kubectl = plane.kubectl();
     kubectl
@@ -59,7 +60,12 @@ async fn install_crds(plane: &ControlPlane) {
 
 /// Clients of the shared control plane with admin rights.
 pub async fn cluster() -> Cluster {
-    let plane = plane().await;
+    cluster_of(plane().await).await
+}
+
+/// The same of any control plane.
+pub async fn cluster_of(plane: &ControlPlane) -> Cluster {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(plane.kubeconfig()).unwrap();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await

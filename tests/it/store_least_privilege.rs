@@ -6,7 +6,7 @@ use tarana_operator::station::Change;
 use tarana_operator::store::{BeginApply, CloseRequest, Config, OpenResult, Outcome, Store};
 
 use crate::store_servers::{OPERATOR_PASSWORD, OPERATOR_ROLE};
-use crate::store_support::{ADMINS, AccessMode, Database, EXISTING, perform, plan, psql, row, run};
+use crate::store_support::{ADMINS, AccessMode, Database, EXISTING, perform, plan, psql, row, run, sweep};
 
 /// Every call of a running operator to the store. Returns the first fault.
 async fn use_store(store: &Store) -> Result<(), tarana_operator::fault::Fault> {
@@ -49,9 +49,7 @@ async fn use_store(store: &Store) -> Result<(), tarana_operator::fault::Fault> {
         fence: None,
     };
     store.close(&self::run(), &closing).await?;
-    store
-        .sweep(run.connection_uid, &[], std::time::Duration::ZERO)
-        .await?;
+    sweep(store, run.connection_uid, &[], std::time::Duration::ZERO).await?;
     store.time_since_heartbeat(run.id).await?;
     store.last_success(run.connection_uid).await.map(|_| ())
 }
@@ -224,7 +222,7 @@ async fn the_role_may_write_only_synced_columns() {
         (
             "UPDATE",
             "tarana_sync_logs",
-            "actor connection connection_uid created_at delete_stale dry_run id name namespace trigger_type triggered_by",
+            "actor cluster_uid connection connection_uid created_at delete_stale dry_run id name namespace trigger_type triggered_by",
         ),
         ("UPDATE", "tarana_sync_outbox", "created_at id payload run type"),
     ] {
@@ -285,7 +283,7 @@ async fn psql_creates_both_roles_in_any_schema() {
     };
     let owners = config(&owner, true);
     let migrated = Store::new(&owners).unwrap().migrate().await.unwrap();
-    assert_eq!(migrated.len(), 7);
+    assert_eq!(migrated.len(), 8);
     psql(&database.url, "operator.sql", &operator, schema);
     database.sql(&login(&operator)).await;
     let granted = "SELECT string_agg(relname || relacl::text, ' ' ORDER BY relname) FROM pg_class WHERE relname ~ '^tarana_.*[^y]$'";
@@ -326,7 +324,7 @@ async fn an_owner_role_migrates_existing_tables(mode: AccessMode) {
         migrate: true,
         ..database.config_of(Some((&name, "p")))
     };
-    assert_eq!(Store::new(&owner).unwrap().migrate().await.unwrap().len(), 7);
+    assert_eq!(Store::new(&owner).unwrap().migrate().await.unwrap().len(), 8);
     database.grant_operator_role("public");
     let store = Store::new(&Config {
         migrate: false,

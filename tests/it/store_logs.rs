@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tarana_operator::fault::Reason;
 use tarana_operator::station::Change;
-use tarana_operator::store::{CloseRequest, OpenResult, Outcome};
+use tarana_operator::store::{CloseRequest, OpenResult, Outcome, Store, SweepScope, SweptEnd};
 use uuid::Uuid;
 
 use crate::store_support::{
-    ADMINS, AccessMode, Database, EXISTING, apply, open, plan, ready, row, run, tests_with_every_mode,
+    ADMINS, AccessMode, Database, EXISTING, abandoned, apply, open, plan, ready, row, run, sweep,
+    tests_with_every_mode,
 };
 
 tests_with_every_mode! {
@@ -186,10 +187,8 @@ async fn the_sweep_closes_abandoned_rows(mode: AccessMode) {
         ..fresh
     };
     store.register(&fresh).await.unwrap();
-    let mut swept = store
-        .sweep(connection, &[live.id], Duration::from_mins(1))
-        .await
-        .unwrap();
+    let grace = Duration::from_mins(1);
+    let mut swept = sweep(&store, connection, &[live.id], grace).await.unwrap();
     assert_eq!(
         swept.len(),
         2,
@@ -201,10 +200,83 @@ async fn the_sweep_closes_abandoned_rows(mode: AccessMode) {
                   FROM tarana_sync_logs WHERE connection_uid IS NULL";
     assert_eq!(database.value(legacy).await, "1 1");
     assert!(
-        store
-            .sweep(connection, &[live.id], Duration::from_mins(1))
+        sweep(&store, connection, &[live.id], grace)
             .await
             .unwrap()
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn the_sweep_closes_rows_of_deleted_connections_of_its_own_cluster_and_namespace() {
+    let database = Database::new(AccessMode::Direct).await;
+    let store = database.store().await;
+    let cluster = Uuid::new_v4();
+    let of = |cluster_uid, namespace: &str| tarana_operator::store::RunInfo {
+        cluster_uid,
+        namespace: namespace.into(),
+        ..run()
+    };
+    let [finished, gone, live] = [(); 3].map(|()| of(Some(cluster), "net"));
+    let others = [
+        of(Some(Uuid::new_v4()), "net"),
+        of(Some(cluster), "other"),
+        of(None, "net"),
+    ];
+    for run in [&finished, &gone, &live].into_iter().chain(&others) {
+        store.register(run).await.unwrap();
+    }
+    store.open(&finished, 1).await.unwrap();
+    let sweep = |grace| sweep_cluster(&store, cluster, live.id, finished.id, grace);
+    assert!(
+        sweep(Duration::from_mins(1)).await.is_empty(),
+        "all rows are young"
+    );
+    let mut expected = vec![finished.id, gone.id];
+    expected.sort();
+    assert_eq!(sweep(Duration::ZERO).await, expected);
+    let end = async |id| {
+        let row = store.closed_row(id).await.unwrap();
+        row.map(|row| (row.outcome, row.reason.unwrap_or_default()))
+    };
+    assert_eq!(
+        end(finished.id).await,
+        Some((Outcome::Cancelled, "Cancelled".into()))
+    );
+    assert_eq!(end(gone.id).await, Some((Outcome::Failed, "Abandoned".into())));
+    for untouched in [&live].into_iter().chain(&others) {
+        assert_eq!(end(untouched.id).await, None, "{untouched:?}");
+    }
+}
+
+/// Sweeps for a new connection of the cluster in namespace `net`. The row of `finished` is closed as cancelled.
+async fn sweep_cluster(
+    store: &Store,
+    cluster: Uuid,
+    live: Uuid,
+    finished: Uuid,
+    grace: Duration,
+) -> Vec<Uuid> {
+    let scope = SweepScope {
+        connection_uid: Uuid::new_v4(),
+        cluster_uid: Some(cluster),
+        namespace: "net",
+        live: &[live],
+        grace,
+    };
+    let cancelled = SweptEnd {
+        outcome: Outcome::Cancelled,
+        reason: Reason::Cancelled,
+        message: "its object was deleted".into(),
+    };
+    let end = |id| {
+        if id == finished {
+            cancelled.clone()
+        } else {
+            abandoned()
+        }
+    };
+    let mut swept = store.sweep(&scope, end).await.unwrap();
+    swept.sort();
+    swept
 }

@@ -26,7 +26,7 @@ async fn an_empty_database_is_migrated_once(mode: AccessMode) {
     assert_eq!(
         store.migrate().await.unwrap(),
         [
-            "stations", "logs", "changes", "outbox", "exposure", "listing", "rows"
+            "stations", "logs", "changes", "outbox", "exposure", "listing", "rows", "cluster"
         ]
     );
     assert!(store.migrate().await.unwrap().is_empty());
@@ -165,7 +165,7 @@ async fn concurrent_migrations_apply_once(mode: AccessMode) {
     let stores: Vec<_> = (0..6).map(|_| Store::new(&database.config()).unwrap()).collect();
     let applied = futures::future::join_all(stores.iter().map(Store::migrate)).await;
     let applied: usize = applied.into_iter().map(|a| a.unwrap().len()).sum();
-    assert_eq!(applied, 7);
+    assert_eq!(applied, 8);
 }
 
 async fn a_schema_name_that_needs_quotes_works(mode: AccessMode) {

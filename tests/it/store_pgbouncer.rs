@@ -7,7 +7,7 @@ use tarana_operator::station::Change;
 use tarana_operator::store::{CloseRequest, Config, OpenResult, Outcome, Store};
 
 use crate::store_support::{
-    AccessMode, Database, apply, drop_when_blocked, open, plan, row, run, table, tests_with_mode,
+    AccessMode, Database, apply, drop_when_blocked, open, plan, row, run, sweep, table, tests_with_mode,
     wait_for_value,
 };
 
@@ -53,8 +53,7 @@ async fn execute_run(store: &Store, number: usize) {
         store.close(&run, &cancelled).await.unwrap().outcome,
         Outcome::Completed
     );
-    store
-        .sweep(run.connection_uid, &[], Duration::from_mins(1))
+    sweep(store, run.connection_uid, &[], Duration::from_mins(1))
         .await
         .unwrap();
 }

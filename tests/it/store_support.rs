@@ -2,11 +2,15 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Url;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tarana_operator::fault::{Fault, Reason};
 use tarana_operator::station::{Change, Plan, Position, Row, RunCounts};
-use tarana_operator::store::{Apply, BeginApply, Config, OpenResult, RunInfo, Store, Trigger};
+use tarana_operator::store::{
+    Apply, BeginApply, Config, OpenResult, Outcome, RunInfo, Store, SweepScope, SweptEnd, Trigger,
+};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -274,11 +278,37 @@ pub fn run() -> RunInfo {
         name: "sync-1".into(),
         connection: "default".into(),
         connection_uid: Uuid::new_v4(),
+        cluster_uid: None,
         trigger: Trigger::Manual,
         triggered_by: None,
         actor: "someone".into(),
         dry_run: false,
         delete_stale: false,
+    }
+}
+
+/// Sweeps the rows of a connection, which are closed as abandoned.
+pub async fn sweep(
+    store: &Store,
+    connection_uid: Uuid,
+    live: &[Uuid],
+    grace: Duration,
+) -> Result<Vec<Uuid>, Fault> {
+    let scope = SweepScope {
+        connection_uid,
+        cluster_uid: None,
+        namespace: "net",
+        live,
+        grace,
+    };
+    store.sweep(&scope, |_| abandoned()).await
+}
+
+pub fn abandoned() -> SweptEnd {
+    SweptEnd {
+        outcome: Outcome::Failed,
+        reason: Reason::Abandoned,
+        message: "no process was left to continue this run".into(),
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::environment::wait_until;
 use crate::store_support::{
-    AccessMode, Database, apply, open, plan, row, run, tests_with_every_mode, tests_with_mode,
+    AccessMode, Database, apply, open, plan, row, run, sweep, tests_with_every_mode, tests_with_mode,
 };
 
 tests_with_every_mode! {
@@ -139,7 +139,7 @@ async fn assert_all_time_out(store: &Store, run: &RunInfo, fence: i64, closing: 
         store.undelivered_events(run.id).await.map(drop),
     );
     assert_unreachable("mark_delivered", store.mark_delivered(&[1]).await);
-    let swept = store.sweep(run.connection_uid, &[], Duration::ZERO).await;
+    let swept = sweep(store, run.connection_uid, &[], Duration::ZERO).await;
     assert_unreachable("sweep", swept.map(drop));
 }
 

@@ -53,6 +53,16 @@ impl Store {
         Err(superseded(run.id))
     }
 
+    /// Whether the run has a row, open or closed.
+    pub async fn has_log_row(&self, id: Uuid) -> Result<bool, Fault> {
+        let mut tx = self.db.begin().await?;
+        let select = "SELECT EXISTS (SELECT FROM tarana_sync_logs WHERE id = $1)";
+        let row = tx.one(sqlx::query(select).bind(id)).await?;
+        let exists = tx.get(&row, 0)?;
+        tx.commit().await?;
+        Ok(exists)
+    }
+
     /// The row of a run that has ended, else `None`.
     pub async fn closed_row(&self, id: Uuid) -> Result<Option<ClosedRow>, Fault> {
         let mut tx = self.db.begin().await?;

@@ -27,6 +27,7 @@ pub use closed_row::{ClosedRow, Outcome};
 pub use history::{LoggedRun, RunQuery};
 pub use open::OpenResult;
 pub use run_info::{RunInfo, Trigger};
+pub use sweep::{SweepScope, SweptEnd};
 
 pub(super) use closed_row::find as find_closed;
 pub(super) use complete::complete;

@@ -90,8 +90,9 @@ pub(in crate::store) fn superseded(id: Uuid) -> Fault {
 fn insert(run: &RunInfo, triggered_by: Option<Uuid>) -> Statement<'_> {
     let insert = "
         INSERT INTO tarana_sync_logs
-            (id, status, trigger_type, triggered_by, namespace, name, connection, connection_uid, actor, dry_run, delete_stale)
-        VALUES ($1, 'pending', $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            (id, status, trigger_type, triggered_by, namespace, name, connection, connection_uid, actor, dry_run, delete_stale,
+             cluster_uid)
+        VALUES ($1, 'pending', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         ON CONFLICT (id) DO NOTHING";
     sqlx::query(insert)
         .bind(run.id)
@@ -104,6 +105,7 @@ fn insert(run: &RunInfo, triggered_by: Option<Uuid>) -> Statement<'_> {
         .bind(without_nul(&run.actor))
         .bind(run.dry_run)
         .bind(run.delete_stale)
+        .bind(run.cluster_uid)
 }
 
 /// The other run that is running on the connection. Read first, so that `open` does not wait for a run that is committing.

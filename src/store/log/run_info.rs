@@ -34,6 +34,8 @@ pub struct RunInfo {
     pub connection: String,
     /// `metadata.uid` of its `TaranaConnection`.
     pub connection_uid: Uuid,
+    /// The cluster, if it is known: `metadata.uid` of its namespace kube-system.
+    pub cluster_uid: Option<Uuid>,
     /// Why it exists.
     pub trigger: Trigger,
     /// The application's user who requested it; recorded only if `admin_users` has that user.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::outcome::Outcome;
 use super::scenario::{Disruption, Scenario};
-use super::{COMMIT, FINALIZER};
+use super::{COMMIT, STATUS};
 use crate::environment::{id_of, of, phase, wait_until};
 use crate::expected_table;
 use crate::operator_process::OperatorProcess;
@@ -324,31 +324,29 @@ impl TestBed {
         .await;
     }
 
-    /// Waits until the operator has nothing left to do: the connection was reconciled after the end of the run.
+    /// Waits until the operator has nothing left to do: the connection records a success.
     async fn wait_until_settled(&self) {
         self.wait_until_ended().await;
         let env = &self.proxied.env;
-        wait_until("the connection was reconciled after the end", || async {
-            let effects = self.proxied.interceptor.recorded();
-            let last = effects.iter().rposition(|effect| effect == FINALIZER)?;
-            effects[last..]
-                .iter()
-                .any(|effect| effect == COMMIT)
-                .then_some(())
-        })
-        .await;
         let Some(sync) = env.syncs().get_opt("run").await.unwrap() else {
             return;
         };
-        if phase(&sync) == Phase::Completed && !sync.spec.dry_run {
-            let started = sync.status.and_then(|s| s.start_time);
-            env.wait_for_connection("default", "records the success", |c| {
-                c.status
-                    .as_ref()
-                    .is_some_and(|s| s.last_successful_sync_time >= started)
-            })
-            .await;
+        if phase(&sync) != Phase::Completed || sync.spec.dry_run {
+            return;
         }
+        wait_until("the success was read after the end", || async {
+            let effects = self.proxied.interceptor.recorded();
+            let end = effects.iter().rposition(|effect| effect == STATUS)?;
+            effects[end..].iter().any(|effect| effect == COMMIT).then_some(())
+        })
+        .await;
+        let started = sync.status.and_then(|s| s.start_time);
+        env.wait_for_connection("default", "records the success", |c| {
+            c.status
+                .as_ref()
+                .is_some_and(|s| s.last_successful_sync_time >= started)
+        })
+        .await;
     }
 
     /// Deletes the run's object and log row.

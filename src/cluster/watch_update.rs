@@ -1,0 +1,220 @@
+//! Keeps a watch cache current.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use kube::Api;
+use kube::runtime::reflector::{ObjectRef, Store as Reader, store::Writer};
+use kube::runtime::watcher::{self, Event, watcher};
+use tokio::sync::{broadcast, watch};
+use tokio::time::sleep;
+
+use super::clients::{WATCH_SILENCE, watch_config};
+use super::decoded::{Decoded, InvalidObject, InvalidObjects};
+use super::index::Index;
+use super::kind::Kind;
+use super::watch_health::WatchHealth;
+
+/// A failing watch that has not failed again for so long is open: each of its requests fails earlier.
+const RECOVERY_SILENCE: Duration = WATCH_SILENCE.saturating_add(Duration::from_secs(10));
+
+/// A change of the cache.
+#[derive(Clone, Debug)]
+pub enum CacheEvent<K> {
+    /// An object was created or changed.
+    Applied(Arc<K>),
+    /// An object was deleted; this is its last state.
+    Deleted(Arc<K>),
+    /// All objects were listed again.
+    Listed,
+}
+
+/// The writing side of a watch cache.
+pub(super) struct WatchUpdate<K: Kind> {
+    pub reader: Reader<K>,
+    pub writer: Writer<K>,
+    pub trim: fn(&mut K),
+    pub index: Arc<Index<K>>,
+    pub invalid: watch::Sender<InvalidObjects<K>>,
+    /// Objects of the listing in progress that cannot be decoded.
+    pub listed_invalid: InvalidObjects<K>,
+    pub events: broadcast::Sender<CacheEvent<K>>,
+    pub listed: watch::Sender<u64>,
+}
+
+impl<K: Kind> WatchUpdate<K> {
+    /// Lists and watches, and starts over when a new listing is requested.
+    pub async fn run(
+        mut self,
+        api: Api<Decoded<K>>,
+        namespace: Option<String>,
+        mut requests: watch::Receiver<u64>,
+    ) {
+        let resource = match K::group(&()) {
+            group if group.is_empty() => K::plural(&()).into_owned(),
+            group => format!("{}.{group}", K::plural(&())),
+        };
+        let mut health = WatchHealth::new(resource, namespace.as_deref());
+        loop {
+            let number = *requests.borrow_and_update();
+            let mut events = std::pin::pin!(watcher(api.clone(), watch_config()));
+            while let Some(event) = next_event(&mut events, &mut health, &mut requests).await {
+                if matches!(event, Event::InitDone) {
+                    self.listing_completed();
+                    self.listed.send_replace(number);
+                    self.notify(CacheEvent::Listed);
+                } else {
+                    self.apply(event);
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, event: Event<Decoded<K>>) {
+        match event {
+            Event::Init => {
+                self.listed_invalid.clear();
+                self.writer.apply_watcher_event(&Event::Init);
+            }
+            Event::InitApply(Decoded::Valid(object)) => {
+                let object = self.trimmed(object);
+                self.writer.apply_watcher_event(&Event::InitApply(object));
+            }
+            Event::InitApply(Decoded::Invalid(invalid)) => {
+                self.listed_invalid.insert(name(&invalid), Arc::new(*invalid));
+            }
+            Event::InitDone => self.listing_completed(),
+            Event::Apply(Decoded::Valid(object)) => self.applied(object),
+            Event::Apply(Decoded::Invalid(invalid)) => self.invalidated(*invalid),
+            Event::Delete(Decoded::Valid(object)) => self.deleted(object),
+            Event::Delete(Decoded::Invalid(invalid)) => self.forget_invalid(&name(&invalid)),
+        }
+    }
+
+    fn applied(&mut self, object: K) {
+        let (name, object) = (ObjectRef::from_obj(&object), self.trimmed(object));
+        self.forget_invalid(&name);
+        self.writer.apply_watcher_event(&Event::Apply(object));
+        // Shares the `Arc` of the cache.
+        if let Some(cached) = self.reader.get(&name) {
+            self.index.insert(&cached);
+            self.notify(CacheEvent::Applied(cached));
+        }
+    }
+
+    fn deleted(&mut self, object: K) {
+        self.forget_invalid(&ObjectRef::from_obj(&object));
+        self.index.remove(&object);
+        self.writer.apply_watcher_event(&Event::Delete(object.clone()));
+        self.notify(CacheEvent::Deleted(Arc::new(object)));
+    }
+
+    /// An object became invalid: its former state is no longer true.
+    fn invalidated(&mut self, invalid: InvalidObject) {
+        let name = name(&invalid);
+        let former = self.reader.get(&name);
+        self.report(&invalid);
+        self.invalid.send_modify(|all| {
+            all.insert(name, Arc::new(invalid));
+        });
+        if let Some(former) = former {
+            self.index.remove(&former);
+            self.writer
+                .apply_watcher_event(&Event::Delete(former.as_ref().clone()));
+            self.notify(CacheEvent::Deleted(former));
+        }
+    }
+
+    fn listing_completed(&mut self) {
+        let former = self.reader.state();
+        self.writer.apply_watcher_event(&Event::InitDone);
+        self.index.replace(&self.reader.state());
+        for object in former {
+            if self.reader.get(&ObjectRef::from_obj(object.as_ref())).is_none() {
+                self.notify(CacheEvent::Deleted(object));
+            }
+        }
+        let listed = std::mem::take(&mut self.listed_invalid);
+        for invalid in listed.values() {
+            self.report(invalid);
+        }
+        self.invalid.send_if_modified(|all| {
+            let changed = !(all.is_empty() && listed.is_empty());
+            *all = listed;
+            changed
+        });
+    }
+
+    fn forget_invalid(&self, name: &ObjectRef<K>) {
+        self.invalid.send_if_modified(|all| all.remove(name).is_some());
+    }
+
+    /// Logs each version of an invalid object once.
+    fn report(&self, invalid: &InvalidObject) {
+        let known = self.invalid.borrow().get(&name(invalid)).cloned();
+        if known.is_some_and(|known| known.metadata.resource_version == invalid.metadata.resource_version) {
+            return;
+        }
+        let metadata = &invalid.metadata;
+        tracing::warn!(
+            kind = %K::kind(&()),
+            namespace = metadata.namespace,
+            name = metadata.name,
+            "ignored, because it cannot be decoded, correct or delete it: {}",
+            invalid.error
+        );
+    }
+
+    fn trimmed(&self, mut object: K) -> K {
+        // `managedFields` are most of an object's size and unused. The API server keeps them when a write omits them.
+        object.meta_mut().managed_fields = None;
+        (self.trim)(&mut object);
+        object
+    }
+
+    fn notify(&self, event: CacheEvent<K>) {
+        // An error means that there is no subscriber.
+        let _ = self.events.send(event);
+    }
+}
+
+fn name<K: Kind>(invalid: &InvalidObject) -> ObjectRef<K> {
+    let metadata = &invalid.metadata;
+    ObjectRef::new(metadata.name.as_deref().unwrap_or_default())
+        .within(metadata.namespace.as_deref().unwrap_or_default())
+}
+
+/// The next event; `None` when a new listing is requested.
+async fn next_event<K: Kind>(
+    events: &mut (impl Stream<Item = Result<Event<Decoded<K>>, watcher::Error>> + Unpin),
+    health: &mut WatchHealth,
+    requests: &mut watch::Receiver<u64>,
+) -> Option<Event<Decoded<K>>> {
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event?,
+            Ok(()) = requests.changed() => return None,
+            () = sleep(RECOVERY_SILENCE), if health.is_failing() => {
+                health.succeeded();
+                continue;
+            }
+        };
+        match event {
+            Ok(event) => {
+                // `Init` precedes the first request.
+                if !matches!(event, Event::Init) {
+                    health.succeeded();
+                }
+                return Some(event);
+            }
+            Err(error) => {
+                let delay = health.failed(&error);
+                tokio::select! {
+                    () = sleep(delay) => {}
+                    Ok(()) = requests.changed() => return None,
+                }
+            }
+        }
+    }
+}

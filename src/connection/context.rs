@@ -1,0 +1,27 @@
+//! What every reconcile of a connection needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+
+use super::registry::Connections;
+use crate::api::sync::TaranaSync;
+use crate::cluster::WatchCache;
+use crate::notify::Notifier;
+
+/// What every reconcile needs.
+pub struct ConnectionContext {
+    /// Client of the Kubernetes API.
+    pub client: Client,
+    /// The registry of this scope.
+    pub connections: Arc<Connections>,
+    /// The runs of this scope.
+    pub syncs: WatchCache<TaranaSync>,
+    /// Publishes Events.
+    pub notifier: Notifier,
+    /// Whether the schema may be migrated.
+    pub migrate: bool,
+    /// Interval between probes of a connection that is ready or has a permanent fault.
+    pub probe_interval: Duration,
+}

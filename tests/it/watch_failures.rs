@@ -1,0 +1,98 @@
+//! Watches that the API server rejects: logged once with verb and resource, and picked up once the permission is granted.
+
+use devenv::audit;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
+use serde_json::json;
+use tarana_operator::api::sync::Phase;
+
+use super::environment::{TestEnvironment, phase, wait_until};
+use super::operator_process::OperatorProcess;
+use super::servers;
+
+/// A kubeconfig of a new service account without any permission.
+async fn kubeconfig_without_permissions(env: &TestEnvironment) -> std::path::PathBuf {
+    let accounts: Api<ServiceAccount> = Api::namespaced(env.client.clone(), &env.namespace);
+    let account = ServiceAccount {
+        metadata: ObjectMeta {
+            name: Some("nobody".into()),
+            ..ObjectMeta::default()
+        },
+        ..ServiceAccount::default()
+    };
+    accounts.create(&PostParams::default(), &account).await.unwrap();
+    let request = TokenRequest {
+        spec: Some(TokenRequestSpec::default()),
+        ..TokenRequest::default()
+    };
+    let token = accounts
+        .create_token_request("nobody", &PostParams::default(), &request)
+        .await
+        .unwrap();
+    let text = servers::plane()
+        .await
+        .kubeconfig_for("nobody", &token.status.unwrap().token.unwrap());
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("{}-nobody.kubeconfig", env.namespace));
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn rejections(log: &std::path::Path, namespace: &str, resource: &str) -> usize {
+    let entries = audit::read(log).unwrap();
+    let is_one = |e: &&audit::Entry| {
+        let object = &e.object_ref;
+        object.namespace == namespace && object.resource == resource && e.response_status.code == 403
+    };
+    entries.iter().filter(is_one).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forbidden_watch_is_logged_once_and_works_once_it_is_permitted() {
+    let env = TestEnvironment::bare(servers::tcs()).await;
+    let kubeconfig = kubeconfig_without_permissions(&env).await;
+    let operator = OperatorProcess::start_as(&env, "nobody", &kubeconfig, &[]);
+    let audit_log = servers::plane().await.audit_log();
+    let resources = [
+        "taranaconnections.tarana.dev",
+        "taranasyncs.tarana.dev",
+        "taranasyncschedules.tarana.dev",
+        "secrets",
+    ];
+    for resource in resources {
+        let plural = resource.split('.').next().unwrap();
+        operator
+            .wait_for_log(&format!("may not list and watch {resource}"), 1)
+            .await;
+        operator
+            .wait_for_log(&format!("cannot list resource \"{plural}\""), 1)
+            .await;
+        wait_until("it was rejected several times", || async {
+            (rejections(audit_log, &env.namespace, plural) >= 3).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(
+        operator.count_in_log("cannot list resource"),
+        resources.len(),
+        "{}",
+        operator.log_text()
+    );
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "all", "namespace": env.namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "nobody", "namespace": env.namespace}]});
+    servers::plane()
+        .await
+        .kubectl()
+        .apply(&binding.to_string())
+        .await
+        .unwrap();
+    env.create_secrets_and_connection().await;
+    assert_eq!(phase(&env.run("run", json!({})).await), Phase::Completed);
+    operator
+        .wait_for_log("the watch works again", resources.len())
+        .await;
+}
