@@ -37,7 +37,11 @@ pub(super) enum Decoded<K> {
 
 impl<'de, K: Kind> Deserialize<'de> for Decoded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let object = Value::deserialize(deserializer)?;
+        let mut object = Value::deserialize(deserializer)?;
+        // They are most of an object's size and unused. The API server keeps them when a write omits them.
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+        }
         let error = match serde_path_to_error::deserialize(&object) {
             Ok(valid) => return Ok(Self::Valid(valid)),
             Err(error) => error.to_string(),
@@ -100,6 +104,14 @@ mod tests {
     fn the_content_of_secrets_is_not_requested() {
         assert!(Decoded::<PartialObjectMeta<Secret>>::metadata_api());
         assert!(!Decoded::<TaranaSync>::metadata_api());
+    }
+
+    #[test]
+    fn managed_fields_are_dropped() {
+        let object = json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync", "spec": {},
+            "metadata": {"name": "run", "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}]}});
+        let decoded = serde_json::from_value::<Decoded<TaranaSync>>(object).unwrap();
+        assert!(decoded.meta().managed_fields.is_none() && decoded.meta().name.is_some());
     }
 
     #[test]

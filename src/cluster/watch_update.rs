@@ -167,8 +167,6 @@ impl<K: Kind> WatchUpdate<K> {
     }
 
     fn trimmed(&self, mut object: K) -> K {
-        // `managedFields` are most of an object's size and unused. The API server keeps them when a write omits them.
-        object.meta_mut().managed_fields = None;
         (self.trim)(&mut object);
         object
     }
