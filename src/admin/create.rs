@@ -102,7 +102,7 @@ pub async fn create_unless_active(
         }
         let newest = || {
             runs.iter()
-                .max_by_key(|sync| creation_order(sync))
+                .max_by_key(|sync| sync.creation_order())
                 .and_then(|sync| sync.uid())
         };
         let predecessor = newer.take().or_else(newest).unwrap_or_default();
@@ -111,7 +111,7 @@ pub async fn create_unless_active(
             return Ok(CreatedUnlessActive::Created(sync));
         }
         match objects.fetch::<TaranaSync>(namespace, &name).await? {
-            Some(sync) if !is_final(&sync) => return Ok(CreatedUnlessActive::Active(Arc::new(sync))),
+            Some(sync) if !sync.is_final() => return Ok(CreatedUnlessActive::Active(Arc::new(sync))),
             // The run has ended or was deleted: derive the next name from it.
             found => newer = found.and_then(|sync| sync.uid()),
         }
@@ -123,19 +123,8 @@ pub async fn create_unless_active(
 
 /// The active run: the one that has started, or else the oldest that waits.
 pub fn active_run(runs: &[Arc<TaranaSync>]) -> Option<Arc<TaranaSync>> {
-    let has_started = |sync: &TaranaSync| sync.status.as_ref().is_some_and(|s| s.start_time.is_some());
-    let active = runs.iter().filter(|sync| !is_final(sync));
-    active
-        .min_by_key(|sync| (!has_started(sync), creation_order(sync)))
-        .cloned()
-}
-
-fn is_final(sync: &TaranaSync) -> bool {
-    sync.status.as_ref().is_some_and(|s| s.phase.is_final())
-}
-
-fn creation_order(sync: &TaranaSync) -> (Option<jiff::Timestamp>, Option<String>) {
-    (sync.metadata.creation_timestamp.as_ref().map(|t| t.0), sync.uid())
+    let active = runs.iter().filter(|sync| !sync.is_final());
+    active.min_by_key(|sync| sync.queue_position()).cloned()
 }
 
 /// Whether two specs come from the same request. `cancel` and the TTL may have been changed since.

@@ -1,6 +1,7 @@
 //! `TaranaSync`: one run, like a Job.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
 use kube::core::Rule;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -204,6 +205,31 @@ pub enum Phase {
     Cancelled,
 }
 
+impl TaranaSync {
+    /// Whether the run has ended, according to its object.
+    pub fn is_final(&self) -> bool {
+        self.status.as_ref().is_some_and(|s| s.phase.is_final())
+    }
+
+    /// Whether the run has left Pending.
+    pub fn has_started(&self) -> bool {
+        self.status.as_ref().is_some_and(|s| s.start_time.is_some())
+    }
+
+    /// Order of the runs of a connection: the one that has started, then the others by creation time and name, so that all
+    /// processes agree.
+    pub fn queue_position(&self) -> (bool, (Option<Timestamp>, Option<String>)) {
+        (!self.has_started(), self.creation_order())
+    }
+
+    /// Order of the runs that have not started.
+    pub fn creation_order(&self) -> (Option<Timestamp>, Option<String>) {
+        let metadata = &self.metadata;
+        let created = metadata.creation_timestamp.as_ref().map(|t| t.0);
+        (created, metadata.name.clone())
+    }
+}
+
 impl Phase {
     /// Whether the run has ended.
     pub fn is_final(self) -> bool {
@@ -360,4 +386,32 @@ fn initial_seconds() -> i32 {
 }
 fn max_seconds() -> i32 {
     300
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_started_run_precedes_older_ones_and_names_decide_within_a_second() {
+        let run = |name: &str, created: i64, started: bool| {
+            let mut sync = TaranaSync::new(name, TaranaSyncSpec::default());
+            let time = Time(Timestamp::from_second(created).unwrap());
+            sync.metadata.creation_timestamp = Some(time.clone());
+            sync.status = started.then(|| TaranaSyncStatus {
+                start_time: Some(time),
+                ..TaranaSyncStatus::default()
+            });
+            sync
+        };
+        let mut queue = [
+            run("b", 1, false),
+            run("c", 0, false),
+            run("a", 1, false),
+            run("d", 2, true),
+        ];
+        queue.sort_by_key(TaranaSync::queue_position);
+        let names = queue.map(|sync| sync.metadata.name.unwrap());
+        assert_eq!(names, ["d", "c", "a", "b"]);
+    }
 }

@@ -136,8 +136,7 @@ pub fn owning_schedule(sync: &TaranaSync) -> Option<(&str, &str)> {
 }
 
 fn sync_keys(sync: &TaranaSync) -> Vec<String> {
-    let is_final = sync.status.as_ref().is_some_and(|s| s.phase.is_final());
-    let unfinished = (!is_final).then(|| {
+    let unfinished = (!sync.is_final()).then(|| {
         unfinished_on(
             &sync.namespace().unwrap_or_default(),
             &sync.spec.connection_ref.name,

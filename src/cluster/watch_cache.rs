@@ -1,7 +1,6 @@
 //! One watch and one cache per kind, shared by the controllers of the leader and by the readers on every replica.
 
-use std::collections::VecDeque;
-use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::future::{Future, ready};
 use std::sync::Arc;
 
@@ -99,11 +98,6 @@ impl<K: Kind> WatchCache<K> {
         *self.completed.borrow() > 0
     }
 
-    /// Subscribes to changes of the cache.
-    pub fn subscribe(&self) -> broadcast::Receiver<CacheEvent<K>> {
-        self.events.subscribe()
-    }
-
     /// Lists all objects again and waits for the result. A cache may lag by as long as a watch may be silent: acceptable for
     /// readers, but not for a new leader.
     pub async fn refresh(&self) {
@@ -164,25 +158,19 @@ impl<K: Kind> WatchCache<K> {
         T: PartialEq + Send + 'static,
         F: Fn(&K) -> T + Send + 'static,
     {
-        let (reader, mut known) = (self.reader.clone(), HashMap::<ObjectRef<K>, T>::new());
+        let (reader, mut known) = (self.reader.clone(), HashMap::<Box<str>, T>::new());
         self.objects().filter(move |object| {
-            let name = ObjectRef::from_obj(object.as_ref());
-            if reader.get(&name).is_none() {
-                known.remove(&name);
+            let uid = object.meta().uid.as_deref().unwrap_or_default();
+            if reader.get(&ObjectRef::from_obj(object.as_ref())).is_none() {
+                known.remove(uid);
                 return ready(true);
             }
             let aspect = aspect(object);
-            ready(match known.entry(name) {
-                Entry::Occupied(entry) if *entry.get() == aspect => false,
-                Entry::Occupied(mut entry) => {
-                    entry.insert(aspect);
-                    true
-                }
-                Entry::Vacant(entry) => {
-                    entry.insert(aspect);
-                    true
-                }
-            })
+            let is_changed = known.get(uid) != Some(&aspect);
+            if is_changed {
+                known.insert(uid.into(), aspect);
+            }
+            ready(is_changed)
         })
     }
 }

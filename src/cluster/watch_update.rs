@@ -60,18 +60,13 @@ impl<K: Kind> WatchUpdate<K> {
             let number = *requests.borrow_and_update();
             let mut events = std::pin::pin!(watcher(api.clone(), watch_config()));
             while let Some(event) = next_event(&mut events, &mut health, &mut requests).await {
-                if matches!(event, Event::InitDone) {
-                    self.listing_completed();
-                    self.listed.send_replace(number);
-                    self.notify(CacheEvent::Listed);
-                } else {
-                    self.apply(event);
-                }
+                self.apply(event, number);
             }
         }
     }
 
-    fn apply(&mut self, event: Event<Decoded<K>>) {
+    /// `listing` is the number of the listing in progress.
+    fn apply(&mut self, event: Event<Decoded<K>>, listing: u64) {
         match event {
             Event::Init => {
                 self.listed_invalid.clear();
@@ -84,7 +79,11 @@ impl<K: Kind> WatchUpdate<K> {
             Event::InitApply(Decoded::Invalid(invalid)) => {
                 self.listed_invalid.insert(name(&invalid), Arc::new(*invalid));
             }
-            Event::InitDone => self.listing_completed(),
+            Event::InitDone => {
+                self.listing_completed();
+                self.listed.send_replace(listing);
+                self.notify(CacheEvent::Listed);
+            }
             Event::Apply(Decoded::Valid(object)) => self.applied(object),
             Event::Apply(Decoded::Invalid(invalid)) => self.invalidated(*invalid),
             Event::Delete(Decoded::Valid(object)) => self.deleted(object),

@@ -123,7 +123,7 @@ impl SyncContext {
     /// Records the version of an object that this process wrote.
     pub(super) fn record_version(&self, sync: &TaranaSync) {
         let (uid, version) = (sync.uid().unwrap_or_default(), version(sync));
-        let ended = is_final(sync);
+        let ended = sync.is_final();
         self.with_state(&uid, |state| {
             state.newest_version = version.max(state.newest_version);
             state.ended |= ended;
@@ -148,20 +148,20 @@ impl SyncContext {
     /// The run for which this one waits: the last of those that precede it on its connection. It is the same until that run
     /// ends, so that a waiting run writes its status once, however many runs precede it.
     pub(super) fn predecessor(&self, sync: &TaranaSync) -> Option<Arc<TaranaSync>> {
-        let own = queue_position(sync);
-        let mut queue = self.queue(&connection_key(sync));
-        queue.retain(|run| run.metadata.uid != sync.metadata.uid && queue_position(run) < own);
-        queue.into_iter().max_by_key(|run| queue_position(run))
+        let own = sync.queue_position();
+        let mut queue = self.queue(&Key::of_run(sync));
+        queue.retain(|run| run.metadata.uid != sync.metadata.uid && run.queue_position() < own);
+        queue.into_iter().max_by_key(|run| run.queue_position())
     }
 
     /// Requeues the runs that may start, or wait for another one, because this one no longer precedes them.
     pub(super) fn requeue_next_after(&self, sync: &TaranaSync) {
-        let mut waiting = self.queue(&connection_key(sync));
-        waiting.retain(|run| !has_started(run));
-        let place = creation_order(sync);
-        let next = waiting.iter().min_by_key(|run| creation_order(run));
-        let later = waiting.iter().filter(|run| creation_order(run) > place);
-        let successor = later.min_by_key(|run| creation_order(run));
+        let mut waiting = self.queue(&Key::of_run(sync));
+        waiting.retain(|run| !run.has_started());
+        let place = sync.creation_order();
+        let next = waiting.iter().min_by_key(|run| run.creation_order());
+        let later = waiting.iter().filter(|run| run.creation_order() > place);
+        let successor = later.min_by_key(|run| run.creation_order());
         for run in next.into_iter().chain(successor) {
             // Fails only if the controller has ended.
             let _ = self.requeue.unbounded_send(ObjectRef::from_obj(run.as_ref()));
@@ -170,7 +170,7 @@ impl SyncContext {
 
     /// Whether this state of a run is its end.
     pub(super) fn is_over(&self, sync: &TaranaSync) -> bool {
-        is_final(sync) || self.reader().get(&ObjectRef::from_obj(sync)).is_none()
+        sync.is_final() || self.reader().get(&ObjectRef::from_obj(sync)).is_none()
     }
 
     /// The unfinished runs of a connection, without those that this process knows to have ended or cannot write.
@@ -201,30 +201,4 @@ impl SyncContext {
         // No code panics while it changes the map, so a poisoned lock still guards a consistent map.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The connection of a run.
-pub(super) fn connection_key(sync: &TaranaSync) -> Key {
-    Key::of_run(sync)
-}
-
-/// Whether the run has ended, according to its object.
-pub(super) fn is_final(sync: &TaranaSync) -> bool {
-    sync.status.as_ref().is_some_and(|s| s.phase.is_final())
-}
-
-fn has_started(sync: &TaranaSync) -> bool {
-    sync.status.as_ref().is_some_and(|s| s.start_time.is_some())
-}
-
-/// Queue order: the run that has started, then the others by creation time and name, so that all processes agree.
-fn queue_position(sync: &TaranaSync) -> (bool, (Option<Timestamp>, String)) {
-    (!has_started(sync), creation_order(sync))
-}
-
-fn creation_order(sync: &TaranaSync) -> (Option<Timestamp>, String) {
-    (
-        sync.metadata.creation_timestamp.as_ref().map(|t| t.0),
-        sync.name_any(),
-    )
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt};
 
-use super::context::{SyncContext, connection_key};
+use super::context::SyncContext;
 use super::machine::{self, AttemptState, RetryDecision, Termination};
 use super::record::Record;
 use super::status::{RunResult, StatusBuilder};
@@ -48,7 +48,7 @@ pub(super) struct SyncRun<'a> {
 
 impl<'a> SyncRun<'a> {
     pub fn new(context: &'a SyncContext, sync: TaranaSync) -> Self {
-        let (connection, uid) = (connection_key(&sync), sync.uid().unwrap_or_default());
+        let (connection, uid) = (Key::of_run(&sync), sync.uid().unwrap_or_default());
         let view = context.connections.view(&connection);
         Self {
             context,

@@ -8,7 +8,7 @@ use futures::{StreamExt, stream};
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::context::{SyncContext, is_final};
+use super::context::SyncContext;
 use super::results;
 use crate::api::sync::TaranaSync;
 use crate::connection::{ConnectionClients, Key};
@@ -67,7 +67,7 @@ impl Runs {
         let (mut unfinished, mut finished) = (Vec::new(), HashMap::new());
         for sync in context.reader().state_filter(is_here) {
             match id(sync.metadata.uid.as_ref()) {
-                Some(id) if is_final(&sync) => drop(finished.insert(id, sync)),
+                Some(id) if sync.is_final() => drop(finished.insert(id, sync)),
                 Some(id) => unfinished.push(id),
                 None => {}
             }

@@ -223,7 +223,7 @@ async fn cancel(
     state.authorizer.authorize(&caller, &permission).await?;
     let finished = || Problem::Conflict("the run has already ended: there is nothing to cancel".to_owned());
     let sync = state.objects.sync_by_id(id).await.ok_or_else(finished)?;
-    if sync.status.as_ref().is_some_and(|status| status.phase.is_final()) {
+    if sync.is_final() {
         return Err(finished());
     }
     let patch = json!({"spec": {"cancel": true}});
