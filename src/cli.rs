@@ -151,9 +151,9 @@ pub struct Preview {
     /// Print slots after this time, for example 2026-03-01T00:00:00Z. Default: now.
     #[arg(long, env = "TARANA_PREVIEW_AFTER", value_name = "TIME")]
     pub after: Option<jiff::Timestamp>,
-    /// Maximum number of slots.
-    #[arg(long, env = "TARANA_PREVIEW_COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub count: u32,
+    /// Maximum number of slots. Default: 10, or all if --until is given.
+    #[arg(long, env = "TARANA_PREVIEW_COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub count: Option<u32>,
     /// Print no slots after this time.
     #[arg(long, env = "TARANA_PREVIEW_UNTIL", value_name = "TIME")]
     pub until: Option<jiff::Timestamp>,

@@ -62,9 +62,9 @@ fn class(reason: Reason) -> Class {
     use Reason::{
         AccessDenied, ApiChanged, ApiRejected, ApiTlsFailed, AuthenticationChallenge, AuthenticationFailed,
         DatabaseError, DatabaseRefused, DatabaseRightsMissing, DatabaseTlsFailed, DeadlineExceeded,
-        InvalidConfiguration, InvalidObject, InvalidSchedule, NeverDue, NoRegions, OperatorIdUnknown,
-        RegionNotFound, ResponseTooLarge, RunRefused, SchemaInvalid, SchemaOutdated, SchemaTooNew,
-        SecretKeyMissing, SecretNotFound,
+        InvalidConfiguration, InvalidObject, InvalidSchedule, InvalidTrigger, NeverDue, NoRegions,
+        OperatorIdUnknown, RegionNotFound, ResponseTooLarge, RunRefused, SchemaInvalid, SchemaOutdated,
+        SchemaTooNew, SecretKeyMissing, SecretNotFound,
     };
     match reason {
         // A user must change the connection, a Secret or the account.
@@ -72,7 +72,7 @@ fn class(reason: Reason) -> Class {
         | AuthenticationChallenge | AccessDenied | ApiTlsFailed | OperatorIdUnknown | RegionNotFound
         | NoRegions
         // A user must change the schedule.
-        | InvalidSchedule | NeverDue | RunRefused
+        | InvalidSchedule | InvalidTrigger | NeverDue | RunRefused
         // A user must correct or delete the object.
         | InvalidObject
         // This version is incompatible with the vendor's API.

@@ -78,10 +78,12 @@ fn openapi() -> Result<(), Box<dyn Error>> {
 
 #[expect(clippy::disallowed_methods, reason = "the default of --after is now")]
 fn preview(flags: &Preview) -> Result<(), Box<dyn Error>> {
+    let default_count = flags.until.is_none().then_some(10);
+    let count = flags.count.or(default_count);
     let preview = schedule::Preview {
         cron: schedule::Cron::parse(&flags.schedule, &flags.time_zone)?,
         after: flags.after.unwrap_or_else(jiff::Timestamp::now),
-        count: usize::try_from(flags.count)?,
+        count: count.map(usize::try_from).transpose()?,
         until: flags.until,
     };
     let mut out = std::io::stdout().lock();

@@ -6,7 +6,7 @@ use devenv::Postgres;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
-use kube::{Api, Client};
+use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 use tarana_operator::api::schedule::TaranaSyncSchedule;
 use tarana_operator::api::sync::TaranaSync;
@@ -18,7 +18,10 @@ use crate::servers::Servers;
 use crate::whole::megabytes;
 
 const SCHEDULES: usize = 1000;
-const FINISHED_RUNS: usize = 10_000;
+/// Finished runs of each schedule.
+const RUNS_PER_SCHEDULE: usize = 10;
+/// Every tenth schedule is suspended, and its slots pass each minute.
+const SUSPENDED: usize = 10;
 /// Concurrent requests of the bench.
 const CONCURRENCY: usize = 16;
 const IDLE: Duration = Duration::from_secs(90);
@@ -31,11 +34,16 @@ const TIMEOUT: Duration = Duration::from_mins(3);
 /// Starts an operator with these schedules, on a cluster of its own.
 pub async fn measure(postgres: &Postgres, report: &mut Report) -> Result<()> {
     let servers = Servers::start_after(postgres, async |client| {
-        create(&client, "idle", "0 0 29 2 *").await?;
-        create_finished_runs(&client).await
+        let schedules = create(&client, "idle", |n| {
+            let is_suspended = n.is_multiple_of(SUSPENDED);
+            let pattern = if is_suspended { "* * * * *" } else { "0 0 29 2 *" };
+            json!({"schedule": pattern, "suspend": is_suspended, "successfulSyncsHistoryLimit": RUNS_PER_SCHEDULE})
+        });
+        create_finished_runs(&client, &schedules.await?).await
     })
     .await?;
-    report::section(&format!("{SCHEDULES} schedules, {FINISHED_RUNS} finished runs"));
+    let runs = SCHEDULES * RUNS_PER_SCHEDULE;
+    report::section(&format!("{SCHEDULES} schedules, {runs} finished runs"));
     let client = servers.client().await?;
     wait_until_reconciled(&client).await?;
     let before = servers.writes()?;
@@ -54,33 +62,52 @@ pub async fn measure(postgres: &Postgres, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-async fn create(client: &Client, name: &str, pattern: &str) -> Result<()> {
+/// Creates schedules. `spec` returns the spec of the nth.
+async fn create(
+    client: &Client,
+    name: &str,
+    spec: impl Fn(usize) -> Value,
+) -> Result<Vec<TaranaSyncSchedule>> {
     let api: Api<TaranaSyncSchedule> = Api::namespaced(client.clone(), "default");
     let objects = (0..SCHEDULES).map(|n| {
         json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSyncSchedule",
-               "metadata": {"name": format!("{name}-{n}")}, "spec": {"schedule": pattern}})
+               "metadata": {"name": format!("{name}-{n}")}, "spec": spec(n)})
     });
     let created = stream::iter(objects).map(async |object| {
         let object = serde_json::from_value(object)?;
-        Ok::<_, Box<dyn std::error::Error>>(api.create(&PostParams::default(), &object).await.map(drop)?)
+        Ok::<_, Box<dyn std::error::Error>>(api.create(&PostParams::default(), &object).await?)
     });
     created.buffer_unordered(CONCURRENCY).try_collect().await
 }
 
-/// Creates finished runs.
-async fn create_finished_runs(client: &Client) -> Result<()> {
+/// Creates the finished runs of these schedules.
+async fn create_finished_runs(client: &Client, schedules: &[TaranaSyncSchedule]) -> Result<()> {
     let api: Api<TaranaSync> = Api::namespaced(client.clone(), "default");
     let status = status();
-    let created = stream::iter(0..FINISHED_RUNS).map(async |n| {
-        let name = format!("finished-{n}");
-        let object = json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync", "metadata": {"name": name}, "spec": {}});
-        api.create(&PostParams::default(), &serde_json::from_value(object)?)
+    let owned = schedules
+        .iter()
+        .flat_map(|schedule| (0..RUNS_PER_SCHEDULE).map(move |n| (schedule, n)));
+    let created = stream::iter(owned).map(async |(schedule, n)| {
+        let run = finished_run(schedule, n);
+        api.create(&PostParams::default(), &serde_json::from_value(run.clone())?)
             .await?;
+        let name = run["metadata"]["name"].as_str().unwrap_or_default();
         let patch = Patch::Merge(&status);
-        let patched = api.patch_status(&name, &PatchParams::default(), &patch).await;
+        let patched = api.patch_status(name, &PatchParams::default(), &patch).await;
         Ok::<_, Box<dyn std::error::Error>>(patched.map(drop)?)
     });
     created.buffer_unordered(CONCURRENCY).try_collect().await
+}
+
+/// The nth run of a schedule, as the operator creates it.
+fn finished_run(schedule: &TaranaSyncSchedule, n: usize) -> Value {
+    let name = schedule.name_any();
+    let slot = format!("2026-01-01T00:{n:02}:00Z");
+    let minutes = 29_453_760 + n;
+    json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync",
+        "metadata": {"name": format!("{name}-{minutes}"), "labels": {"tarana.dev/schedule": name},
+                     "ownerReferences": [schedule.controller_owner_ref(&())]},
+        "spec": {"trigger": {"type": "Schedule", "scheduledTime": slot}}})
 }
 
 fn status() -> Value {
@@ -119,9 +146,15 @@ async fn wait_until_reconciled(client: &Client) -> Result<()> {
 
 /// The seconds from the start of a minute to the creation of the last of its runs.
 async fn time_until_last_run(client: &Client) -> Result<f64> {
-    create(client, "due", "* * * * *").await?;
+    let labels = json!({"metadata": {"labels": {"bench": "due"}}});
+    create(
+        client,
+        "due",
+        |_| json!({"schedule": "* * * * *", "template": labels}),
+    )
+    .await?;
     let api: Api<TaranaSync> = Api::namespaced(client.clone(), "default");
-    let scheduled = ListParams::default().fields("spec.trigger.type=Schedule");
+    let scheduled = ListParams::default().labels("bench=due");
     let begin = Instant::now();
     while begin.elapsed() < TIMEOUT {
         let runs = api.list_metadata(&scheduled).await?.items;

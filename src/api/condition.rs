@@ -7,7 +7,7 @@
 //! | `Stalled` | a user must act: `message` says how | all kinds, while true |
 //! | `Finished` | the run has ended, with any result: wait for this one | `TaranaSync`, always |
 //! | `DeletesWithheld` | the delete guard kept stale rows | `TaranaSync`, from Apply on |
-//! | `LastSyncSucceeded` | the newest run that completed or failed has completed | `TaranaSyncSchedule`, once a run completed or failed |
+//! | `LastSyncSucceeded` | the newest run that completed or failed has completed; Unknown before the first one | `TaranaSyncSchedule`, always |
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -41,17 +41,44 @@ pub fn whole_seconds(t: Timestamp) -> Timestamp {
     Timestamp::from_second(t.as_second()).unwrap_or(t)
 }
 
+/// Status of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConditionStatus {
+    /// `True`.
+    True,
+    /// `False`.
+    False,
+    /// `Unknown`.
+    Unknown,
+}
+
+impl ConditionStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl From<bool> for ConditionStatus {
+    fn from(value: bool) -> Self {
+        if value { Self::True } else { Self::False }
+    }
+}
+
 /// Sets a condition. Its `lastTransitionTime` changes only with its status.
 pub fn set(
     conditions: &mut Vec<Condition>,
     type_: &str,
-    status: bool,
+    status: impl Into<ConditionStatus>,
     reason: Reason,
     message: &str,
     generation: Option<i64>,
     now: Timestamp,
 ) {
-    let status = if status { "True" } else { "False" };
+    let status = status.into().as_str();
     let unchanged = conditions.iter().find(|c| c.type_ == type_ && c.status == status);
     let condition = Condition {
         last_transition_time: unchanged.map_or(Time(now), |c| c.last_transition_time.clone()),

@@ -65,12 +65,20 @@ reasons! {
     RunCreated,
     /// No run was created for a slot, because another run was still active.
     SlotSkipped,
-    /// No run was created for a slot, because the operator was not running in time.
+    /// No run was created for a slot, because no operator handled it in time.
     SlotMissed,
+    /// No run was created for a slot, because another run was still active. Used only in `recentSlots`; the Event is `SlotSkipped`.
+    RunActive,
+    /// A slot of the previous pattern was not handled before the change. Used only in `recentSlots`.
+    ScheduleChanged,
+    /// No run of the schedule has completed or failed yet.
+    NeverRun,
     /// A run was created because of the trigger annotation.
     Triggered,
     /// Another object has the name of the slot's run.
     NameTaken,
+    /// The trigger annotation of a schedule has an invalid value.
+    InvalidTrigger,
     /// The API server rejected the run of the template.
     RunRefused,
     /// The pattern or time zone is invalid.

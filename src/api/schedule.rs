@@ -10,7 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::sync::{Phase, TaranaSyncSpec};
 
 /// Annotation that requests a run now when it is set or changed: `kubectl annotate --overwrite tss/nightly tarana.dev/trigger-requested-at="$(date -Is)"`.
+/// After the time, the options `dryRun` and `deleteStale` can follow.
 pub const TRIGGER_ANNOTATION: &str = "tarana.dev/trigger-requested-at";
+/// Option of the trigger annotation: the run only plans.
+pub const TRIGGER_DRY_RUN: &str = "dryRun";
+/// Option of the trigger annotation: the run deletes stale rows.
+pub const TRIGGER_DELETE_STALE: &str = "deleteStale";
 /// Label of a run: the name of its schedule.
 pub const SCHEDULE_LABEL: &str = "tarana.dev/schedule";
 
@@ -34,20 +39,18 @@ pub const SCHEDULE_LABEL: &str = "tarana.dev/schedule";
     printcolumn = r#"{"name":"Failures","type":"integer","jsonPath":".status.consecutiveFailures"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Time Zone","type":"string","jsonPath":".spec.timeZone","priority":1}"#,
-    printcolumn = r#"{"name":"Last","type":"date","jsonPath":".status.lastScheduleTime","priority":1}"#,
+    printcolumn = r#"{"name":"Last","type":"string","jsonPath":".status.conditions[?(@.type==\"LastSyncSucceeded\")].reason","priority":1}"#,
     printcolumn = r#"{"name":"Suspended","type":"boolean","jsonPath":".spec.suspend","priority":1}"#,
+    printcolumn = r#"{"name":"Suspend Reason","type":"string","jsonPath":".spec.suspendReason","priority":1}"#,
     printcolumn = r#"{"name":"Active","type":"string","jsonPath":".status.active","priority":1}"#,
-    printcolumn = r#"{"name":"Last Skipped","type":"date","jsonPath":".status.lastSkipped.time","priority":1}"#,
+    printcolumn = r#"{"name":"Last Slot","type":"string","jsonPath":".status.recentSlots[0].outcome","priority":1}"#,
+    printcolumn = r#"{"name":"Last Skipped","type":"date","jsonPath":".status.recentSlots[?(@.outcome!=\"Ran\")].time","priority":1}"#,
     printcolumn = r#"{"name":"Message","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].message","priority":1}"#,
     selectable = ".spec.suspend",
     validation = Rule::new("size(self.metadata.name) <= 52")
         .message("metadata.name must be at most 52 characters: the names of its runs have eleven more")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("self.jitterSeconds <= self.startingDeadlineSeconds")
-        .message("jitterSeconds must not exceed startingDeadlineSeconds: a run that is delayed longer would not be started")
-)]
 pub struct TaranaSyncScheduleSpec {
     /// Cron pattern: minute, hour, day of month, month and day of week (0 or 7 is Sunday), each a list of `*`, `*/step`, a value,
     /// `low-high` or `low-high/step`. Months and weekdays may also be names of three letters. Alternatively @hourly, @daily,
@@ -68,11 +71,15 @@ pub struct TaranaSyncScheduleSpec {
     /// If true, slots start no runs, and are not started later either. Default false.
     #[serde(default)]
     pub suspend: bool,
-    /// What happens if a run of this schedule is still active at the next slot. Default Forbid.
+    /// Why the schedule is suspended, for whoever wonders: at most 256 characters. It has no effect while `suspend` is false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub suspend_reason: Option<String>,
+    /// What happens if a slot's run is still active at the next slot. Runs that were requested do not count. Default Forbid.
     #[serde(default)]
     pub concurrency_policy: ConcurrencyPolicy,
-    /// Seconds after a slot within which its run is still started if the operator was not running in time, 60 to 31536000. Of several
-    /// late slots only the newest starts a run. Default 14400.
+    /// Seconds after a slot and its jitter within which its run is still started if the operator was not running in time, 60 to
+    /// 31536000. Of several late slots only the newest starts a run. Default 14400.
     #[serde(default = "starting_deadline_seconds")]
     #[schemars(range(min = 60, max = 31_536_000))]
     pub starting_deadline_seconds: i32,
@@ -124,10 +131,11 @@ pub struct TemplateMetadata {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// What happens if a run is still active at the next slot.
+/// What happens if a slot's run is still active at the next slot. Runs that were requested wait in the queue of the connection
+/// instead, before or behind the slot's run.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConcurrencyPolicy {
-    /// The slot is skipped and recorded in `lastSkipped`.
+    /// The slot is skipped. `recentSlots` names the active run.
     #[default]
     Forbid,
     /// The active run is cancelled. Once it has ended, the run of the slot is created.
@@ -141,6 +149,9 @@ pub struct TaranaSyncScheduleStatus {
     /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The uid of the object that this status describes. A backup may restore the status of an earlier object: its slots are over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_uid: Option<String>,
     /// The pattern and time zone to which `notBefore` applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_schedule: Option<String>,
@@ -154,22 +165,23 @@ pub struct TaranaSyncScheduleStatus {
     /// The next slot; absent while suspended, and if the pattern has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_schedule_time: Option<Time>,
-    /// When a run of this schedule last completed.
+    /// When a run of this schedule last completed. Dry runs do not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_successful_time: Option<Time>,
     /// The run that ended last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync: Option<LastSync>,
-    /// Names of the active runs.
+    /// Names of the active runs, oldest first, at most the newest 10.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub active: Vec<String>,
-    /// Number of runs that failed since a run last completed. Cancelled runs are not counted.
+    /// Number of runs that failed since a run last completed. Cancelled runs and dry runs do not count.
     #[serde(default)]
     pub consecutive_failures: i32,
-    /// The newest slot that started no run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_skipped: Option<Skipped>,
-    /// The last value of the annotation `tarana.dev/trigger-requested-at` that was handled.
+    /// What happened to the newest slots, newest first, at most 20. Fewer if the status would exceed 4 KiB.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recent_slots: Vec<SlotRecord>,
+    /// The last value of the annotation `tarana.dev/trigger-requested-at` that was handled. Of a value of more than 64 bytes, which
+    /// is invalid, only the beginning and a hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_trigger: Option<String>,
     /// Ready, Stalled and `LastSyncSucceeded`.
@@ -189,6 +201,9 @@ pub struct LastSync {
     pub reason: String,
     /// When the run ended.
     pub completion_time: Time,
+    /// Whether the run changed nothing. Such a run counts neither as a success nor as a failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 impl LastSync {
@@ -198,15 +213,42 @@ impl LastSync {
     }
 }
 
-/// A slot that started no run.
+/// What happened to a slot.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Skipped {
+pub struct SlotRecord {
     /// Time of the slot.
     pub time: Time,
-    /// `SlotSkipped`, `SlotMissed`, `NameTaken` or `RunRefused`.
+    /// `Ran`, `Skipped` or `Missed`.
+    pub outcome: SlotOutcome,
+    /// Why. Ran: `RunCreated`. Skipped: `RunActive`, `Suspended`, `ScheduleChanged`, `NameTaken` or `RunRefused`. Missed: `SlotMissed`.
     pub reason: String,
-    /// What happened and what to do.
-    pub message: String,
+    /// The run of the slot; for `RunActive` the run that was still active, for `NameTaken` the object that has the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<String>,
+}
+
+/// Whether a slot started a run.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SlotOutcome {
+    /// A run was created.
+    Ran,
+    /// The operator decided not to create a run.
+    Skipped,
+    /// No operator handled the slot in time.
+    Missed,
+}
+
+/// The value of the trigger annotation for a request.
+pub fn trigger_value(
+    requested_at: k8s_openapi::jiff::Timestamp,
+    dry_run: bool,
+    delete_stale: bool,
+) -> String {
+    let options = [(dry_run, TRIGGER_DRY_RUN), (delete_stale, TRIGGER_DELETE_STALE)];
+    let words = options.into_iter().filter(|(is_set, _)| *is_set);
+    words.fold(requested_at.to_string(), |value, (_, word)| {
+        format!("{value} {word}")
+    })
 }
 
 fn time_zone() -> String {

@@ -10,10 +10,11 @@ use serde_json::json;
 
 use super::context::ScheduleContext;
 use super::cron::Cron;
-use super::observed::Observed;
+use super::observed::{Observed, Refusal};
 use super::pattern::InvalidCron;
 use super::run_template;
 use super::status::StatusWithEvents;
+use super::trigger::TriggerRequest;
 use crate::api::reason::Reason;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::TaranaSync;
@@ -33,17 +34,24 @@ pub(super) struct Snapshot<'a> {
     reconcile: &'a ScheduleReconcile<'a>,
     runs: Vec<Arc<TaranaSync>>,
     connection_exists: bool,
+    name_is_taken: bool,
+    refusal: Option<Refusal>,
+    started_slot: Option<Timestamp>,
     now: Timestamp,
 }
 
 /// Result of creating a run.
 enum CreateResult {
-    /// The run exists and belongs to the schedule.
-    Owned,
+    /// The run was created.
+    Created(TaranaSync),
+    /// The run belongs to the schedule and was created before.
+    Exists(TaranaSync),
     /// An object that does not belong to the schedule has the name.
     NameTaken,
-    /// The API server rejected the run, with this message.
+    /// The API server rejects the content of the run, with this message.
     Rejected(String),
+    /// The API server refuses to create the run, with this message: a quota, an admission webhook, missing permissions.
+    Refused(String),
 }
 
 impl Snapshot<'_> {
@@ -52,7 +60,10 @@ impl Snapshot<'_> {
             schedule: &self.reconcile.schedule,
             cron: &self.reconcile.cron,
             runs: &self.runs,
+            name_is_taken: self.name_is_taken,
             connection_exists: self.connection_exists,
+            refusal: self.refusal.as_ref(),
+            started_slot: self.started_slot,
             now: self.now,
         }
     }
@@ -72,40 +83,53 @@ impl<'a> ScheduleReconcile<'a> {
         Snapshot {
             reconcile: self,
             runs: self.context.runs_of(&self.schedule),
+            name_is_taken: self.context.name_is_taken(&self.schedule),
             connection_exists: self.context.connection_exists(&self.schedule),
+            refusal: self.context.refusal(&self.schedule),
+            started_slot: self.context.started_slot(&self.schedule),
             now: now(),
         }
     }
 
     /// Creates the run of a slot and records it. Idempotent: a second call finds the run of the first.
-    pub async fn start_slot(
-        &mut self,
-        slot: Timestamp,
-        missed: Option<Timestamp>,
-    ) -> Result<(), ReconcileError> {
+    pub async fn start_slot(&mut self, slot: Timestamp) -> Result<(), ReconcileError> {
         let run = run_template::run_for_slot(&self.schedule, slot);
         let result = self.create(&run).await?;
+        if let CreateResult::Refused(message) = &result {
+            self.context.record_refusal(&self.schedule, slot, message);
+        }
         let update = {
             let snapshot = self.snapshot();
             let observed = snapshot.observed();
             match result {
-                CreateResult::Owned => observed.run_created(slot, missed, &run.name_any()),
+                CreateResult::Created(run) | CreateResult::Exists(run) => observed.run_created(slot, &run),
                 CreateResult::NameTaken => observed.name_taken(slot, &run.name_any()),
                 CreateResult::Rejected(message) => observed.run_rejected(slot, &message),
+                CreateResult::Refused(_) => observed.current_status(),
             }
         };
         self.update_status(update).await
     }
 
     /// Creates the run that the trigger annotation requests and records it.
-    pub async fn run_now(&mut self, value: &str) -> Result<(), ReconcileError> {
-        let run = run_template::run_for_request(&self.schedule, value);
+    pub async fn run_now(&mut self, request: &TriggerRequest) -> Result<(), ReconcileError> {
+        let run = run_template::run_for_request(&self.schedule, request);
         let name = run.name_any();
         let event = match self.create(&run).await? {
-            CreateResult::Owned => EventSpec::normal(
+            CreateResult::Created(run) => EventSpec::normal(
                 Reason::Triggered,
                 format!("created {name}, as requested by annotation"),
-            ),
+            )
+            .with_related(&run),
+            // After a crash before the status was written, or because the annotation has an earlier value again.
+            CreateResult::Exists(run) => EventSpec::normal(
+                Reason::Triggered,
+                format!(
+                    "{name} is the run of this request and was created at {}: for another run, set the annotation to the current time",
+                    created_at(&run)
+                ),
+            )
+            .with_related(&run),
             CreateResult::NameTaken => EventSpec::warning(
                 Reason::NameTaken,
                 format!(
@@ -118,8 +142,14 @@ impl<'a> ScheduleReconcile<'a> {
                     "no run was created: correct spec.template and set the annotation to another value, the API server rejected the run: {message}"
                 ),
             ),
+            CreateResult::Refused(message) => EventSpec::warning(
+                Reason::RunRefused,
+                format!(
+                    "no run was created: to try again, set the annotation to the current time, the API server refused the run: {message}"
+                ),
+            ),
         };
-        let update = self.snapshot().observed().request_handled(value, event);
+        let update = self.snapshot().observed().request_handled(&request.value, event);
         self.update_status(update).await
     }
 
@@ -127,20 +157,21 @@ impl<'a> ScheduleReconcile<'a> {
         let (runs, name) = (self.runs(), run.name_any());
         match runs.create(&PostParams::default(), run).await {
             Ok(created) => {
-                self.context.record_created(&self.schedule, created);
-                Ok(CreateResult::Owned)
+                self.context.record_created(&self.schedule, created.clone());
+                Ok(CreateResult::Created(created))
             }
             Err(kube::Error::Api(e)) if e.code == 409 => {
                 let existing = runs.get_opt(&name).await?.ok_or(ReconcileError::Conflict)?;
                 if !run_template::owns(&self.schedule, &existing) {
                     return Ok(CreateResult::NameTaken);
                 }
-                self.context.record_created(&self.schedule, existing);
-                Ok(CreateResult::Owned)
+                self.context.record_created(&self.schedule, existing.clone());
+                Ok(CreateResult::Exists(existing))
             }
             Err(kube::Error::Api(e)) if [400, 422].contains(&e.code) => {
                 Ok(CreateResult::Rejected(e.message.clone()))
             }
+            Err(kube::Error::Api(e)) if is_refusal(e.code) => Ok(CreateResult::Refused(e.message.clone())),
             Err(e) => Err(e.into()),
         }
     }
@@ -197,6 +228,17 @@ impl<'a> ScheduleReconcile<'a> {
     fn namespace(&self) -> String {
         self.schedule.namespace().unwrap_or_default()
     }
+}
+
+/// Whether a request failed because the API server does not want it, and not because of an outage. A quota, a webhook and missing
+/// permissions are 403, a webhook can choose another code, and one that cannot be called is 500.
+fn is_refusal(code: u16) -> bool {
+    (400..=500).contains(&code) && ![401, 404, 408, 409, 429].contains(&code)
+}
+
+fn created_at(run: &TaranaSync) -> String {
+    let created = run.metadata.creation_timestamp.as_ref();
+    created.map(|t| t.0.to_string()).unwrap_or_default()
 }
 
 #[expect(

@@ -13,6 +13,7 @@ use kube::{Resource, ResourceExt};
 use super::actions::ScheduleReconcile;
 use super::context::{ScheduleContext, connection_key};
 use super::decide::{Action, decide};
+use super::run_template;
 use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::TaranaSync;
@@ -40,8 +41,11 @@ pub async fn run(context: Arc<ScheduleContext>, scope: &Scope) {
             .collect::<Vec<_>>()
     };
     let owner_of_run = |run: Arc<TaranaSync>| {
-        let (name, _) = owning_schedule(&run)?;
-        Some(ObjectRef::new(name).within(&run.namespace()?))
+        // A run that no schedule owns may have the name of a slot's run.
+        let name = run.name_any();
+        let owner = owning_schedule(&run).map(|(name, _)| name);
+        let schedule = owner.or_else(|| run_template::schedule_of_slot_name(&name))?;
+        Some(ObjectRef::new(schedule).within(&run.namespace()?))
     };
     Controller::for_shared_stream(scope.schedules.objects(), context.reader.clone())
         .with_config(Config::default().concurrency(CONCURRENCY))
@@ -81,8 +85,8 @@ async fn reconcile_schedule(
         let action = decide(&reconcile.snapshot().observed());
         match action {
             Action::UpdateStatus(update) => reconcile.update_status(*update).await?,
-            Action::RunNow(value) => reconcile.run_now(&value).await?,
-            Action::StartSlot(slot, missed) => reconcile.start_slot(slot, missed).await?,
+            Action::RunNow(request) => reconcile.run_now(&request).await?,
+            Action::StartSlot(slot) => reconcile.start_slot(slot).await?,
             // The watch event of the run triggers the next reconcile.
             Action::Cancel(run) => {
                 reconcile.cancel(&run).await?;

@@ -24,11 +24,25 @@ const HORIZON: i64 = 41 * 366 * DAY;
 /// In minutes. A larger jump is the correction of a wrong clock.
 const MAX_JUMP: i64 = 3 * 60;
 
+/// Names that stand for an unknown time zone.
+const PLACEHOLDER_ZONES: [&str; 2] = ["Etc/Unknown", "Factory"];
+
 /// A pattern in a time zone.
 #[derive(Clone, Debug)]
 pub struct Cron {
     pattern: Pattern,
     zone: TimeZone,
+}
+
+/// What a change of a zone's offset did to a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetEffect {
+    /// The wall clock skips the time of the pattern; the slot is at the first instant after the jump.
+    Moved,
+    /// So many times of the pattern are this one slot.
+    Merged(usize),
+    /// The wall clock was set back and shows the time of this slot again.
+    Repeated,
 }
 
 /// A span of real time, in minutes, with one offset between civil and real time.
@@ -47,13 +61,10 @@ impl Cron {
     /// The message names the invalid field of the pattern and what to write, or reports an unknown time zone.
     pub fn parse(schedule: &str, time_zone: &str) -> Result<Self, InvalidCron> {
         let pattern = Pattern::parse(schedule)?;
-        let zone = TimeZoneDatabase::bundled().get(time_zone).map_err(|_| {
-            InvalidCron(format!(
-                "the time zone `{}` is not known: write a name of the IANA database such as Africa/Johannesburg or Etc/UTC",
-                excerpt(time_zone)
-            ))
-        })?;
-        Ok(Self { pattern, zone })
+        Ok(Self {
+            pattern,
+            zone: find_zone(time_zone)?,
+        })
     }
 
     /// The time zone.
@@ -93,6 +104,27 @@ impl Cron {
             at = span.from - 1;
         }
         None
+    }
+
+    /// What a change of the offset did to a slot; `None` for most slots.
+    pub fn explain(&self, slot: Timestamp) -> Option<OffsetEffect> {
+        let (at, span) = (minute(slot), self.span(minute(slot))?);
+        let civil = at + span.offset;
+        if at == span.from && self.is_caught_up(&span) {
+            let from = civil - span.jump;
+            let skipped = std::iter::successors(self.first_civil(from, civil), |minute| {
+                self.first_civil(minute + 1, civil)
+            });
+            let is_slot_itself = self.first_civil(civil, civil + 1).is_some();
+            return match (skipped.count(), is_slot_itself) {
+                (1, false) => Some(OffsetEffect::Moved),
+                (skipped, is_slot_itself) => {
+                    Some(OffsetEffect::Merged(skipped + usize::from(is_slot_itself)))
+                }
+            };
+        }
+        let is_second_pass = span.jump < 0 && at < span.from.saturating_sub(span.jump);
+        is_second_pass.then_some(OffsetEffect::Repeated)
     }
 
     /// The first slot of a span that is not before `from`.
@@ -187,6 +219,21 @@ impl Cron {
             jump: began.map_or(0, |(_, jump)| jump),
         })
     }
+}
+
+/// Looks up a time zone by its name in the IANA database.
+fn find_zone(name: &str) -> Result<TimeZone, InvalidCron> {
+    // jiff knows these names, but they stand for an unknown time zone.
+    let is_placeholder = PLACEHOLDER_ZONES
+        .iter()
+        .any(|zone| zone.eq_ignore_ascii_case(name));
+    let zone = (!is_placeholder).then(|| TimeZoneDatabase::bundled().get(name));
+    zone.and_then(Result::ok).ok_or_else(|| {
+        InvalidCron(format!(
+            "the time zone `{}` is not known: write a name of the IANA database such as Africa/Johannesburg or Etc/UTC",
+            excerpt(name)
+        ))
+    })
 }
 
 /// The minute that contains a time.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::history::{self, phase};
+use super::history;
 use super::observed::Observed;
 use super::run_template;
 use super::status::StatusWithEvents;
+use super::trigger::{self, TriggerRequest};
 use crate::api::schedule::ConcurrencyPolicy;
 use crate::api::sync::TaranaSync;
 
@@ -21,10 +22,10 @@ const MAX_REQUEUE: SignedDuration = SignedDuration::from_mins(1);
 pub enum Action {
     /// Write the status and publish its Events.
     UpdateStatus(Box<StatusWithEvents>),
-    /// Create the run that this value of the trigger annotation requests.
-    RunNow(String),
-    /// Create the run of a slot. Also the newest slot that was missed before it.
-    StartSlot(Timestamp, Option<Timestamp>),
+    /// Create the run that the trigger annotation requests.
+    RunNow(TriggerRequest),
+    /// Create the run of a slot.
+    StartSlot(Timestamp),
     /// Cancel an active run, so that another can replace it.
     Cancel(Arc<TaranaSync>),
     /// Delete a run that exceeds a history limit.
@@ -41,48 +42,60 @@ pub fn decide(observed: &Observed<'_>) -> Action {
         return Action::AwaitChange;
     }
     let not_before = observed.not_before();
-    let recorded = observed.status().and_then(|s| s.not_before.as_ref());
+    let recorded = observed.own_status().and_then(|s| s.not_before.as_ref());
     if recorded.map(|t| t.0) != Some(not_before) {
         return Action::UpdateStatus(Box::new(observed.current_status()));
     }
     if let Some(value) = observed.pending_request() {
-        return Action::RunNow(value.to_owned());
+        return match trigger::parse(value) {
+            Ok(request) => Action::RunNow(request),
+            Err(invalid) => Action::UpdateStatus(Box::new(observed.request_invalid(value, &invalid))),
+        };
     }
     let due = observed.due_slots(not_before);
-    let for_slot = due.as_ref().and_then(|due| match (due.start, due.missed) {
-        (Some(slot), missed) => start_slot(observed, slot, missed),
-        (None, Some(slot)) => Some(Action::UpdateStatus(Box::new(observed.slot_missed(slot)))),
-        (None, None) => None,
+    let pause = observed
+        .refusal_of_due_slot(not_before)
+        .map(|refusal| refusal.retry_in)
+        .filter(|pause| !pause.is_zero());
+    let for_slot = due.as_ref().and_then(|due| {
+        // Lost slots are recorded first, whatever becomes of the slot that starts now.
+        if due.lost.is_empty() {
+            let slot = due.start.filter(|_| pause.is_none())?;
+            start_slot(observed, slot)
+        } else {
+            Some(Action::UpdateStatus(Box::new(observed.slots_lost(&due.lost))))
+        }
     });
     for_slot
         .or_else(|| update_status(observed))
         .or_else(|| delete_excess(observed))
-        .unwrap_or_else(|| match due.and_then(|due| due.requeue_at) {
-            Some(time) => Action::Requeue(
-                time.duration_since(observed.now)
-                    .clamp(SignedDuration::ZERO, MAX_REQUEUE),
-            ),
-            None => Action::AwaitChange,
+        .unwrap_or_else(|| {
+            let next = due
+                .and_then(|due| due.requeue_at)
+                .map(|t| t.duration_since(observed.now));
+            match next.into_iter().chain(pause).min() {
+                Some(after) => Action::Requeue(after.clamp(SignedDuration::ZERO, MAX_REQUEUE)),
+                None => Action::AwaitChange,
+            }
         })
 }
 
 /// The action for a due slot; `None` while a cancelled run has not ended yet.
-fn start_slot(observed: &Observed<'_>, slot: Timestamp, missed: Option<Timestamp>) -> Option<Action> {
-    let active = history::active_names(observed.runs);
+fn start_slot(observed: &Observed<'_>, slot: Timestamp) -> Option<Action> {
+    let active = history::active_slot_runs(observed.runs);
     let name = run_template::run_for_slot(observed.schedule, slot).name_any();
     // The run of the slot may exist already (crash between create and status).
     if active.is_empty() || observed.runs.iter().any(|run| run.name_any() == name) {
-        return Some(Action::StartSlot(slot, missed));
+        return Some(Action::StartSlot(slot));
     }
     match observed.schedule.spec.concurrency_policy {
         ConcurrencyPolicy::Forbid => Some(Action::UpdateStatus(Box::new(
             observed.slot_skipped(slot, &active),
         ))),
         ConcurrencyPolicy::Replace => {
-            let is_cancellable = |run: &&Arc<TaranaSync>| {
-                !phase(run).is_final() && !run.spec.cancel && run.metadata.deletion_timestamp.is_none()
-            };
-            let run = observed.runs.iter().find(is_cancellable)?;
+            let is_cancellable =
+                |run: &&&Arc<TaranaSync>| !run.spec.cancel && run.metadata.deletion_timestamp.is_none();
+            let run = active.iter().find(is_cancellable)?;
             Some(Action::Cancel(Arc::clone(run)))
         }
     }
@@ -90,7 +103,17 @@ fn start_slot(observed: &Observed<'_>, slot: Timestamp, missed: Option<Timestamp
 
 fn update_status(observed: &Observed<'_>) -> Option<Action> {
     let update = observed.current_status();
-    (observed.status() != Some(&update.status)).then(|| Action::UpdateStatus(Box::new(update)))
+    if observed.status() == Some(&update.status) {
+        return None;
+    }
+    // A suspended schedule records its slots only together with another change: an idle operator writes nothing.
+    let suspended = observed.suspended_slots();
+    let update = if suspended.is_empty() {
+        update
+    } else {
+        observed.slots_lost(&suspended)
+    };
+    Some(Action::UpdateStatus(Box::new(update)))
 }
 
 fn delete_excess(observed: &Observed<'_>) -> Option<Action> {

@@ -11,9 +11,13 @@ mod history;
 pub mod observed;
 mod pattern;
 pub mod preview;
+mod readiness;
 mod run_template;
+mod slot_history;
 pub mod slots;
 pub mod status;
+mod status_size;
+pub mod trigger;
 
 pub use context::ScheduleContext;
 pub use cron::Cron;

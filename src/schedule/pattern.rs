@@ -9,6 +9,9 @@
 /// Minutes per day.
 pub(super) const DAY: i64 = 24 * 60;
 
+/// As in the schema of `spec.schedule`.
+const MAX_PATTERN_CHARS: usize = 256;
+
 const MONTHS: [&str; 12] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 ];
@@ -64,6 +67,13 @@ struct Field {
 impl Pattern {
     /// Parses a pattern.
     pub fn parse(text: &str) -> Result<Self, InvalidCron> {
+        let length = text.chars().count();
+        if length > MAX_PATTERN_CHARS {
+            return Err(InvalidCron(format!(
+                "`{}` has {length} characters, the maximum is {MAX_PATTERN_CHARS}",
+                excerpt(text)
+            )));
+        }
         let text = match text.strip_prefix('@') {
             Some(_) => expand_macro(text)?,
             None => text,
@@ -157,9 +167,13 @@ fn previous_bit(set: u64, to: i64) -> Option<i64> {
 }
 
 fn expand_macro(text: &str) -> Result<&'static str, InvalidCron> {
-    let word = text.trim_end_matches([' ', '\t']);
-    if let Some((_, pattern)) = MACROS.iter().find(|(name, _)| *name == word) {
+    if let Some((_, pattern)) = MACROS.iter().find(|(name, _)| *name == text) {
         return Ok(pattern);
+    }
+    let word = text.trim_end_matches([' ', '\t']);
+    if MACROS.iter().any(|(name, _)| *name == word) {
+        let text = excerpt(text);
+        return Err(InvalidCron(format!("`{text}` ends with blanks: write {word}")));
     }
     let known: Vec<&str> = MACROS.iter().map(|(name, _)| *name).collect();
     let instead = if word.starts_with("@every") {

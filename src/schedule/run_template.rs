@@ -9,6 +9,7 @@ use kube::core::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
 use super::slots::stable_hash;
+use super::trigger::TriggerRequest;
 use crate::api::schedule::{SCHEDULE_LABEL, TaranaSyncSchedule};
 use crate::api::sync::{TaranaSync, TaranaSyncSpec, Trigger, TriggerType};
 
@@ -22,11 +23,14 @@ pub fn run_for_slot(schedule: &TaranaSyncSchedule, slot: Timestamp) -> TaranaSyn
     build(schedule, &slot.as_second().div_euclid(60).to_string(), trigger)
 }
 
-/// The run that the trigger annotation requests. Its trigger is `Manual`.
-pub fn run_for_request(schedule: &TaranaSyncSchedule, value: &str) -> TaranaSync {
+/// The run that the trigger annotation requests, with the options of the request. Its trigger is `Manual`.
+pub fn run_for_request(schedule: &TaranaSyncSchedule, request: &TriggerRequest) -> TaranaSync {
     let trigger = Trigger::default();
-    let hash = stable_hash(value.bytes()) >> 32;
-    build(schedule, &format!("t{hash:08x}"), trigger)
+    let hash = stable_hash(request.value.bytes()) >> 32;
+    let mut run = build(schedule, &format!("t{hash:08x}"), trigger);
+    run.spec.dry_run |= request.dry_run;
+    run.spec.delete_stale |= request.delete_stale;
+    run
 }
 
 fn build(schedule: &TaranaSyncSchedule, suffix: &str, trigger: Trigger) -> TaranaSync {
@@ -57,6 +61,12 @@ fn build(schedule: &TaranaSyncSchedule, suffix: &str, trigger: Trigger) -> Taran
         },
         status: None,
     }
+}
+
+/// The schedule whose slot's run would have this name.
+pub fn schedule_of_slot_name(name: &str) -> Option<&str> {
+    let (schedule, minutes) = name.rsplit_once('-')?;
+    minutes.bytes().all(|b| b.is_ascii_digit()).then_some(schedule)
 }
 
 /// Whether a schedule owns a run. The uid decides: an earlier schedule may have had the same name.

@@ -1,19 +1,21 @@
 //! Pure: the status of a schedule after each action, and the Events that go with it.
 
-use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::history;
 use super::observed::Observed;
-use crate::api::condition::{self, LAST_SYNC_SUCCEEDED, READY, STALLED, whole_seconds};
+use super::readiness::Rejection;
+use super::status_size::{self, condition_message};
+use super::trigger::{self, InvalidTrigger};
+use super::{history, slot_history};
+use crate::api::condition::{self, ConditionStatus, LAST_SYNC_SUCCEEDED, READY, STALLED, whole_seconds};
 use crate::api::reason::Reason;
-use crate::api::schedule::{Skipped, TRIGGER_ANNOTATION, TaranaSyncScheduleStatus};
-use crate::api::sync::Phase;
+use crate::api::schedule::TaranaSyncScheduleStatus;
+use crate::api::sync::{Phase, TaranaSync};
 use crate::notify::EventSpec;
-
-/// Tolerated difference between the clocks of two operator processes.
-const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// A status, and the Events to publish once it is written.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,69 +26,68 @@ pub struct StatusWithEvents {
     pub events: Vec<EventSpec>,
 }
 
-/// The values of Ready and Stalled.
-struct Readiness {
-    ready: bool,
-    stalled: bool,
-    reason: Reason,
-    message: String,
-}
-
-impl Readiness {
-    fn not_ready(reason: Reason, message: String) -> Self {
-        Self {
-            ready: false,
-            stalled: false,
-            reason,
-            message,
-        }
-    }
-
-    fn stalled(reason: Reason, message: String) -> Self {
-        Self {
-            stalled: true,
-            ..Self::not_ready(reason, message)
-        }
+impl StatusWithEvents {
+    fn followed_by(mut self, events: Vec<EventSpec>) -> Self {
+        self.events.extend(events);
+        self
     }
 }
 
 impl Observed<'_> {
-    /// The status without any action.
+    /// The status without any action. It records slots that an edit of the pattern, or the end of a suspension, has left behind.
     pub fn current_status(&self) -> StatusWithEvents {
-        self.update(self.not_before(), |_| {})
+        let lost = self.records_lost_by_change();
+        let events = self.lost_events(&lost);
+        let update = self.update(self.not_before(), None, |status| slot_history::add(status, lost));
+        update.followed_by(events)
+    }
+
+    /// The status after slots that start no run any more. `lost` begins with the newest.
+    pub fn slots_lost(&self, lost: &[Timestamp]) -> StatusWithEvents {
+        let cause = if self.schedule.spec.suspend {
+            Reason::Suspended
+        } else {
+            Reason::SlotMissed
+        };
+        let records = self.lost_records(lost, cause);
+        let events = self.lost_events(&records);
+        let newest = lost.first().copied().unwrap_or_else(|| self.not_before());
+        let rejection = self.lost_rejection(&records);
+        let update = self.update(newest, rejection, |status| slot_history::add(status, records));
+        update.followed_by(events)
     }
 
     /// The status after the run of a slot was created.
-    pub fn run_created(&self, slot: Timestamp, missed: Option<Timestamp>, name: &str) -> StatusWithEvents {
-        let mut update = self.update(slot, |status| {
+    pub fn run_created(&self, slot: Timestamp, run: &TaranaSync) -> StatusWithEvents {
+        let update = self.update(slot, None, |status| {
             status.last_schedule_time = Some(Time(slot));
-            if let Some(missed) = missed {
-                status.last_skipped = Some(self.missed(missed));
-            }
+            slot_history::add(status, vec![slot_history::ran(slot, &run.name_any())]);
         });
-        let note = format!("created {name} for the slot {slot}");
-        update.events.push(EventSpec::normal(Reason::RunCreated, note));
-        update
-            .events
-            .extend(missed.map(|slot| skipped_event(&self.missed(slot))));
-        update
+        update.followed_by(vec![slot_history::run_created_event(slot, run)])
     }
 
-    /// The status after a slot was skipped because of active runs.
-    pub fn slot_skipped(&self, slot: Timestamp, active: &[String]) -> StatusWithEvents {
-        let message = format!(
-            "no run was created for the slot {slot}: {} had not ended, and concurrencyPolicy is Forbid",
-            active.join(", ")
+    /// The status after a slot was skipped because of active runs, of which the first is the oldest.
+    pub fn slot_skipped(&self, slot: Timestamp, active: &[&Arc<TaranaSync>]) -> StatusWithEvents {
+        let sync = active.first().map(|run| run.name_any());
+        let record = slot_history::skipped(slot, Reason::RunActive, sync.as_deref());
+        let update = self.update(slot, None, |status| slot_history::add(status, vec![record]));
+        let others = match active.len().saturating_sub(1) {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        let note = format!(
+            "no run was created for the slot {slot}: {}{others} had not ended, and concurrencyPolicy is Forbid",
+            sync.unwrap_or_default()
         );
-        self.not_created(skipped(slot, Reason::SlotSkipped, &message))
+        update.followed_by(vec![EventSpec::warning(Reason::SlotSkipped, note)])
     }
 
     /// The status after a slot was skipped because another object has the name of its run.
     pub fn name_taken(&self, slot: Timestamp, name: &str) -> StatusWithEvents {
         let message = format!(
-            "no run was created for the slot {slot}: a TaranaSync {name} exists that this schedule did not create; delete it if it also blocks later slots"
+            "no run was created for the slot {slot}: a TaranaSync {name} exists that this schedule did not create; delete it if you do not need it; later slots have other names"
         );
-        self.not_created(skipped(slot, Reason::NameTaken, &message))
+        self.rejected(slot, Reason::NameTaken, Some(name), message)
     }
 
     /// The status after a slot was skipped because the API server rejected its run.
@@ -94,79 +95,96 @@ impl Observed<'_> {
         let message = format!(
             "no run was created for the slot {slot}: correct spec.template, the API server rejected the run: {api_message}"
         );
-        self.not_created(skipped(slot, Reason::RunRefused, &message))
+        self.rejected(slot, Reason::RunRefused, None, message)
     }
 
-    /// The status after a slot was missed.
-    pub fn slot_missed(&self, slot: Timestamp) -> StatusWithEvents {
-        self.not_created(self.missed(slot))
+    fn rejected(
+        &self,
+        slot: Timestamp,
+        reason: Reason,
+        sync: Option<&str>,
+        message: String,
+    ) -> StatusWithEvents {
+        let event = EventSpec::warning(reason, message.clone());
+        let record = slot_history::skipped(slot, reason, sync);
+        let update = self.update(slot, Some(Rejection { reason, message }), |status| {
+            slot_history::add(status, vec![record]);
+        });
+        update.followed_by(vec![event])
     }
 
     /// The status after the request of the trigger annotation was handled, with the Event that reports the result.
     pub fn request_handled(&self, value: &str, event: EventSpec) -> StatusWithEvents {
-        let mut update = self.update(self.not_before(), |status| {
-            status.last_handled_trigger = Some(value.to_owned());
+        let update = self.update(self.not_before(), None, |status| {
+            status.last_handled_trigger = Some(trigger::echo(value));
         });
-        update.events.push(event);
-        update
+        update.followed_by(vec![event])
     }
 
-    fn not_created(&self, skipped: Skipped) -> StatusWithEvents {
-        let event = skipped_event(&skipped);
-        let mut update = self.update(skipped.time.0, |status| status.last_skipped = Some(skipped));
-        update.events.push(event);
-        update
-    }
-
-    fn missed(&self, slot: Timestamp) -> Skipped {
-        let since = self
-            .status()
-            .and_then(|status| status.not_before.as_ref())
-            .map_or(slot, |t| t.0);
-        let message = format!(
-            "no run was created for the slot {slot} and any other slots since {since}: the operator was not running in time, and only the newest slot of the last {} s is started late (startingDeadlineSeconds)",
-            self.schedule.spec.starting_deadline_seconds
-        );
-        skipped(slot, Reason::SlotMissed, &message)
+    /// The status after an invalid value of the trigger annotation was ignored.
+    pub fn request_invalid(&self, value: &str, invalid: &InvalidTrigger) -> StatusWithEvents {
+        let note = format!("no run was created: {invalid}");
+        self.request_handled(value, EventSpec::warning(Reason::InvalidTrigger, note))
     }
 
     /// The status with this `notBefore` and after `change`, and the Events for what is new in it.
     fn update(
         &self,
         not_before: Timestamp,
+        rejection: Option<Rejection>,
         change: impl FnOnce(&mut TaranaSyncScheduleStatus),
     ) -> StatusWithEvents {
         let previous = self.status().cloned().unwrap_or_default();
-        let is_first = previous.observed_schedule.is_none();
+        let is_first = self.own_status().is_none();
         let mut status = TaranaSyncScheduleStatus {
             observed_generation: self.schedule.metadata.generation,
+            observed_uid: self.schedule.metadata.uid.clone(),
             observed_schedule: Some(self.pattern_and_zone()),
             not_before: Some(Time(not_before)),
-            next_schedule_time: self.due_slots(not_before).and_then(|due| due.next).map(Time),
-            active: history::active_names(self.runs),
+            next_schedule_time: self.next_slot(not_before).map(Time),
+            active: history::newest_names(history::active_names(self.runs)),
             ..previous.clone()
         };
-        if is_first && !self.is_requested_after_creation() {
-            // The annotation of an object that was restored from a backup is an old request.
-            status.last_handled_trigger = self.schedule.annotations().get(TRIGGER_ANNOTATION).cloned();
+        // The annotation of an object that was restored from a backup is an old request.
+        if let Some(value) = self.request_before_creation().filter(|_| is_first) {
+            status.last_handled_trigger = Some(trigger::echo(value));
         }
+        // A user may have reset notBefore after the clock was wrong: later slots are still to come.
+        status.recent_slots.retain(|record| record.time.0 <= not_before);
+        // A process may have died before it recorded a run.
+        let with_run = self.newest_slot_with_run(not_before).map(Time);
+        status.last_schedule_time = status.last_schedule_time.max(with_run);
         change(&mut status);
         self.record_ended_runs(&mut status, &previous);
-        let events = self.set_readiness(&mut status, &previous);
+        let events = self.set_readiness(&mut status, &previous, rejection);
+        if status != previous {
+            status_size::drop_oldest_slots(&mut status);
+        }
         StatusWithEvents { status, events }
     }
 
     /// Records the runs that ended since the previous status.
     fn record_ended_runs(&self, status: &mut TaranaSyncScheduleStatus, previous: &TaranaSyncScheduleStatus) {
+        if condition::find(&status.conditions, LAST_SYNC_SUCCEEDED).is_none() {
+            let message = "no run of this schedule has completed or failed yet";
+            let unknown = ConditionStatus::Unknown;
+            self.set(status, LAST_SYNC_SUCCEEDED, unknown, Reason::NeverRun, message);
+        }
         for (ended, message) in history::ended_since(self.runs, previous) {
             let completed = ended.phase == Phase::Completed;
-            if completed {
-                status.consecutive_failures = 0;
-                status.last_successful_time = Some(ended.completion_time.clone());
-            } else if ended.phase == Phase::Failed {
-                status.consecutive_failures = status.consecutive_failures.saturating_add(1);
+            match ended.phase {
+                // It says nothing about the table.
+                _ if ended.dry_run => {}
+                Phase::Completed => {
+                    status.consecutive_failures = 0;
+                    status.last_successful_time = Some(ended.completion_time.clone());
+                }
+                Phase::Failed => {
+                    status.consecutive_failures = status.consecutive_failures.saturating_add(1);
+                }
+                _ => {}
             }
-            if ended.phase != Phase::Cancelled {
+            if ended.phase != Phase::Cancelled && !ended.dry_run {
                 let reason = Reason::parse(&ended.reason).unwrap_or(Reason::Failed);
                 let message = format!("{}: {message}", ended.name);
                 self.set(status, LAST_SYNC_SUCCEEDED, completed, reason, &message);
@@ -184,8 +202,9 @@ impl Observed<'_> {
         &self,
         status: &mut TaranaSyncScheduleStatus,
         previous: &TaranaSyncScheduleStatus,
+        rejection: Option<Rejection>,
     ) -> Vec<EventSpec> {
-        let readiness = self.readiness(status);
+        let readiness = self.readiness(status, rejection);
         let (reason, message) = (readiness.reason, readiness.message.as_str());
         self.set(status, READY, readiness.ready, reason, message);
         if readiness.stalled {
@@ -211,67 +230,20 @@ impl Observed<'_> {
                     "slots from now on start runs again",
                 )]
             }
+            Reason::RunRefused if readiness.is_retried && !self.was_refused() => {
+                vec![EventSpec::warning(Reason::RunRefused, readiness.message)]
+            }
             // The Event of the slot reports these.
             Reason::Scheduled | Reason::NameTaken | Reason::RunRefused => Vec::new(),
             reason => vec![EventSpec::warning(reason, readiness.message)],
         }
     }
 
-    fn readiness(&self, status: &TaranaSyncScheduleStatus) -> Readiness {
-        let spec = &self.schedule.spec;
-        if let Err(invalid) = self.cron {
-            let message = format!("spec.schedule, spec.timeZone: {invalid}");
-            return Readiness::stalled(Reason::InvalidSchedule, message);
-        }
-        if spec.suspend {
-            let message = "spec.suspend is set: slots start no runs, and are not started later";
-            return Readiness::not_ready(Reason::Suspended, message.to_owned());
-        }
-        if status.next_schedule_time.is_none() {
-            let message = format!(
-                "spec.schedule: `{}` has no slot in any year: change it",
-                spec.schedule
-            );
-            return Readiness::stalled(Reason::NeverDue, message);
-        }
-        let not_before = status.not_before.as_ref().map_or(self.now, |t| t.0);
-        if not_before.duration_since(self.now) > MAX_CLOCK_SKEW {
-            return Readiness::stalled(Reason::ClockBehind, self.clock_behind_message(not_before));
-        }
-        let newest = status.last_skipped.as_ref().filter(|s| s.time.0 == not_before);
-        if let Some(skipped) = newest {
-            if skipped.reason == Reason::NameTaken.as_str() {
-                return Readiness::not_ready(Reason::NameTaken, skipped.message.clone());
-            }
-            if skipped.reason == Reason::RunRefused.as_str() {
-                return Readiness::stalled(Reason::RunRefused, skipped.message.clone());
-            }
-        }
-        if !self.connection_exists {
-            let message = format!(
-                "there is no TaranaConnection {} in this namespace: runs are created and wait for it; create it, or change spec.template.spec.connectionRef",
-                spec.template.spec.connection_ref.name
-            );
-            return Readiness::stalled(Reason::ConnectionNotFound, message);
-        }
-        Readiness {
-            ready: true,
-            ..Readiness::not_ready(Reason::Scheduled, "each slot starts a run".to_owned())
-        }
-    }
-
-    fn clock_behind_message(&self, not_before: Timestamp) -> String {
-        format!(
-            "slots up to {not_before} were handled, but the clock is behind that time: no slot starts a run until then; if the clock was wrong before and is right now, set status.notBefore to null (kubectl patch tss {} --subresource=status --type=merge -p '{{\"status\":{{\"notBefore\":null}}}}')",
-            self.schedule.name_any()
-        )
-    }
-
     fn set(
         &self,
         status: &mut TaranaSyncScheduleStatus,
         type_: &str,
-        value: bool,
+        value: impl Into<ConditionStatus>,
         reason: Reason,
         message: &str,
     ) {
@@ -281,22 +253,9 @@ impl Observed<'_> {
             type_,
             value,
             reason,
-            message,
+            &condition_message(message),
             generation,
             now,
         );
-    }
-}
-
-fn skipped_event(skipped: &Skipped) -> EventSpec {
-    let reason = Reason::parse(&skipped.reason).unwrap_or(Reason::SlotSkipped);
-    EventSpec::warning(reason, skipped.message.clone())
-}
-
-fn skipped(slot: Timestamp, reason: Reason, message: &str) -> Skipped {
-    Skipped {
-        time: Time(slot),
-        reason: reason.to_string(),
-        message: condition::truncate_message(message),
     }
 }

@@ -26,6 +26,9 @@ const NO_FAULTS: &[Reason] = &[
     Reason::Scheduled,
     Reason::RunCreated,
     Reason::Triggered,
+    Reason::RunActive,
+    Reason::ScheduleChanged,
+    Reason::NeverRun,
 ];
 
 #[test]

@@ -3,9 +3,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use serde_json::{Value, json};
-use tarana_operator::api::schedule::TaranaSyncSchedule;
+use tarana_operator::api::schedule::{SlotOutcome, TaranaSyncSchedule, TaranaSyncScheduleStatus};
 use tarana_operator::api::sync::{Phase, TaranaSync, TriggerType};
 use tarana_operator::schedule::Cron;
 
@@ -13,11 +13,19 @@ use super::environment::{TestEnvironment, condition, phase, wait_until};
 use super::operator_process::OperatorProcess;
 use super::servers;
 
+mod cascades;
 mod crash;
+mod delayed_watches;
+mod refusals;
 mod rejections;
+mod replacements;
+mod triggers;
 
 /// Monthly, so that no slot becomes due during a test.
 const MONTHLY: &str = "0 0 1 * *";
+
+/// A value of the trigger annotation after the creation of any schedule.
+const REQUEST: &str = "2099-01-01T00:00:00Z";
 
 fn schedules(env: &TestEnvironment) -> Api<TaranaSyncSchedule> {
     Api::namespaced(env.client.clone(), &env.namespace)
@@ -66,6 +74,7 @@ async fn backdate(env: &TestEnvironment, name: &str, slots: usize) {
     let since = std::iter::successors(Some(now()), before).nth(slots).unwrap();
     let schedule = get(env, name).await;
     let status = json!({"status": {
+        "observedUid": schedule.metadata.uid,
         "observedSchedule": format!("{} {}", schedule.spec.schedule, schedule.spec.time_zone),
         "notBefore": since.to_string(),
         "consecutiveFailures": 0, "conditions": [],
@@ -92,6 +101,11 @@ async fn wait_for_schedule(
         Some(get(env, name).await).filter(|s| is_so(s))
     })
     .await
+}
+
+/// The outcomes of the slot history, newest first.
+fn outcomes(status: &TaranaSyncScheduleStatus) -> Vec<SlotOutcome> {
+    status.recent_slots.iter().map(|record| record.outcome).collect()
 }
 
 /// The reason of the condition Ready.
@@ -180,18 +194,19 @@ async fn assert_schedule_status(env: &TestEnvironment, run: &TaranaSync, slot: T
     })
     .await;
     let status = schedule.status.unwrap();
+    assert_eq!(outcomes(&status), [SlotOutcome::Ran, SlotOutcome::Missed]);
+    assert_eq!(status.recent_slots[0].sync, Some(run.name_any()));
     assert_eq!(status.last_schedule_time.unwrap().0, slot);
     assert_eq!(status.next_schedule_time.map(|t| t.0), monthly().next_after(slot));
     assert_eq!(
         status.last_successful_time.map(|t| t.0),
         run.status.clone().unwrap().completion_time.map(|t| t.0)
     );
-    assert_eq!(status.last_skipped.unwrap().reason, "SlotMissed");
     assert_eq!(condition(&status.conditions, "Ready").1, "Scheduled");
     assert_eq!(condition(&status.conditions, "LastSyncSucceeded").0, "True");
     assert_eq!(
-        events_with(env, "monthly", "SlotMissed").await,
-        ["RunCreated", "SlotMissed"]
+        events_with(env, "monthly", "RunCreated").await,
+        ["SlotMissed", "RunCreated"]
     );
 }
 
@@ -230,24 +245,69 @@ async fn two_operators_create_one_run_per_slot() {
     assert_eq!(created, expected);
 }
 
-/// Creates a suspended schedule and triggers a run, which hangs.
-async fn trigger_while_suspended(env: &TestEnvironment, name: &str, policy: &str) {
-    create(env, name, json!({"concurrencyPolicy": policy, "suspend": true})).await;
+/// Creates a suspended schedule and triggers a run, which hangs. Returns the name of the run.
+async fn trigger_while_suspended(env: &TestEnvironment, name: &str, policy: &str) -> String {
+    let spec = json!({"concurrencyPolicy": policy, "suspend": true, "suspendReason": "maintenance"});
+    create(env, name, spec).await;
     let suspended = wait_for_schedule(env, name, "is suspended", |s| reason(s) == "Suspended").await;
     assert_eq!(suspended.status.unwrap().next_schedule_time, None);
-    trigger(env, name, "now").await;
+    let wide = ["get", "tss", name, "-n", &env.namespace, "-o", "wide"];
+    let columns = servers::plane().await.kubectl().run(&wide).await.unwrap();
+    assert!(
+        columns.contains("SUSPEND REASON") && columns.contains(" maintenance "),
+        "{columns}"
+    );
+    trigger(env, name, REQUEST).await;
     let triggered = wait_for_schedule(env, name, "has created its run", |s| {
         s.status
             .as_ref()
-            .is_some_and(|s| s.last_handled_trigger.as_deref() == Some("now") && s.active.len() == 1)
+            .is_some_and(|s| s.last_handled_trigger.as_deref() == Some(REQUEST) && s.active.len() == 1)
     })
     .await;
-    let run = env
-        .syncs()
-        .get(&triggered.status.unwrap().active[0])
+    let name = triggered.status.unwrap().active.remove(0);
+    let run = env.syncs().get(&name).await.unwrap();
+    assert_eq!(run.spec.trigger.type_, TriggerType::Manual);
+    name
+}
+
+/// An active run of a slot of the schedule, before those of `newest()`.
+async fn create_slot_run(env: &TestEnvironment, schedule: &TaranaSyncSchedule, name: &str) {
+    let owner = schedule.controller_owner_ref(&()).unwrap();
+    let slot = newest() - SignedDuration::from_hours(24);
+    let run = json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync",
+        "metadata": {"name": name, "ownerReferences": [owner]},
+        "spec": {"trigger": {"type": "Schedule", "scheduledTime": slot.to_string()}}});
+    let run = serde_json::from_value(run).unwrap();
+    env.syncs().create(&PostParams::default(), &run).await.unwrap();
+}
+
+/// The newest slot of the schedule `forbids` was skipped. `kubectl describe` shows why, and which run was still active.
+async fn assert_describe_names_the_active_run(
+    env: &TestEnvironment,
+    status: TaranaSyncScheduleStatus,
+    slot: Timestamp,
+) {
+    assert_eq!(status.recent_slots[0].reason, "RunActive");
+    assert_eq!(status.recent_slots[0].sync.as_deref(), Some("forbids-before"));
+    let described = servers::plane()
+        .await
+        .kubectl()
+        .run(&["describe", "tss", "forbids", "-n", &env.namespace])
         .await
         .unwrap();
-    assert_eq!(run.spec.trigger.type_, TriggerType::Manual);
+    let words: Vec<&str> = described.split_whitespace().collect();
+    let (time, sync) = (slot.to_string(), "forbids-before");
+    let expected = [
+        "Outcome:",
+        "Skipped",
+        "Reason:",
+        "RunActive",
+        "Sync:",
+        sync,
+        "Time:",
+        &time,
+    ];
+    assert!(words.windows(8).any(|w| w == expected), "{described}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,14 +317,17 @@ async fn concurrency_policies_apply_to_slots_but_not_to_manual_triggers() {
     env.tcs.set_rules(vec![servers::hanging_search()]);
     env.start_operator();
     env.ready().await;
+    let mut requested = Vec::new();
     for (name, policy) in [("forbids", "Forbid"), ("replaces", "Replace")] {
-        trigger_while_suspended(&env, name, policy).await;
+        requested.push(trigger_while_suspended(&env, name, policy).await);
         let resume = json!({"spec": {"suspend": false}});
         schedules(&env)
             .patch(name, &PatchParams::default(), &Patch::Merge(&resume))
             .await
             .unwrap();
-        wait_for_schedule(&env, name, "is resumed", |s| reason(s) == "Scheduled").await;
+        let resumed = wait_for_schedule(&env, name, "is resumed", |s| reason(s) == "Scheduled").await;
+        let events = events_with(&env, name, "Resumed").await;
+        assert_eq!(events, ["Suspended", "Triggered", "Resumed"]);
         assert_eq!(
             runs(&env)
                 .await
@@ -274,29 +337,37 @@ async fn concurrency_policies_apply_to_slots_but_not_to_manual_triggers() {
             1,
             "a slot of the suspension started a run"
         );
+        create_slot_run(&env, &resumed, &format!("{name}-before")).await;
+        wait_for_schedule(&env, name, "sees the run of an earlier slot", |s| {
+            s.status.as_ref().is_some_and(|s| s.active.len() == 2)
+        })
+        .await;
         backdate(&env, name, 1).await;
     }
     let slot = newest();
     let skipped = wait_for_schedule(&env, "forbids", "skips", |s| {
-        s.status.as_ref().is_some_and(|s| s.last_skipped.is_some())
+        s.status
+            .as_ref()
+            .is_some_and(|s| s.recent_slots.first().is_some_and(|r| r.time.0 == slot))
     })
     .await;
-    assert_eq!(
-        skipped.status.unwrap().last_skipped.unwrap().reason,
-        "SlotSkipped"
-    );
+    assert_describe_names_the_active_run(&env, skipped.status.unwrap(), slot).await;
     events_with(&env, "forbids", "SlotSkipped").await;
     let replaced = wait_for_schedule(&env, "replaces", "replaces", |s| {
         s.status
             .as_ref()
-            .is_some_and(|s| s.active == [slot_name("replaces", slot)])
+            .is_some_and(|s| s.active.len() == 2 && s.active.contains(&slot_name("replaces", slot)))
     })
     .await;
     let last = replaced.status.unwrap().last_sync.unwrap();
     assert_eq!(
-        (last.phase, last.name.starts_with("replaces-t")),
-        (Phase::Cancelled, true)
+        (last.phase, last.name.as_str()),
+        (Phase::Cancelled, "replaces-before")
     );
+    for name in &requested {
+        let run = env.syncs().get(name).await.unwrap();
+        assert!(!run.spec.cancel && phase(&run) != Phase::Cancelled);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,11 +393,12 @@ async fn history_limits_keep_the_newest_runs() {
         schedule.status.unwrap()
     };
     wait_for_schedule(&env, "s", "is reconciled", |s| s.status.is_some()).await;
-    trigger_and_wait("1".into()).await;
-    let succeeded = trigger_and_wait("2".into()).await;
+    let request = |second: u8| format!("2099-01-01T00:00:0{second}Z");
+    trigger_and_wait(request(1)).await;
+    let succeeded = trigger_and_wait(request(2)).await;
     env.tcs.set_rules(vec![servers::html_search()]);
-    trigger_and_wait("3".into()).await;
-    let failed = trigger_and_wait("4".into()).await;
+    trigger_and_wait(request(3)).await;
+    let failed = trigger_and_wait(request(4)).await;
     assert_eq!(
         (succeeded.consecutive_failures, failed.consecutive_failures),
         (0, 2)

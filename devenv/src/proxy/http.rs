@@ -1,8 +1,10 @@
 //! An HTTP proxy. It serves plain HTTP to the program, whatever scheme the server uses.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http_body_util::{BodyExt as _, StreamBody, combinators::BoxBody};
+use futures::StreamExt as _;
+use http_body_util::{BodyExt, StreamBody, combinators::BoxBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
@@ -10,12 +12,16 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use super::interceptor::{Disposition, Interceptor, Moment};
 use super::listener::{FreezeWatch, ProxyListener};
 use crate::ControlPlane;
 use crate::control_plane::client_trusting;
 use crate::error::Result;
+
+/// Maximum number of chunks that a delay holds back in one response.
+const MAX_DELAYED: usize = 1024;
 
 /// The name of a request's side effect, if it has one.
 type SideEffectName = fn(&Method, &str) -> Option<String>;
@@ -25,6 +31,7 @@ type Body = BoxBody<Bytes, reqwest::Error>;
 #[derive(Debug)]
 pub struct HttpProxy {
     listener: ProxyListener,
+    watch_delay: watch::Sender<Duration>,
 }
 
 /// The server behind the proxy.
@@ -33,6 +40,7 @@ struct Upstream {
     url: String,
     side_effect_name: SideEffectName,
     interceptor: Arc<Interceptor>,
+    watch_delay: watch::Receiver<Duration>,
 }
 
 /// Ends the connection without a response.
@@ -65,20 +73,30 @@ impl HttpProxy {
         interceptor: Arc<Interceptor>,
     ) -> Result<Self> {
         let url = url.trim_end_matches('/').to_owned();
+        let (watch_delay, watch_delay_receiver) = watch::channel(Duration::ZERO);
         let upstream = Arc::new(Upstream {
             client,
             url,
             side_effect_name,
             interceptor,
+            watch_delay: watch_delay_receiver,
         });
         let listener =
             ProxyListener::start(move |stream, freeze| serve(stream, Arc::clone(&upstream), freeze)).await?;
-        Ok(Self { listener })
+        Ok(Self {
+            listener,
+            watch_delay,
+        })
     }
 
     /// The URL to give to the program in place of the server's: `http://127.0.0.1:…`.
     pub fn url(&self) -> String {
         format!("http://{}", self.listener.address)
+    }
+
+    /// Delays each event of the Kubernetes watches that start from now on. Everything else is forwarded at once.
+    pub fn delay_watches(&self, delay: Duration) {
+        self.watch_delay.send_replace(delay);
     }
 
     /// While set, open connections are dropped and new ones closed at once.
@@ -158,7 +176,19 @@ async fn forward(
     }
     hold_if(moment == Some(Moment::After), &upstream.interceptor, &name).await?;
     freeze.wait_while_frozen().await;
-    response.body(stream_body(received, freeze)).map_err(|_| Dropped)
+    let delay = if is_watch(target) {
+        *upstream.watch_delay.borrow()
+    } else {
+        Duration::ZERO
+    };
+    response
+        .body(stream_body(received, freeze, delay))
+        .map_err(|_| Dropped)
+}
+
+fn is_watch(target: &str) -> bool {
+    let query = target.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').any(|parameter| parameter == "watch=true")
 }
 
 async fn hold_if(hold: bool, interceptor: &Interceptor, name: &str) -> Result<(), Dropped> {
@@ -175,11 +205,19 @@ fn remove_hop_headers(headers: &mut HeaderMap) {
     }
 }
 
-fn stream_body(response: reqwest::Response, freeze: FreezeWatch) -> Body {
+fn stream_body(response: reqwest::Response, freeze: FreezeWatch, delay: Duration) -> Body {
     let chunks = futures::stream::unfold((response, freeze), async |(mut response, mut freeze)| {
         let chunk = response.chunk().await.transpose()?;
         freeze.wait_while_frozen().await;
         Some((chunk.map(Frame::data), (response, freeze)))
     });
-    StreamBody::new(Box::pin(chunks)).boxed()
+    if delay.is_zero() {
+        return BodyExt::boxed(StreamBody::new(Box::pin(chunks)));
+    }
+    // Each chunk starts to wait when it arrives.
+    let delayed = chunks.map(move |chunk| async move {
+        tokio::time::sleep(delay).await;
+        chunk
+    });
+    BodyExt::boxed(StreamBody::new(Box::pin(delayed.buffered(MAX_DELAYED))))
 }

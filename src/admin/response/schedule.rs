@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::sync::SyncPhase;
 use super::{ConditionResponse, conditions, time};
-use crate::api::schedule::{ConcurrencyPolicy, TaranaSyncSchedule};
+use crate::api::schedule::{ConcurrencyPolicy, SlotOutcome, SlotRecord, TaranaSyncSchedule};
 
 /// A schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -23,6 +23,9 @@ pub struct ScheduleResponse {
     time_zone: String,
     /// Whether slots start no runs.
     suspend: bool,
+    /// Why it is suspended; absent while it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspend_reason: Option<String>,
     /// Forbid or Replace.
     concurrency_policy: &'static str,
     /// Name of the connection of its runs.
@@ -42,8 +45,8 @@ pub struct ScheduleResponse {
     active: Vec<String>,
     /// Number of runs that failed since a run last completed.
     consecutive_failures: i32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_skipped: Option<SkippedSlotResponse>,
+    /// What happened to the newest slots, newest first, at most 20.
+    recent_slots: Vec<SlotRecordResponse>,
     conditions: Vec<ConditionResponse>,
 }
 
@@ -58,14 +61,34 @@ pub struct LastSyncResponse {
     completed_at: Timestamp,
 }
 
-/// The newest slot that started no run.
+/// What happened to a slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Skipped)]
-pub struct SkippedSlotResponse {
+#[schema(as = SlotRecord)]
+pub struct SlotRecordResponse {
     /// Time of the slot.
     at: Timestamp,
+    /// Ran, Skipped or Missed.
+    outcome: &'static str,
+    /// Reason in CamelCase.
     reason: String,
-    message: String,
+    /// The run of the slot, or the one that prevented it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sync: Option<String>,
+}
+
+impl From<SlotRecord> for SlotRecordResponse {
+    fn from(record: SlotRecord) -> Self {
+        Self {
+            at: record.time.0,
+            outcome: match record.outcome {
+                SlotOutcome::Ran => "Ran",
+                SlotOutcome::Skipped => "Skipped",
+                SlotOutcome::Missed => "Missed",
+            },
+            reason: record.reason,
+            sync: record.sync,
+        }
+    }
 }
 
 impl From<&TaranaSyncSchedule> for ScheduleResponse {
@@ -77,6 +100,7 @@ impl From<&TaranaSyncSchedule> for ScheduleResponse {
             pattern: spec.schedule.clone(),
             time_zone: spec.time_zone.clone(),
             suspend: spec.suspend,
+            suspend_reason: spec.suspend_reason.clone().filter(|_| spec.suspend),
             concurrency_policy: match spec.concurrency_policy {
                 ConcurrencyPolicy::Forbid => "Forbid",
                 ConcurrencyPolicy::Replace => "Replace",
@@ -93,11 +117,7 @@ impl From<&TaranaSyncSchedule> for ScheduleResponse {
             }),
             active: status.active,
             consecutive_failures: status.consecutive_failures,
-            last_skipped: status.last_skipped.map(|skipped| SkippedSlotResponse {
-                at: skipped.time.0,
-                reason: skipped.reason,
-                message: skipped.message,
-            }),
+            recent_slots: status.recent_slots.into_iter().map(Into::into).collect(),
             conditions: conditions(&status.conditions),
         }
     }

@@ -13,12 +13,12 @@ use utoipa_axum::routes;
 
 use super::errors::{CommonErrors, WriteErrors};
 use crate::admin::auth::{Caller, Permission};
-use crate::admin::extract::{Authenticated, PathParams, QueryParams};
+use crate::admin::extract::{Authenticated, JsonBody, PathParams, QueryParams};
 use crate::admin::objects::CachedKind;
 use crate::admin::problem::Problem;
 use crate::admin::response::schedule::ScheduleResponse;
 use crate::admin::state::{AdminState, SharedState};
-use crate::api::schedule::{TRIGGER_ANNOTATION, TaranaSyncSchedule};
+use crate::api::schedule::{TRIGGER_ANNOTATION, TaranaSyncSchedule, trigger_value};
 
 pub fn router() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
@@ -79,38 +79,78 @@ async fn by_name(
     Ok(Json(ScheduleResponse::from(&*schedule)))
 }
 
+/// Options of a run of a schedule.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = RunOptions)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct RunRequest {
+    /// Only plan, and change nothing. Default: as in the template of the schedule.
+    dry_run: Option<bool>,
+    /// Delete stale rows: those of stations that the vendor no longer lists. Default: as in the template of the schedule.
+    delete_stale: Option<bool>,
+}
+
 /// Requests a run of the schedule now, also while it is suspended. Requires `patch` on `taranasyncschedules`.
-#[utoipa::path(post, path = "/api/v1/namespaces/{namespace}/schedules/{name}/run", tag = "schedules", params(
+#[utoipa::path(post, path = "/api/v1/namespaces/{namespace}/schedules/{name}/run", tag = "schedules", request_body = RunRequest, params(
     ("namespace" = String, Path), ("name" = String, Path)), responses((status = 202, body = ScheduleResponse), CommonErrors, WriteErrors))]
 #[expect(clippy::disallowed_methods, reason = "the time of the request")]
 async fn run(
     State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
     PathParams((namespace, name)): PathParams<(String, String)>,
+    JsonBody(request): JsonBody<RunRequest>,
 ) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
-    let requested_at = jiff::Timestamp::now().to_string();
-    let patch = json!({"metadata": {"annotations": {TRIGGER_ANNOTATION: requested_at}}});
-    patch_schedule(&state, &caller, (&namespace, &name), patch).await
+    let schedule = authorized_schedule(&state, &caller, "patch", &namespace, &name).await?;
+    let template = &schedule.spec.template.spec;
+    let options = [
+        ("dryRun", request.dry_run, template.dry_run),
+        ("deleteStale", request.delete_stale, template.delete_stale),
+    ];
+    // The annotation can only add an option.
+    if let Some((option, ..)) = options
+        .iter()
+        .find(|(_, requested, template)| *requested == Some(false) && *template)
+    {
+        return Err(Problem::BadRequest(format!(
+            "{option} cannot be false: the template of the schedule sets it; create a run with POST /api/v1/syncs instead"
+        )));
+    }
+    let [dry_run, delete_stale] = options.map(|(_, requested, _)| requested.unwrap_or_default());
+    let value = trigger_value(jiff::Timestamp::now(), dry_run, delete_stale);
+    let patch = json!({"metadata": {"annotations": {TRIGGER_ANNOTATION: value}}});
+    let schedule = state.objects.patch(&*schedule, patch).await?;
+    Ok((StatusCode::ACCEPTED, Json(ScheduleResponse::from(&schedule))))
 }
 
-/// Suspends a schedule: its slots start no runs. Requires `patch` on `taranasyncschedules`.
-#[utoipa::path(post, path = "/api/v1/namespaces/{namespace}/schedules/{name}/suspend", tag = "schedules", params(
+/// Why a schedule is suspended.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+struct SuspendRequest {
+    /// Shown in the condition Ready and in the answers of this API. Default: none.
+    #[schema(max_length = 256)]
+    reason: Option<String>,
+}
+
+/// Suspends a schedule: its slots start no runs. The reason replaces the one of an earlier suspension. Requires `patch` on
+/// `taranasyncschedules`.
+#[utoipa::path(post, path = "/api/v1/namespaces/{namespace}/schedules/{name}/suspend", tag = "schedules", request_body = SuspendRequest, params(
     ("namespace" = String, Path), ("name" = String, Path)), responses((status = 202, body = ScheduleResponse), CommonErrors, WriteErrors))]
 async fn suspend(
     State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
     PathParams((namespace, name)): PathParams<(String, String)>,
+    JsonBody(request): JsonBody<SuspendRequest>,
 ) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
     patch_schedule(
         &state,
         &caller,
         (&namespace, &name),
-        json!({"spec": {"suspend": true}}),
+        json!({"spec": {"suspend": true, "suspendReason": request.reason}}),
     )
     .await
 }
 
-/// Resumes a schedule: future slots start runs again. Requires `patch` on `taranasyncschedules`.
+/// Resumes a schedule: future slots start runs again, and the reason is removed. Requires `patch` on `taranasyncschedules`.
 #[utoipa::path(post, path = "/api/v1/namespaces/{namespace}/schedules/{name}/resume", tag = "schedules", params(
     ("namespace" = String, Path), ("name" = String, Path)), responses((status = 202, body = ScheduleResponse), CommonErrors, WriteErrors))]
 async fn resume(
@@ -122,7 +162,7 @@ async fn resume(
         &state,
         &caller,
         (&namespace, &name),
-        json!({"spec": {"suspend": false}}),
+        json!({"spec": {"suspend": false, "suspendReason": null}}),
     )
     .await
 }

@@ -23,7 +23,7 @@ fn hourly() -> Cron {
 /// Start, missed and next slot, as times of one day.
 fn times(due: &DueSlots) -> [Option<String>; 3] {
     let short = |t: Timestamp| t.to_string()[11..19].to_owned();
-    [due.start, due.missed, due.next].map(|t| t.map(short))
+    [due.start, due.lost.first().copied(), due.next].map(|t| t.map(short))
 }
 
 #[test]
@@ -60,19 +60,21 @@ fn a_slot_is_missed_just_after_the_deadline() {
         at("2026-03-01T00:00:00Z"),
         at("2026-03-01T07:00:00Z"),
     );
-    assert_eq!((at_deadline.start, at_deadline.missed), (Some(slot), None));
+    assert_eq!((at_deadline.start, at_deadline.lost), (Some(slot), vec![]));
     let past_it = due_slots(
         &rules(&cron),
         at("2026-03-01T00:00:00Z"),
         at("2026-03-01T07:00:00.001Z"),
     );
-    assert_eq!((past_it.start, past_it.missed), (None, Some(slot)));
+    assert_eq!((past_it.start, past_it.lost), (None, vec![slot]));
     let years_past = due_slots(
         &rules(&cron),
         at("2021-03-01T00:00:00Z"),
         at("2026-03-01T05:00:00Z"),
     );
-    assert_eq!(years_past.missed, Some(at("2026-02-28T06:00:00Z")));
+    assert_eq!(years_past.lost[0], at("2026-02-28T06:00:00Z"));
+    assert_eq!(years_past.lost[19], at("2026-02-09T06:00:00Z"));
+    assert_eq!(years_past.lost.len(), 20);
 }
 
 #[test]
@@ -117,12 +119,33 @@ fn a_delayed_slot_keeps_its_scheduled_time() {
     );
     let moment = SignedDuration::from_secs(1);
     let before = due_slots(&delayed, at("2026-03-01T09:00:00Z"), start_time - moment);
-    assert_eq!((before.start, before.missed), (None, None));
+    assert_eq!((before.start, before.lost), (None, vec![]));
     assert_eq!((before.next, before.requeue_at), (Some(slot), Some(start_time)));
     let then = due_slots(&delayed, at("2026-03-01T09:00:00Z"), start_time);
-    assert_eq!((then.start, then.missed), (Some(slot), None));
+    assert_eq!((then.start, then.lost), (Some(slot), vec![]));
     // While the slot is delayed, an earlier late slot is still handled.
     let late = due_slots(&delayed, at("2026-03-01T08:00:00Z"), start_time - moment);
-    assert_eq!(late.start.or(late.missed), Some(at("2026-03-01T09:00:00Z")));
+    assert_eq!(
+        late.start.or(late.lost.first().copied()),
+        Some(at("2026-03-01T09:00:00Z"))
+    );
     assert_eq!(late.next, Some(slot));
+}
+
+#[test]
+fn the_deadline_is_counted_from_the_end_of_the_jitter() {
+    let cron = hourly();
+    let deadline = SignedDuration::from_secs(60);
+    let delayed = SlotRules {
+        jitter: 3600,
+        starting_deadline: deadline,
+        ..rules(&cron)
+    };
+    let (slot, moment) = (at("2026-03-01T10:00:00Z"), SignedDuration::from_secs(1));
+    let start_time = delayed.start_time(slot);
+    assert!(start_time.duration_since(slot) > deadline, "choose another uid");
+    let due = |now| due_slots(&delayed, at("2026-03-01T09:00:00Z"), now);
+    assert_eq!(due(start_time).start, Some(slot));
+    assert_eq!(due(start_time + deadline).start, Some(slot));
+    assert_eq!(due(start_time + deadline + moment).lost, [slot]);
 }

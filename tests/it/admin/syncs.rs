@@ -1,6 +1,8 @@
 //! Runs over HTTP: those that have objects, and those whose objects are gone.
 
+use kube::Api;
 use serde_json::{Value, json};
+use tarana_operator::api::schedule::TaranaSyncSchedule;
 
 use super::client::{AdminClient, Response, send, with_json};
 use crate::environment::wait_until;
@@ -195,14 +197,24 @@ async fn schedules_can_be_triggered_suspended_and_resumed() {
     let path = format!("/api/v1/namespaces/{}/schedules/nightly", admin.env.namespace);
     let suspended = wait_until("the schedule can be suspended", || async {
         let response = admin
-            .post(&admin.editor, &format!("{path}/suspend"), &json!({}))
+            .post(
+                &admin.editor,
+                &format!("{path}/suspend"),
+                &json!({"reason": "maintenance"}),
+            )
             .await;
         (response.status == 202).then(|| response.json())
     })
     .await;
-    assert_eq!(suspended["suspend"], true);
+    assert_eq!(
+        (&suspended["suspend"], &suspended["suspendReason"]),
+        (&json!(true), &json!("maintenance"))
+    );
+    let long = json!({"reason": "x".repeat(257)});
+    let too_long = admin.post(&admin.editor, &format!("{path}/suspend"), &long).await;
+    assert_eq!(too_long.status, 422, "{too_long:?}");
     let asked = admin
-        .post(&admin.editor, &format!("{path}/run"), &json!({}))
+        .post(&admin.editor, &format!("{path}/run"), &json!({"dryRun": true}))
         .await;
     assert_eq!(asked.status, 202, "{asked:?}");
     let child = wait_until("the run has completed", || async {
@@ -211,8 +223,22 @@ async fn schedules_can_be_triggered_suspended_and_resumed() {
     })
     .await;
     assert_eq!(child["trigger"]["schedule"], "nightly");
+    assert_eq!(
+        (&child["dryRun"], &child["deleteStale"]),
+        (&json!(true), &json!(false))
+    );
+    let unknown = admin
+        .post(&admin.editor, &format!("{path}/run"), &json!({"force": true}))
+        .await;
+    assert_eq!(unknown.status, 400, "{unknown:?}");
     let resumed = admin
         .post(&admin.editor, &format!("{path}/resume"), &json!({}))
         .await;
-    assert_eq!(resumed.json()["suspend"], false);
+    let resumed = resumed.json();
+    assert_eq!(
+        (&resumed["suspend"], &resumed["suspendReason"]),
+        (&json!(false), &json!(null))
+    );
+    let api = Api::<TaranaSyncSchedule>::namespaced(admin.env.client.clone(), &admin.env.namespace);
+    assert_eq!(api.get("nightly").await.unwrap().spec.suspend_reason, None);
 }

@@ -1,9 +1,12 @@
 //! Invalid schedules are rejected, or reported in a condition and one Event.
 
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
+use tarana_operator::api::schedule::SlotOutcome::{Missed, Skipped};
 
-use super::{create, create_due, events_with, newest, reason, runs, schedules, slot_name, wait_for_schedule};
+use super::{
+    create, create_due, events_with, newest, outcomes, reason, runs, schedules, slot_name, wait_for_schedule,
+};
 use crate::environment::{TestEnvironment, condition};
 use crate::servers;
 
@@ -18,11 +21,6 @@ async fn the_schema_rejects_invalid_schedules() {
         ("s", json!({"schedule": "0 0 ? * 1"}), "? L W #"),
         ("s", json!({"schedule": "0 0 * * 5#2"}), "? L W #"),
         ("s", json!({"schedule": ""}), "at least 1"),
-        (
-            "s",
-            json!({"jitterSeconds": 600, "startingDeadlineSeconds": 60}),
-            "must not exceed",
-        ),
         ("s", json!({"concurrencyPolicy": "Allow"}), "Forbid"),
         ("s", template(json!({"cancel": true})), "leave them out"),
         (
@@ -146,11 +144,29 @@ async fn a_taken_name_or_rejected_template_skips_the_slot() {
             condition(&status.conditions, "Ready").2.contains(message),
             "{status:?}"
         );
-        let skipped = status.last_skipped.unwrap();
-        assert_eq!((skipped.reason.as_str(), skipped.time.0), (expected, newest()));
-        assert_eq!(events_with(&env, name, expected).await, [expected]);
+        assert_eq!(outcomes(&status), [Skipped, Missed]);
+        let newest_slot = &status.recent_slots[0];
+        assert_eq!(
+            (newest_slot.reason.as_str(), newest_slot.time.0),
+            (expected, newest())
+        );
+        assert_eq!(events_with(&env, name, expected).await, ["SlotMissed", expected]);
         assert!(status.next_schedule_time.is_some());
     }
     env.finished(&foreign).await;
     assert_eq!(runs(&env).await.len(), 1);
+    // Ready recovers once the object is deleted, or the template is edited. The slots stay skipped.
+    env.syncs()
+        .delete(&foreign, &DeleteParams::default())
+        .await
+        .unwrap();
+    let labels = json!({"spec": {"template": {"metadata": {"labels": null}}}});
+    schedules(&env)
+        .patch("rejected", &PatchParams::default(), &Patch::Merge(&labels))
+        .await
+        .unwrap();
+    for name in ["taken", "rejected"] {
+        wait_for_schedule(&env, name, "is ready again", |s| reason(s) == "Scheduled").await;
+    }
+    assert!(runs(&env).await.is_empty());
 }
