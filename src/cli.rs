@@ -109,6 +109,15 @@ pub struct Admin {
         value_name = "FILE"
     )]
     pub tls_key: Option<PathBuf>,
+    /// Audience of the tokens that the admin API accepts: kubectl create token --audience. A token for it is useless elsewhere. Empty:
+    /// the audience of the API server itself.
+    #[arg(
+        long = "admin-token-audience",
+        env = "TARANA_ADMIN_TOKEN_AUDIENCE",
+        default_value = "tarana-operator",
+        value_name = "AUDIENCE"
+    )]
+    pub token_audience: String,
     /// Namespace of admin API requests that name none. Default: the namespace of the pod, or of the current kubeconfig context.
     #[arg(
         long = "admin-namespace",

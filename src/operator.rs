@@ -79,6 +79,7 @@ fn admin_config(flags: &cli::Admin, namespace: &str) -> Result<Option<admin::Con
     let tls = flags.tls_certificate.clone().zip(flags.tls_key.clone());
     Ok(Some(admin::Config {
         listen,
+        token_audience: Some(flags.token_audience.clone()).filter(|audience| !audience.is_empty()),
         tls: tls.map(|(certificate, key)| admin::Tls { certificate, key }),
         defaults: admin::Defaults {
             namespace: flags.namespace.clone().unwrap_or_else(|| namespace.to_owned()),

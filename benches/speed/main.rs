@@ -4,6 +4,7 @@
 //! are real and write to disk as in production, TCS is the simulator, and the operator is a release build with a service
 //! account that has the chart's RBAC.
 
+mod admin;
 mod alternatives;
 mod apply;
 mod fetch;
@@ -25,7 +26,7 @@ use servers::Servers;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The sections, in the order in which they run.
-const SECTIONS: [&str; 6] = ["apply", "fetch", "schedules", "small", "whole", "faults"];
+const SECTIONS: [&str; 7] = ["apply", "fetch", "schedules", "admin", "small", "whole", "faults"];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -55,6 +56,9 @@ async fn main() -> Result<()> {
     }
     if is_selected("schedules") {
         schedules::measure(&postgres, &mut report).await?;
+    }
+    if is_selected("admin") {
+        admin::measure(&postgres, &mut report).await?;
     }
     if ["whole", "small", "faults"].into_iter().any(&is_selected) {
         let alternatives = alternatives::Alternatives::find(&mut report);

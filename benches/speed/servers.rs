@@ -44,6 +44,15 @@ impl<'a> Servers<'a> {
         postgres: &'a Postgres,
         prepare: impl AsyncFnOnce(kube::Client) -> Result<()>,
     ) -> Result<Self> {
+        Self::start_with(postgres, &[], prepare).await
+    }
+
+    /// The same with additional environment variables.
+    pub async fn start_with(
+        postgres: &'a Postgres,
+        variables: &[(&str, &str)],
+        prepare: impl AsyncFnOnce(kube::Client) -> Result<()>,
+    ) -> Result<Self> {
         let (plane, helm) = tokio::try_join!(ControlPlane::start(), tools::helm())?;
         let kubectl = plane.kubectl();
         let crds = format!("{}/crds", env!("CARGO_MANIFEST_DIR"));
@@ -63,7 +72,8 @@ impl<'a> Servers<'a> {
         let program = program()?;
         let log = program.with_file_name("bench-operator.log");
         // Frequent probes, to show that they write nothing.
-        let variables = [("TARANA_LEADER_ELECT", "false"), ("TARANA_RESYNC_SECONDS", "10")];
+        let own = [("TARANA_LEADER_ELECT", "false"), ("TARANA_RESYNC_SECONDS", "10")];
+        let variables = [&own[..], variables].concat();
         let operator = Operator::start(&program, &plane, &log, &variables).await?;
         Ok(Self {
             plane,
@@ -115,8 +125,35 @@ impl<'a> Servers<'a> {
         Ok(FinishedRun { took, status })
     }
 
+    /// Creates a service account with the role `edit`. Returns a token for the admin API.
+    pub async fn user_token(&self, name: &str) -> Result<String> {
+        let kubectl = self.plane.kubectl();
+        let account = format!("--serviceaccount=default:{name}");
+        kubectl.run(&["create", "serviceaccount", name]).await?;
+        kubectl
+            .run(&["create", "rolebinding", name, "--clusterrole=edit", &account])
+            .await?;
+        let token = kubectl
+            .run(&["create", "token", name, "--audience", "tarana-operator"])
+            .await?;
+        Ok(token.trim().to_owned())
+    }
+
     /// The operator's writes to the API server so far.
     pub fn writes(&self) -> Result<usize> {
+        self.count(audit::Entry::is_write)
+    }
+
+    /// The operator's requests on behalf of callers of the admin API so far: reviews, and creations of runs.
+    pub fn requests(&self) -> Result<usize> {
+        self.count(|entry| {
+            let resource = entry.object_ref.resource.as_str();
+            entry.verb == "create"
+                && ["tokenreviews", "subjectaccessreviews", "taranasyncs"].contains(&resource)
+        })
+    }
+
+    fn count(&self, is_counted: impl Fn(&audit::Entry) -> bool) -> Result<usize> {
         let account = format!(
             "system:serviceaccount:{}:{}",
             devenv::NAMESPACE,
@@ -125,7 +162,7 @@ impl<'a> Servers<'a> {
         let entries = audit::read(self.plane.audit_log())?;
         Ok(entries
             .iter()
-            .filter(|e| e.is_write() && e.user.username == account)
+            .filter(|e| e.user.username == account && is_counted(e))
             .count())
     }
 

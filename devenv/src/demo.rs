@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use devenv::simulator::{self, Simulator};
-use devenv::{ControlPlane, Error, Operator, Postgres, Result, tools};
+use devenv::{ControlPlane, Error, Operator, Postgres, Result, free_port, tools};
 
 use crate::up::wait_for_shutdown_signal;
 use shell::{Shell, print_paragraph};
@@ -27,6 +27,8 @@ struct Environment {
     shell: Shell,
     program: PathBuf,
     log: PathBuf,
+    /// Where the operator serves its admin API.
+    api_address: String,
 }
 
 /// Runs all steps, then waits for Ctrl-C unless `once` is set.
@@ -84,6 +86,7 @@ async fn start_environment() -> Result<Environment> {
             what: "start the simulator".to_owned(),
             source,
         })?;
+    let api_address = format!("127.0.0.1:{}", free_port()?);
     let folder = |program: &Path| program.parent().unwrap_or(Path::new(".")).display().to_string();
     let exports = vec![
         ("KUBECONFIG", plane.kubeconfig().display().to_string()),
@@ -98,6 +101,7 @@ async fn start_environment() -> Result<Environment> {
         ),
         ("DATABASE_URL", database.clone()),
         ("TCS_URL", tcs.url().to_owned()),
+        ("API_URL", format!("http://{api_address}")),
         ("PSQL_PAGER", "cat".to_owned()),
     ];
     let path = [&plane.tools().kubectl, &helm, &program]
@@ -111,6 +115,7 @@ async fn start_environment() -> Result<Environment> {
         tcs,
         program,
         log,
+        api_address,
     })
 }
 

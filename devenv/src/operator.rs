@@ -16,9 +16,9 @@ pub const SERVICE_ACCOUNT: &str = "tarana-operator";
 /// The namespace of the service account and the Lease.
 pub const NAMESPACE: &str = "tarana-system";
 
-/// The command that renders the operator's service account and RBAC rules from the chart, without the Deployment.
+/// The command that renders the operator's service account, its RBAC rules and the roles of its users from the chart, without the Deployment.
 pub const RENDER_RBAC_COMMAND: &str = "helm template tarana-operator charts/tarana-operator --namespace tarana-system \
-                          --show-only templates/serviceaccount.yaml --show-only templates/rbac.yaml";
+                          --show-only templates/serviceaccount.yaml --show-only templates/rbac.yaml --show-only templates/users.yaml";
 
 /// A running operator. It is killed when this is dropped, and also however this process ends.
 #[derive(Debug)]

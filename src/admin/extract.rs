@@ -7,7 +7,8 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use futures::StreamExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 use super::auth::Caller;
 use super::middleware::CallerName;
@@ -112,6 +113,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T>
         })?;
         Ok(Self(params))
     }
+}
+
+/// Deserializes the parameter or field `namespace`. The empty string is rejected: Kubernetes would authorize it as all namespaces.
+pub fn namespace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if (1..=63).contains(&name.len()) && name.bytes().all(is_plain) {
+        return Ok(Some(name));
+    }
+    Err(D::Error::custom(
+        "namespace: must be the name of a namespace: up to 63 of a-z, 0-9 and -; leave it out for the default",
+    ))
 }
 
 /// The path parameters.

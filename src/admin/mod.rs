@@ -4,6 +4,7 @@ mod auth;
 mod create;
 mod cursor;
 mod extract;
+mod live;
 mod middleware;
 mod objects;
 mod pools;

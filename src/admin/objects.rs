@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use moka::future::Cache;
 use serde_json::Value;
 use uuid::Uuid;
@@ -162,7 +162,7 @@ impl Objects {
         {
             Ok(sync) => {
                 let sync = Arc::new(sync);
-                self.created.insert(sync_id(&sync), Arc::clone(&sync)).await;
+                self.created.insert(object_id(&*sync), Arc::clone(&sync)).await;
                 Ok(Some(sync))
             }
             Err(kube::Error::Api(status)) if status.code == 409 && status.reason == "AlreadyExists" => {
@@ -195,9 +195,10 @@ impl Objects {
     }
 }
 
-/// The id of a run: its uid.
-pub fn sync_id(sync: &TaranaSync) -> Uuid {
-    sync.metadata
+/// The id of an object: its uid.
+pub fn object_id(object: &impl Resource) -> Uuid {
+    object
+        .meta()
         .uid
         .as_deref()
         .and_then(|uid| uid.parse().ok())

@@ -16,7 +16,7 @@ pub enum Problem {
     /// 400: the request is malformed.
     BadRequest(String),
     /// 401: the caller is not authenticated.
-    Unauthenticated(&'static str),
+    Unauthenticated(String),
     /// 403: the caller lacks a permission.
     Forbidden(String),
     /// 404: the object does not exist, or the caller may not see it.
@@ -108,6 +108,7 @@ impl Problem {
     pub fn detail(&self) -> String {
         match self {
             Self::BadRequest(detail)
+            | Self::Unauthenticated(detail)
             | Self::Forbidden(detail)
             | Self::NotFound(detail)
             | Self::Conflict(detail)
@@ -115,7 +116,6 @@ impl Problem {
             | Self::UnsupportedMediaType(detail)
             | Self::Unprocessable(detail)
             | Self::Unavailable(detail) => detail.clone(),
-            Self::Unauthenticated(detail) => (*detail).to_owned(),
             Self::TooManyRequests(wait) => {
                 format!("too many requests: try again in {} s", wait.as_secs().max(1))
             }

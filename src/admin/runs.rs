@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::cursor::{self, Cursor};
-use super::objects::sync_id;
+use super::objects::object_id;
 use super::problem::Problem;
 use super::response::sync::{SyncPhase, SyncResponse};
 use super::state::AdminState;
@@ -133,10 +133,10 @@ fn runs_from_objects(state: &AdminState, filter: &RunFilter) -> Vec<SyncResponse
             && (filter.phases.is_empty() || filter.phases.contains(&SyncPhase::from(phase)))
             && filter
                 .before
-                .is_none_or(|before| (created(sync), sync_id(sync)) < before)
+                .is_none_or(|before| (created(sync), object_id(sync)) < before)
     };
     let mut objects = state.objects.list(filter.namespace.as_deref(), is_selected);
-    objects.sort_by_cached_key(|sync| std::cmp::Reverse((created(sync), sync_id(sync))));
+    objects.sort_by_cached_key(|sync| std::cmp::Reverse((created(sync), object_id(sync.as_ref()))));
     objects.truncate(filter.limit + 1);
     objects.iter().map(|sync| SyncResponse::from(&**sync)).collect()
 }
@@ -164,7 +164,7 @@ async fn runs_from_rows(
         let objects = state
             .objects
             .list::<TaranaSync>(filter.namespace.as_deref(), |_| true);
-        objects.iter().map(|sync| sync_id(sync)).collect()
+        objects.iter().map(|sync| object_id(sync.as_ref())).collect()
     };
     let states: Vec<&str> = filter.phases.iter().map(|phase| phase.row_status()).collect();
     let limit = i64::try_from(filter.limit + 1).unwrap_or(i64::MAX);

@@ -12,9 +12,11 @@ use axum::middleware::from_fn;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use kube::Client;
+use tokio::sync::watch;
 use tokio::time::sleep;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::auth::Authorizer;
 use super::problem::Problem;
 use super::state::{AdminState, Defaults, SharedState};
 use super::{middleware, routes};
@@ -32,6 +34,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Certificate and key; `None` serves plain HTTP, for a proxy in the same pod or a laptop.
     pub tls: Option<Tls>,
+    /// Audience of the callers' tokens; `None` for that of the API server itself.
+    pub token_audience: Option<String>,
     /// Namespace and connection of requests that name none.
     pub defaults: Defaults,
 }
@@ -80,12 +84,22 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let listener = listen(config.listen)?;
     let address = listener.local_addr().map_err(Error::Server)?;
-    let state = Arc::new(AdminState::new(&client, scopes, config.defaults));
-    let service = router().with_state(state).into_make_service();
+    let (stop, stopping) = watch::channel(false);
+    let authorizer = Authorizer::new(client.clone(), config.token_audience.clone());
+    let state = AdminState::new(
+        &client,
+        Arc::clone(&scopes),
+        authorizer,
+        config.defaults,
+        stopping,
+    );
+    let state = Arc::new(state);
+    let service = router().with_state(Arc::clone(&state)).into_make_service();
     let handle = Handle::new();
     tracing::info!(%address, tls = config.tls.is_some(), "admin API listening");
     let drain = async {
         shutdown.await;
+        stop.send_replace(true);
         handle.graceful_shutdown(Some(SHUTDOWN_GRACE));
         std::future::pending::<()>().await;
     };
@@ -94,6 +108,7 @@ pub async fn serve(
             let server = axum_server::from_tcp(listener).map_err(Error::Server)?;
             tokio::select! {
                 result = server.handle(handle.clone()).serve(service) => result.map_err(Error::Server),
+                () = state.streams.run(&scopes) => Ok(()),
                 () = drain => Ok(()),
             }
         }
@@ -102,6 +117,7 @@ pub async fn serve(
             let server = axum_server::from_tcp_rustls(listener, rustls.clone()).map_err(Error::Server)?;
             tokio::select! {
                 result = server.handle(handle.clone()).serve(service) => result.map_err(Error::Server),
+                () = state.streams.run(&scopes) => Ok(()),
                 () = drain => Ok(()),
                 () = tls.reload_on_change(&rustls) => Ok(()),
             }

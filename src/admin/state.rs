@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use kube::Client;
+use tokio::sync::watch;
 
 use super::auth::Authorizer;
+use super::live::Streams;
 use super::objects::Objects;
 use super::pools::StorePools;
 use super::rate_limit::RunRateLimiter;
@@ -14,11 +16,13 @@ use crate::cluster::Scope;
 #[derive(Debug)]
 pub struct AdminState {
     /// Authenticates and authorizes callers.
-    pub authorizer: Authorizer,
+    pub authorizer: Arc<Authorizer>,
     /// The watch caches, and writes through the Kubernetes API.
-    pub objects: Objects,
+    pub objects: Arc<Objects>,
     /// The databases of the connections.
     pub pools: StorePools,
+    /// The streams of live updates.
+    pub streams: Arc<Streams>,
     /// Limits how often a caller creates runs.
     pub rate_limiter: RunRateLimiter,
     /// Values for requests that name no namespace or connection.
@@ -38,12 +42,19 @@ pub struct Defaults {
 }
 
 impl AdminState {
-    /// State over the watch caches of this process.
-    pub fn new(client: &Client, scopes: Arc<Vec<Scope>>, defaults: Defaults) -> Self {
+    /// State over the watch caches of this process. `stopping` becomes true when the process shuts down.
+    pub fn new(
+        client: &Client,
+        scopes: Arc<Vec<Scope>>,
+        authorizer: Authorizer,
+        defaults: Defaults,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
         Self {
-            authorizer: Authorizer::new(client.clone()),
-            objects: Objects::new(client.clone(), scopes),
+            authorizer: Arc::new(authorizer),
+            objects: Arc::new(Objects::new(client.clone(), scopes)),
             pools: StorePools::new(client.clone()),
+            streams: Arc::new(Streams::new(stopping)),
             rate_limiter: RunRateLimiter::new(),
             defaults,
         }

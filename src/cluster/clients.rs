@@ -12,6 +12,8 @@ use kube::{Api, Client, Config};
 use tokio::time::sleep;
 use tower::limit::ConcurrencyLimitLayer;
 use uuid::Uuid;
+/// Objects of one page of a listing: a page is in memory as a whole.
+const PAGE_SIZE: u32 = 100;
 
 /// Maximum number of concurrent requests. A thousand schedules that are due in the same minute would otherwise open a
 /// connection each, without being faster.
@@ -95,5 +97,7 @@ impl Cluster {
 
 /// The configuration of all watches.
 pub fn watch_config() -> watcher::Config {
-    watcher::Config::default().timeout(u32::try_from(WATCH_DURATION.as_secs()).unwrap_or(25))
+    watcher::Config::default()
+        .timeout(u32::try_from(WATCH_DURATION.as_secs()).unwrap_or(25))
+        .page_size(PAGE_SIZE)
 }

@@ -11,7 +11,7 @@ use super::kind::Kind;
 pub type IndexKeys<K> = fn(&K) -> Vec<String>;
 
 /// Namespace and name of an object.
-type Name = (String, String);
+type Name = Arc<(String, String)>;
 
 /// The objects by key. An object may have any number of keys.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl<K: Kind> Content<K> {
         let name = name(object.as_ref());
         for key in &keys {
             let objects = self.objects.entry(key.clone()).or_default();
-            objects.insert(name.clone(), Arc::clone(object));
+            objects.insert(Arc::clone(&name), Arc::clone(object));
         }
         self.keys.insert(name, keys);
     }
@@ -104,7 +104,7 @@ impl<K: Kind> Content<K> {
 }
 
 fn name(object: &impl ResourceExt) -> Name {
-    (object.namespace().unwrap_or_default(), object.name_any())
+    Arc::new((object.namespace().unwrap_or_default(), object.name_any()))
 }
 
 #[cfg(test)]

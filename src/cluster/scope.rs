@@ -50,9 +50,16 @@ impl Scope {
 
     fn watch(cluster: &Cluster, namespace: Option<String>) -> (Self, BoxFuture<'static, ()>) {
         let only = namespace.as_deref();
-        let (connections, connection_updates) = WatchCache::new(cluster, only, &config(|_| Vec::new()));
-        let (syncs, sync_updates) = WatchCache::new(cluster, only, &config(sync_keys));
-        let (schedules, schedule_updates) = WatchCache::new(cluster, only, &config(|_| Vec::new()));
+        let (connections, connection_updates) = WatchCache::new(cluster, only, &config());
+        let (syncs, sync_updates) = WatchCache::new(
+            cluster,
+            only,
+            &CacheConfig {
+                index: sync_keys,
+                trim: trim_sync,
+            },
+        );
+        let (schedules, schedule_updates) = WatchCache::new(cluster, only, &config());
         let metadata = CacheConfig {
             index: |_: &SecretMeta| Vec::new(),
             trim: trim_secret,
@@ -146,9 +153,9 @@ fn sync_keys(sync: &TaranaSync) -> Vec<String> {
     unfinished.into_iter().chain(owned).collect()
 }
 
-fn config<K: ResourceExt>(index: fn(&K) -> Vec<String>) -> CacheConfig<K> {
+fn config<K: ResourceExt>() -> CacheConfig<K> {
     CacheConfig {
-        index,
+        index: |_| Vec::new(),
         trim: drop_applied_configuration,
     }
 }
@@ -158,6 +165,20 @@ fn drop_applied_configuration<K: ResourceExt>(object: &mut K) {
     object
         .annotations_mut()
         .remove("kubectl.kubernetes.io/last-applied-configuration");
+}
+
+/// There may be tens of thousands of runs, and a map of one label takes half a kilobyte. Only the name of the schedule is read, and an
+/// owned run has it in its owner reference.
+fn trim_sync(sync: &mut TaranaSync) {
+    let is_owned = owning_schedule(sync).is_some();
+    sync.metadata.annotations = None;
+    sync.metadata.labels = sync.metadata.labels.take().filter(|_| !is_owned);
+    if let Some(owners) = &mut sync.metadata.owner_references {
+        owners.shrink_to_fit();
+    }
+    if let Some(status) = &mut sync.status {
+        status.conditions.shrink_to_fit();
+    }
 }
 
 fn trim_secret(secret: &mut SecretMeta) {

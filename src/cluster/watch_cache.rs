@@ -64,6 +64,7 @@ impl<K: Kind> WatchCache<K> {
             index: Arc::clone(&index),
             invalid: invalid_writer,
             listed_invalid: HashMap::new(),
+            relisted: None,
             events: events.clone(),
             listed,
         };
@@ -134,6 +135,17 @@ impl<K: Kind> WatchCache<K> {
         stream::unfold(subscription, |mut subscription| async move {
             let object = subscription.next().await?;
             Some((object, subscription))
+        })
+    }
+
+    /// The events of the cache from now on. Where a slow subscriber missed some, it gets `Listed`.
+    pub fn events(&self) -> impl Stream<Item = CacheEvent<K>> + Send + use<K> {
+        stream::unfold(self.events.subscribe(), |mut events| async move {
+            match events.recv().await {
+                Ok(event) => Some((event, events)),
+                Err(broadcast::error::RecvError::Lagged(_)) => Some((CacheEvent::Listed, events)),
+                Err(broadcast::error::RecvError::Closed) => None,
+            }
         })
     }
 

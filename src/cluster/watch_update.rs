@@ -1,12 +1,13 @@
 //! Keeps a watch cache current.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
-use kube::Api;
 use kube::runtime::reflector::{ObjectRef, Store as Reader, store::Writer};
 use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, ResourceExt};
 use tokio::sync::{broadcast, watch};
 use tokio::time::sleep;
 
@@ -26,7 +27,7 @@ pub enum CacheEvent<K> {
     Applied(Arc<K>),
     /// An object was deleted; this is its last state.
     Deleted(Arc<K>),
-    /// All objects were listed again.
+    /// All objects were listed for the first time, or the subscriber has missed events.
     Listed,
 }
 
@@ -39,6 +40,8 @@ pub(super) struct WatchUpdate<K: Kind> {
     pub invalid: watch::Sender<InvalidObjects<K>>,
     /// Objects of the listing in progress that cannot be decoded.
     pub listed_invalid: InvalidObjects<K>,
+    /// The objects of the listing in progress, unless it is the first.
+    pub relisted: Option<HashSet<ObjectRef<K>>>,
     pub events: broadcast::Sender<CacheEvent<K>>,
     pub listed: watch::Sender<u64>,
 }
@@ -68,21 +71,14 @@ impl<K: Kind> WatchUpdate<K> {
     /// `listing` is the number of the listing in progress.
     fn apply(&mut self, event: Event<Decoded<K>>, listing: u64) {
         match event {
-            Event::Init => {
-                self.listed_invalid.clear();
-                self.writer.apply_watcher_event(&Event::Init);
-            }
-            Event::InitApply(Decoded::Valid(object)) => {
-                let object = self.trimmed(object);
-                self.writer.apply_watcher_event(&Event::InitApply(object));
-            }
+            Event::Init => self.listing_started(),
+            Event::InitApply(Decoded::Valid(object)) => self.apply_listed(object),
             Event::InitApply(Decoded::Invalid(invalid)) => {
                 self.listed_invalid.insert(name(&invalid), Arc::new(*invalid));
             }
             Event::InitDone => {
                 self.listing_completed();
                 self.listed.send_replace(listing);
-                self.notify(CacheEvent::Listed);
             }
             Event::Apply(Decoded::Valid(object)) => self.applied(object),
             Event::Apply(Decoded::Invalid(invalid)) => self.invalidated(*invalid),
@@ -125,13 +121,48 @@ impl<K: Kind> WatchUpdate<K> {
         }
     }
 
+    fn listing_started(&mut self) {
+        self.listed_invalid.clear();
+        if *self.listed.borrow() == 0 {
+            self.writer.apply_watcher_event(&Event::Init);
+        } else {
+            self.relisted = Some(HashSet::new());
+        }
+    }
+
+    /// Only the first listing replaces the whole cache. A later one is compared with it, so that no object is in memory twice, and
+    /// subscribers learn what has changed.
+    fn apply_listed(&mut self, object: K) {
+        let Some(relisted) = &mut self.relisted else {
+            let object = self.trimmed(object);
+            self.writer.apply_watcher_event(&Event::InitApply(object));
+            return;
+        };
+        let name = ObjectRef::from_obj(&object);
+        let cached = self.reader.get(&name);
+        relisted.insert(name);
+        match cached {
+            // It was deleted and created again.
+            Some(cached) if cached.uid() != object.uid() => self.deleted(cached.as_ref().clone()),
+            Some(cached) if cached.resource_version() == object.resource_version() => return,
+            _ => {}
+        }
+        self.applied(object);
+    }
+
     fn listing_completed(&mut self) {
-        let former = self.reader.state();
-        self.writer.apply_watcher_event(&Event::InitDone);
-        self.index.replace(&self.reader.state());
-        for object in former {
-            if self.reader.get(&ObjectRef::from_obj(object.as_ref())).is_none() {
-                self.notify(CacheEvent::Deleted(object));
+        match self.relisted.take() {
+            None => {
+                self.writer.apply_watcher_event(&Event::InitDone);
+                self.index.replace(&self.reader.state());
+                self.notify(CacheEvent::Listed);
+            }
+            Some(listed) => {
+                for object in self.reader.state() {
+                    if !listed.contains(&ObjectRef::from_obj(object.as_ref())) {
+                        self.deleted(object.as_ref().clone());
+                    }
+                }
             }
         }
         let listed = std::mem::take(&mut self.listed_invalid);
@@ -213,5 +244,83 @@ async fn next_event<K: Kind>(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use kube::runtime::reflector;
+
+    use super::*;
+    use crate::api::sync::{TaranaSync, TaranaSyncSpec};
+
+    fn update() -> (
+        WatchUpdate<TaranaSync>,
+        broadcast::Receiver<CacheEvent<TaranaSync>>,
+    ) {
+        let (reader, writer) = reflector::store();
+        let (events, subscriber) = broadcast::channel(16);
+        let update = WatchUpdate {
+            reader,
+            writer,
+            trim: |_| {},
+            index: Arc::new(Index::new(|run: &TaranaSync| vec![run.name_any()])),
+            invalid: watch::channel(HashMap::new()).0,
+            listed_invalid: HashMap::new(),
+            relisted: None,
+            events,
+            listed: watch::channel(0).0,
+        };
+        (update, subscriber)
+    }
+
+    /// Lists runs with these names and versions. Returns the events.
+    fn list(
+        update: &mut WatchUpdate<TaranaSync>,
+        subscriber: &mut broadcast::Receiver<CacheEvent<TaranaSync>>,
+        runs: &[(&str, &str)],
+    ) -> Vec<String> {
+        update.apply(Event::Init, 1);
+        for (name, version) in runs {
+            let mut run = TaranaSync::new(name, TaranaSyncSpec::default());
+            run.metadata.uid = Some(version.chars().take(1).collect());
+            run.metadata.resource_version = Some((*version).to_owned());
+            update.apply(Event::InitApply(Decoded::Valid(run)), 1);
+        }
+        update.apply(Event::InitDone, 1);
+        let mut events = Vec::new();
+        while let Ok(event) = subscriber.try_recv() {
+            events.push(match event {
+                CacheEvent::Applied(run) => format!("applied {}", run.name_any()),
+                CacheEvent::Deleted(run) => format!("deleted {}", run.name_any()),
+                CacheEvent::Listed => "listed".to_owned(),
+            });
+        }
+        events.sort();
+        events
+    }
+
+    #[test]
+    fn a_later_listing_reports_only_what_has_changed() {
+        let (mut update, mut subscriber) = update();
+        let mut list = |runs: &[_]| list(&mut update, &mut subscriber, runs);
+        // The first character is the uid.
+        assert_eq!(list(&[("a", "a1"), ("b", "b2"), ("c", "c3")]), ["listed"]);
+        assert_eq!(
+            list(&[("a", "a1"), ("b", "b4"), ("d", "d5")]),
+            ["applied b", "applied d", "deleted c"]
+        );
+        // Also an older version: the API server's data may have been restored.
+        assert_eq!(list(&[("b", "b2"), ("d", "d5")]), ["applied b", "deleted a"]);
+        assert!(list(&[("b", "b2"), ("d", "d5")]).is_empty());
+        // Deleted and created again.
+        assert_eq!(list(&[("b", "x6"), ("d", "d5")]), ["applied b", "deleted b"]);
+        let names: Vec<_> = ["a", "b", "c", "d"]
+            .map(|name| update.index.find(name).len())
+            .into();
+        assert_eq!(names, [0, 1, 0, 1]);
+        assert_eq!(update.reader.len(), 2);
     }
 }

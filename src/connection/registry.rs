@@ -200,11 +200,12 @@ impl Connections {
 
     /// Records the result of a probe, unless the object was replaced while it was probed.
     pub(super) fn insert(&self, key: &Key, mut entry: ConnectionEntry) {
+        // Under the lock, so that a deletion is either seen here or removes the entry.
+        let mut state = self.lock();
         let object = self.reader.get(&key.object_ref());
         if object.and_then(|object| object.metadata.uid.clone()).as_ref() != Some(&entry.uid) {
             return;
         }
-        let mut state = self.lock();
         // The event of such a change requeues the connection, so that it is probed again.
         let is_outdated = |change: &SecretChange| {
             entry.checked.is_some_and(|started| started < change.seen) && !change.is_in(&entry)

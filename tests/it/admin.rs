@@ -3,6 +3,7 @@
 mod authorization;
 mod client;
 mod errors;
+mod events;
 mod legacy;
 mod stations;
 mod syncs;

@@ -11,9 +11,7 @@ use super::servers;
 async fn a_deleted_connection_closes_its_database_pool() {
     let env = TestEnvironment::new().await;
     env.run("first", json!({})).await;
-    let others =
-        "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
-                  and usename is not null and state is not null";
+    let others = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'tarana-operator'";
     assert!(
         env.number(others).await > 0,
         "the pool stays open while the connection exists"

@@ -80,7 +80,7 @@ pub(super) fn controllers(tools: &Tools, folder: &Path, ports: &Ports) -> Option
     let folder = folder.display();
     let args = vec![
         format!("--kubeconfig={folder}/kubeconfig"),
-        "--controllers=garbage-collector-controller,namespace-controller,serviceaccount-controller".into(),
+        "--controllers=garbage-collector-controller,namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller".into(),
         "--leader-elect=false".into(),
         format!("--service-account-private-key-file={folder}/{SIGNING_KEY}"),
         "--bind-address=127.0.0.1".into(),

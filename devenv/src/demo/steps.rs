@@ -31,6 +31,7 @@ pub(super) async fn run(environment: &Environment) -> Result<Summary> {
     run_withheld_deletes(shell, stale).await?;
     run_with_wrong_password(shell).await?;
     run_schedule(shell).await?;
+    use_admin_api(shell).await?;
     show_history(shell).await?;
     Ok(Summary { operator, stale })
 }
@@ -52,7 +53,14 @@ async fn install_operator(environment: &Environment) -> Result<Operator> {
             "{render_rbac} 2>/dev/null |\n    kubectl apply --server-side -f -"
         ))
         .await?;
-    let operator = Operator::start(&environment.program, &environment.plane, &environment.log, &[]).await?;
+    let variables = [("TARANA_ADMIN_LISTEN", environment.api_address.as_str())];
+    let operator = Operator::start(
+        &environment.program,
+        &environment.plane,
+        &environment.log,
+        &variables,
+    )
+    .await?;
     print_paragraph(&format!(
         "No node runs pods here, so `tarana-operator run` is a local process (pid {}). It uses a token of that service\n\
          account and has no other rights. Its log: {}",
@@ -263,8 +271,45 @@ async fn run_schedule(shell: &Shell) -> Result<()> {
     expect_equal("a scheduled run has completed", &shell.query(runs).await?, "t")
 }
 
+async fn use_admin_api(shell: &Shell) -> Result<()> {
+    shell.print_heading("9. The admin API: a user with the role `edit` starts a run and watches it");
+    shell.run("kubectl create serviceaccount ann").await?;
+    shell
+        .run("kubectl create rolebinding ann --clusterrole=edit --serviceaccount=default:ann")
+        .await?;
+    // The caller's role is effective as soon as the API server says so.
+    shell
+        .run("kubectl auth can-i create taranasyncs --as=system:serviceaccount:default:ann")
+        .await?;
+    shell
+        .run("kubectl wait --for=condition=Finished tsync --all --timeout=60s > /dev/null")
+        .await?;
+    let curl = "curl -sS --fail-with-body -H \"Authorization: Bearer $(kubectl create token ann --audience tarana-operator)\"";
+    shell
+        .run(&format!(
+            "{curl} \\\n    $API_URL/api/admin/tarana/sync -H 'Content-Type: application/json' -d '{{\"dryRun\": true}}'"
+        ))
+        .await?;
+    shell
+        .run("kubectl wait --for=condition=Finished tsync --all --timeout=60s > /dev/null")
+        .await?;
+    shell
+        .run(&format!(
+            "{curl} \\\n    $API_URL/api/admin/tarana/sync/status | head -c 700"
+        ))
+        .await?;
+    shell
+        .run(&format!(
+            "{} -N --max-time 2 \\\n    \"$API_URL/api/v1/events?namespace=default&kinds=connections\" | head -c 700",
+            curl.replace("-sS --fail-with-body", "-s")
+        ))
+        .await?;
+    let runs = "select status from tarana_sync_logs where actor = 'system:serviceaccount:default:ann'";
+    expect_equal("the run of the API", &shell.query(runs).await?, "completed")
+}
+
 async fn show_history(shell: &Shell) -> Result<()> {
-    shell.print_heading("9. History");
+    shell.print_heading("10. History");
     shell.run("kubectl get tconn,tss,tsync -A").await?;
     shell.run("kubectl events").await?;
     shell
@@ -275,7 +320,7 @@ async fn show_history(shell: &Shell) -> Result<()> {
         ))
         .await?;
     let rows = shell
-        .query("select string_agg(name || ' ' || status, ', ' order by created_at) from tarana_sync_logs where trigger_type = 'manual'")
+        .query("select string_agg(name || ' ' || status, ', ' order by created_at) from tarana_sync_logs where trigger_type = 'manual' and actor = ''")
         .await?;
     expect_equal(
         "the log",
@@ -364,6 +409,12 @@ metadata: {{generateName: retries-}}
 spec: {{backoff: {{initialSeconds: 2}}}}
 YAML
   curl -d '{{\"fraction\":0.05}}' $TCS_URL/_sim/drift
+
+  # A run over HTTP, and the stream of what it does.
+  TOKEN=$(kubectl create token ann --audience tarana-operator)
+  curl -H \"Authorization: Bearer $TOKEN\" $API_URL/api/admin/tarana/sync -H 'Content-Type: application/json' -d '{{}}'
+  curl -H \"Authorization: Bearer $TOKEN\" $API_URL/api/admin/tarana/sync/status
+  curl -H \"Authorization: Bearer $TOKEN\" -N \"$API_URL/api/v1/events?namespace=default\"
 
   kubectl explain tsync.spec        # every field, with default and effect
   kubectl describe tsync/cleanup    # conditions and Events of one run

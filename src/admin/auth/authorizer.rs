@@ -25,6 +25,8 @@ type TokenHash = [u8; 32];
 /// Authenticates and authorizes callers.
 pub struct Authorizer {
     client: Client,
+    /// Audience of the tokens; `None` for that of the API server itself.
+    audience: Option<String>,
     callers: Cache<TokenHash, Option<Arc<Caller>>>,
     permissions: Cache<(Arc<Caller>, Permission), bool>,
 }
@@ -36,10 +38,11 @@ impl std::fmt::Debug for Authorizer {
 }
 
 impl Authorizer {
-    /// An authorizer with empty caches.
-    pub fn new(client: Client) -> Self {
+    /// An authorizer with empty caches. `audience` is that of the callers' tokens; `None` for that of the API server itself.
+    pub fn new(client: Client, audience: Option<String>) -> Self {
         Self {
             client,
+            audience,
             callers: Cache::builder()
                 .max_capacity(CACHE_CAPACITY)
                 .time_to_live(CACHE_TTL)
@@ -58,10 +61,22 @@ impl Authorizer {
         let key: TokenHash = Sha256::digest(token.as_bytes()).into();
         let caller = self
             .callers
-            .try_get_with(key, kubernetes::review_token(&self.client, token))
+            .try_get_with(
+                key,
+                kubernetes::review_token(&self.client, self.audience.as_deref(), token),
+            )
             .await
             .map_err(|problem| (*problem).clone())?;
-        caller.ok_or(Problem::Unauthenticated("the token is invalid or has expired"))
+        caller.ok_or_else(|| Problem::Unauthenticated(self.rejected_message()))
+    }
+
+    fn rejected_message(&self) -> String {
+        match &self.audience {
+            Some(audience) => format!(
+                "the token is invalid, has expired or has another audience: kubectl create token … --audience {audience}"
+            ),
+            None => "the token is invalid or has expired".to_owned(),
+        }
     }
 
     /// Whether the caller has the permission.
@@ -88,7 +103,7 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(Problem::Unauthenticated(
-            "send one header Authorization: Bearer <token>",
+            "send one header Authorization: Bearer <token>".to_owned(),
         ));
     };
     let token = value.to_str().ok().and_then(|value| {
@@ -97,9 +112,7 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
     });
     token
         .filter(|token| !token.is_empty() && token.len() <= MAX_TOKEN_BYTES)
-        .ok_or(Problem::Unauthenticated(
-            "the header Authorization is not Bearer <token>",
-        ))
+        .ok_or_else(|| Problem::Unauthenticated("the header Authorization is not Bearer <token>".to_owned()))
 }
 
 #[cfg(test)]

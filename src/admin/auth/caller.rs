@@ -8,6 +8,7 @@ pub struct Caller {
     /// User name.
     pub name: String,
     pub(super) uid: Option<String>,
-    pub(super) groups: Vec<String>,
+    /// Groups.
+    pub groups: Vec<String>,
     pub(super) extra: BTreeMap<String, Vec<String>>,
 }

@@ -11,12 +11,16 @@ use super::caller::Caller;
 use super::permission::Permission;
 use crate::admin::problem::Problem;
 
-/// The user that a token identifies; `None` if the token is invalid.
-pub(super) async fn review_token(client: &Client, token: &str) -> Result<Option<Arc<Caller>>, Problem> {
+/// The user that a token for this audience identifies; `None` if the token is invalid. Without an audience, it is that of the API server.
+pub(super) async fn review_token(
+    client: &Client,
+    audience: Option<&str>,
+    token: &str,
+) -> Result<Option<Arc<Caller>>, Problem> {
     let review = TokenReview {
         spec: TokenReviewSpec {
             token: token.to_owned(),
-            ..TokenReviewSpec::default()
+            audiences: audience.map(|audience| vec![audience.to_owned()]),
         },
         ..TokenReview::default()
     };
@@ -27,7 +31,14 @@ pub(super) async fn review_token(client: &Client, token: &str) -> Result<Option<
         .map_err(Problem::from_kubernetes)?
         .status
         .unwrap_or_default();
-    let user = status.user.filter(|_| status.authenticated == Some(true));
+    // An authenticator that knows no audiences ignores the one that was requested.
+    let is_for_us = audience.is_none_or(|audience| {
+        let audiences = status.audiences.unwrap_or_default();
+        audiences.iter().any(|other| other == audience)
+    });
+    let user = status
+        .user
+        .filter(|_| status.authenticated == Some(true) && is_for_us);
     Ok(user.and_then(|user| {
         // A user without a name is not authenticated.
         let name = user.username.filter(|name| !name.is_empty())?;

@@ -1,5 +1,7 @@
 //! Pure: a permission, as Kubernetes RBAC describes it.
 
+use std::fmt;
+
 /// A verb on objects of the group `tarana.dev`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Permission {
@@ -31,13 +33,21 @@ impl Permission {
 
     /// The message for a caller without this permission.
     pub(super) fn denied_message(&self, caller: &str) -> String {
-        let place = self.namespace.as_ref().map_or_else(
-            || "in all namespaces: name a namespace that you may use, ?namespace=…".to_owned(),
-            |namespace| format!("in namespace {namespace}"),
-        );
-        format!(
-            "{caller} may not {} {}.tarana.dev {place}",
-            self.verb, self.resource
-        )
+        let remedy = if self.namespace.is_none() {
+            ": name a namespace that you may use, ?namespace=…"
+        } else {
+            ""
+        };
+        format!("{caller} may not {self}{remedy}")
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}.tarana.dev ", self.verb, self.resource)?;
+        match &self.namespace {
+            Some(namespace) => write!(f, "in namespace {namespace}"),
+            None => f.write_str("in all namespaces"),
+        }
     }
 }

@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::{ConditionResponse, conditions, time};
+use crate::admin::objects::object_id;
 use crate::api::connection::TaranaConnection;
 
 /// A connection.
@@ -13,6 +15,8 @@ use crate::api::connection::TaranaConnection;
 #[schema(as = Connection)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionResponse {
+    /// Uid of the object.
+    id: Uuid,
     namespace: String,
     name: String,
     /// URL of the vendor's API.
@@ -41,6 +45,7 @@ impl From<&TaranaConnection> for ConnectionResponse {
     fn from(connection: &TaranaConnection) -> Self {
         let status = connection.status.clone().unwrap_or_default();
         Self {
+            id: object_id(connection),
             namespace: connection.namespace().unwrap_or_default(),
             name: connection.name_any(),
             api_url: connection.spec.api.url.clone(),

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::time;
-use crate::admin::objects::sync_id;
+use crate::admin::objects::object_id;
 use crate::api::sync::{Phase, TaranaSync, TriggerType};
 use crate::store::LoggedRun;
 
@@ -69,7 +69,7 @@ impl From<&TaranaSync> for LegacyRow {
             .progress
             .map_or(counts.fetched, |progress| progress.current);
         Self {
-            id: sync_id(sync),
+            id: object_id(sync),
             status: match status.phase {
                 Phase::Pending => "pending",
                 Phase::Running => "running",

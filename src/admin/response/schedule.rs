@@ -4,9 +4,11 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::sync::SyncPhase;
 use super::{ConditionResponse, conditions, time};
+use crate::admin::objects::object_id;
 use crate::api::schedule::{ConcurrencyPolicy, SlotOutcome, SlotRecord, TaranaSyncSchedule};
 
 /// A schedule.
@@ -14,6 +16,8 @@ use crate::api::schedule::{ConcurrencyPolicy, SlotOutcome, SlotRecord, TaranaSyn
 #[schema(as = Schedule)]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduleResponse {
+    /// Uid of the object.
+    id: Uuid,
     namespace: String,
     name: String,
     /// Cron pattern: minute, hour, day of month, month, day of week.
@@ -95,6 +99,7 @@ impl From<&TaranaSyncSchedule> for ScheduleResponse {
     fn from(schedule: &TaranaSyncSchedule) -> Self {
         let (spec, status) = (&schedule.spec, schedule.status.clone().unwrap_or_default());
         Self {
+            id: object_id(schedule),
             namespace: schedule.namespace().unwrap_or_default(),
             name: schedule.name_any(),
             pattern: spec.schedule.clone(),

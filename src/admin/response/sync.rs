@@ -7,9 +7,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{ConditionResponse, conditions, time};
-use crate::admin::objects::sync_id;
+use crate::admin::objects::object_id;
 use crate::api::schedule::SCHEDULE_LABEL;
 use crate::api::sync::{self, ConnectionRef, Phase, Step, TaranaSync, TaranaSyncSpec, TriggerType};
+use crate::cluster::owning_schedule;
 use crate::store::LoggedRun;
 
 /// Phase of a run.
@@ -183,6 +184,21 @@ pub struct CountsResponse {
 }
 
 impl SyncResponse {
+    /// Whether the run has ended.
+    pub fn is_final(&self) -> bool {
+        !matches!(self.phase, SyncPhase::Pending | SyncPhase::Running)
+    }
+
+    /// Whether the listing was not proven complete. Then no approval lets rows be deleted.
+    pub fn has_unproven_listing(&self) -> bool {
+        self.proof.as_deref() == Some("None")
+    }
+
+    /// How many stale rows were kept.
+    pub fn withheld(&self) -> i64 {
+        self.counts.as_ref().map_or(0, |counts| counts.withheld)
+    }
+
     /// The spec of a run like this one, as far as the log row holds it.
     pub fn to_spec(&self, default_connection: &str) -> TaranaSyncSpec {
         let name = self
@@ -207,7 +223,7 @@ impl From<&TaranaSync> for SyncResponse {
             .or_else(|| condition("Ready"));
         let reading = status.reading.as_ref();
         Self {
-            id: sync_id(sync),
+            id: object_id(sync),
             namespace: sync.namespace(),
             name: Some(sync.name_any()),
             connection: Some(sync.spec.connection_ref.name.clone()),
@@ -288,6 +304,12 @@ impl From<LoggedRun> for SyncResponse {
     }
 }
 
+/// The schedule that owns the run, or did so before it was deleted with `--cascade=orphan`.
+fn schedule_name(sync: &TaranaSync) -> Option<String> {
+    let owner = owning_schedule(sync).map(|(name, _)| name.to_owned());
+    owner.or_else(|| sync.labels().get(SCHEDULE_LABEL).cloned())
+}
+
 fn trigger(sync: &TaranaSync) -> TriggerResponse {
     let trigger = &sync.spec.trigger;
     TriggerResponse {
@@ -298,7 +320,7 @@ fn trigger(sync: &TaranaSync) -> TriggerResponse {
         },
         actor: trigger.actor.clone(),
         admin_user_id: trigger.admin_user_id,
-        schedule: sync.labels().get(SCHEDULE_LABEL).cloned(),
+        schedule: schedule_name(sync),
         scheduled_at: time(trigger.scheduled_time.as_ref()),
     }
 }

@@ -28,6 +28,7 @@ pub fn router() -> OpenApiRouter<SharedState> {
 #[into_params(parameter_in = Query)]
 struct ListQuery {
     /// Namespace. Default: all, which requires the permission to list in all namespaces.
+    #[serde(default, deserialize_with = "crate::admin::extract::namespace")]
     namespace: Option<String>,
 }
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::admin::auth::Permission;
 use crate::admin::create::{self, CreatedUnlessActive, DEFAULT_TTL_SECONDS};
 use crate::admin::extract::{Authenticated, JsonBody, QueryParams};
-use crate::admin::objects::{CachedKind, sync_id};
+use crate::admin::objects::{CachedKind, object_id};
 use crate::admin::problem::Problem;
 use crate::admin::response::legacy::LegacyRow;
 use crate::admin::runs;
@@ -140,7 +140,7 @@ async fn sync(
         CreatedUnlessActive::Created(sync) => {
             let body = TriggeredResponse {
                 success: true,
-                sync_log_id: sync_id(&sync),
+                sync_log_id: object_id(&*sync),
                 message: "Tarana sync has been queued".to_owned(),
                 options,
             };
@@ -243,11 +243,11 @@ async fn overview(state: &AdminState) -> Result<StatusData, Problem> {
             recent,
         });
     };
-    let mut current = recent.iter().find(|row| row.id() == sync_id(&active)).cloned();
+    let mut current = recent.iter().find(|row| row.id() == object_id(&*active)).cloned();
     if current.is_none() {
         // The row is not among the newest, or does not exist yet.
         let row = store
-            .logged_run(sync_id(&active))
+            .logged_run(object_id(&*active))
             .await
             .map_err(|fault| Problem::from_database(&fault))?;
         current = row

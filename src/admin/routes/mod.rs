@@ -3,8 +3,10 @@
 mod audit;
 mod connections;
 mod errors;
+mod events;
 mod health;
 mod legacy;
+mod me;
 mod schedules;
 mod stations;
 mod syncs;
@@ -53,6 +55,8 @@ fn documented_routes() -> OpenApiRouter<SharedState> {
         .merge(stations::router())
         .merge(schedules::router())
         .merge(connections::router())
+        .merge(events::router())
+        .merge(me::router())
         .merge(legacy::router())
         .merge(health::router())
 }

@@ -45,6 +45,7 @@ pub fn router() -> OpenApiRouter<SharedState> {
 #[into_params(parameter_in = Query)]
 struct ConnectionQuery {
     /// Namespace of the connection. Default: `--admin-namespace` of the operator.
+    #[serde(default, deserialize_with = "crate::admin::extract::namespace")]
     namespace: Option<String>,
     /// Name of the connection. Default: `--admin-connection` of the operator.
     connection: Option<String>,
@@ -79,6 +80,7 @@ enum Order {
 #[into_params(parameter_in = Query)]
 struct ListQuery {
     /// Namespace of the connection. Default: `--admin-namespace` of the operator.
+    #[serde(default, deserialize_with = "crate::admin::extract::namespace")]
     namespace: Option<String>,
     /// Name of the connection. Default: `--admin-connection` of the operator.
     connection: Option<String>,

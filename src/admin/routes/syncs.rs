@@ -1,10 +1,10 @@
-//! Routes of runs: list, get, create, cancel, rerun.
+//! Routes of runs: list, get, create, cancel, rerun, approve.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -29,6 +29,7 @@ use crate::api::sync::{ConnectionRef, TaranaSync, TaranaSyncSpec};
 const DEFAULT_PAGE_SIZE: usize = 50;
 const MAX_PAGE_SIZE: usize = 500;
 const MAX_IDEMPOTENCY_KEY_BYTES: usize = 256;
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 pub fn router() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
@@ -37,6 +38,7 @@ pub fn router() -> OpenApiRouter<SharedState> {
         .routes(routes!(by_name))
         .routes(routes!(cancel))
         .routes(routes!(rerun))
+        .routes(routes!(approve))
 }
 
 /// Query of the list.
@@ -45,6 +47,7 @@ pub fn router() -> OpenApiRouter<SharedState> {
 #[into_params(parameter_in = Query)]
 struct ListQuery {
     /// Namespace. Default: all, which requires the permission to list in all namespaces.
+    #[serde(default, deserialize_with = "crate::admin::extract::namespace")]
     namespace: Option<String>,
     /// Name of the connection.
     connection: Option<String>,
@@ -115,6 +118,7 @@ async fn by_name(
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 struct CreateRequest {
     /// Namespace of the run. Default: `--admin-namespace` of the operator.
+    #[serde(default, deserialize_with = "crate::admin::extract::namespace")]
     namespace: Option<String>,
     /// Name of the connection. Default: `--admin-connection` of the operator.
     connection: Option<String>,
@@ -122,7 +126,7 @@ struct CreateRequest {
     dry_run: bool,
     /// Delete stale rows: those of stations that the vendor no longer lists.
     delete_stale: bool,
-    /// Up to this many deletions are approved, regardless of the delete guard.
+    /// Up to this many deletions are approved, regardless of the delete guard. Requires also `approve` on `taranasyncs`.
     #[schema(minimum = 0)]
     approved_deletes: Option<i32>,
     /// Retries after transient faults.
@@ -189,10 +193,67 @@ async fn rerun(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let original = readable_run(&state, &caller, id).await?;
-    let namespace = original
-        .namespace
-        .clone()
-        .unwrap_or_else(|| state.defaults.namespace.clone());
+    let (namespace, spec) = repeated(&state, &caller, id, &original).await;
+    create_run(&state, &caller, &namespace, &headers, spec).await
+}
+
+/// Approves the deletions that a run withheld: creates a run with its spec, but no dry run, that deletes up to as many stale rows,
+/// regardless of the delete guard. A second approval of the same run returns the run of the first, unless it has another
+/// `Idempotency-Key`. Requires `get`, `create` and `approve` on `taranasyncs`.
+#[utoipa::path(post, path = "/api/v1/syncs/{id}/approve", tag = "syncs",
+        params(("id" = Uuid, Path, description = "Uid of the object that withheld the deletions"),
+               ("Idempotency-Key" = Option<String>, Header, description = "Up to 256 ASCII characters that identify the request")),
+    responses(
+                (status = 200, body = SyncResponse, description = "An earlier request with this key created the run"),
+                (status = 201, body = SyncResponse, description = "The run was created", headers(("Location" = String))),
+                CommonErrors, WriteErrors))]
+async fn approve(
+    State(state): State<SharedState>,
+    Authenticated(caller): Authenticated,
+    PathParams(id): PathParams<Uuid>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let original = readable_run(&state, &caller, id).await?;
+    let (namespace, spec) = repeated(&state, &caller, id, &original).await;
+    // Before the state of the run is revealed.
+    authorize_creation(&state, &caller, &namespace, true).await?;
+    if !original.is_final() {
+        return Err(Problem::Conflict(
+            "the run has not ended: wait for its end, or cancel it".to_owned(),
+        ));
+    }
+    let withheld = i32::try_from(original.withheld()).unwrap_or(i32::MAX);
+    if withheld == 0 {
+        return Err(Problem::Conflict(
+            "the run withheld no deletions: there is nothing to approve".to_owned(),
+        ));
+    }
+    if original.has_unproven_listing() {
+        return Err(Problem::Conflict(
+            "the listing could not be proven complete, so an approval has no effect: see the run's condition DeletesWithheld".to_owned(),
+        ));
+    }
+    let mut headers = headers;
+    let key = HeaderValue::from_str(&format!("approve-{id}"));
+    let key = key.map_err(|error| Problem::internal("invalid Idempotency-Key", &error))?;
+    headers.entry(IDEMPOTENCY_KEY).or_insert(key);
+    let spec = TaranaSyncSpec {
+        dry_run: false,
+        delete_stale: true,
+        approved_deletes: Some(withheld),
+        ..spec
+    };
+    create_run(&state, &caller, &namespace, &headers, spec).await
+}
+
+/// Namespace and spec of a run like this one, without its approval.
+async fn repeated(
+    state: &AdminState,
+    caller: &Caller,
+    id: Uuid,
+    original: &SyncResponse,
+) -> (String, TaranaSyncSpec) {
+    let namespace = original.namespace.clone();
     let spec = match state.objects.sync_by_id(id).await {
         Some(sync) => TaranaSyncSpec {
             approved_deletes: None,
@@ -203,10 +264,13 @@ async fn rerun(
     };
     let spec = TaranaSyncSpec {
         ttl_seconds_after_finished: Some(DEFAULT_TTL_SECONDS),
-        trigger: create::trigger(&caller),
+        trigger: create::trigger(caller),
         ..spec
     };
-    create_run(&state, &caller, &namespace, &headers, spec).await
+    (
+        namespace.unwrap_or_else(|| state.defaults.namespace.clone()),
+        spec,
+    )
 }
 
 /// Requests the cancellation of a run. What is not committed by then is not written. Requires `get` and `patch` on
@@ -271,6 +335,25 @@ fn not_found(which: &str) -> Problem {
     Problem::NotFound(format!("there is no sync {which}"))
 }
 
+/// Rejects a caller who may not create runs, or may not approve deletions.
+async fn authorize_creation(
+    state: &AdminState,
+    caller: &Arc<Caller>,
+    namespace: &str,
+    approves: bool,
+) -> Result<(), Problem> {
+    let verbs: &[&str] = if approves {
+        &["create", "approve"]
+    } else {
+        &["create"]
+    };
+    for verb in verbs {
+        let permission = Permission::new(verb, TaranaSync::RESOURCE, Some(namespace));
+        state.authorizer.authorize(caller, &permission).await?;
+    }
+    Ok(())
+}
+
 async fn create_run(
     state: &AdminState,
     caller: &Arc<Caller>,
@@ -278,8 +361,7 @@ async fn create_run(
     headers: &HeaderMap,
     spec: TaranaSyncSpec,
 ) -> Result<Response, Problem> {
-    let permission = Permission::new("create", TaranaSync::RESOURCE, Some(namespace));
-    state.authorizer.authorize(caller, &permission).await?;
+    authorize_creation(state, caller, namespace, spec.approved_deletes.is_some()).await?;
     state.rate_limiter.check(&caller.name)?;
     state.objects.require_synced()?;
     let key = idempotency_key(headers)?;
@@ -295,7 +377,7 @@ async fn create_run(
 
 /// The `Idempotency-Key` of a request.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(key) = headers.get("idempotency-key") else {
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
         return Ok(None);
     };
     let key = key

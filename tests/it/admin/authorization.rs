@@ -48,6 +48,30 @@ fn fill(path: &str, namespace: &str, id: &str) -> String {
         .replace("{id}", id)
 }
 
+/// The statuses of a route: without a token, with an invalid one, and for a user without roles, viewer, editor and approver.
+fn assert_statuses(route: &Route, statuses: [u16; 6]) {
+    let description = format!("{} {}: {statuses:?}", route.method, route.path);
+    if route.is_open {
+        assert_eq!(statuses, [200; 6], "{description}");
+        return;
+    }
+    assert_eq!(statuses[..2], [401, 401], "{description}");
+    if route.path == "/api/v1/me" {
+        assert_eq!(statuses[2..], [200; 4], "{description}");
+        return;
+    }
+    assert!([403, 404].contains(&statuses[2]), "{description}");
+    if route.method == "GET" {
+        assert_eq!(statuses[3..], [200; 3], "{description}");
+        return;
+    }
+    let is_approval = route.path.ends_with("/approve");
+    let (denied, permitted) = statuses[3..].split_at(1 + usize::from(is_approval));
+    assert!(denied.iter().all(|status| *status == 403), "{description}");
+    let is_permitted = |status| [200, 201, 202, 409].contains(status);
+    assert!(permitted.iter().all(is_permitted), "{description}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_enforces_authorization() {
     let admin = AdminClient::with_connection().await;
@@ -89,25 +113,59 @@ async fn every_route_enforces_authorization() {
             call(Some(&admin.no_roles)).await,
             call(Some(&admin.viewer)).await,
             call(Some(&admin.editor)).await,
+            call(Some(&admin.approver)).await,
         ];
-        let description = format!("{} {path}: {statuses:?}", route.method);
+        assert_statuses(&route, statuses);
         if route.is_open {
-            assert_eq!(statuses, [200; 5], "{description}");
             open += 1;
-            continue;
-        }
-        closed += 1;
-        assert_eq!(statuses[..2], [401, 401], "{description}");
-        assert!([403, 404].contains(&statuses[2]), "{description}");
-        if route.method == "GET" {
-            assert_eq!(statuses[3..], [200, 200], "{description}");
         } else {
-            assert_eq!(statuses[3], 403, "{description}");
-            assert!([200, 201, 202, 409].contains(&statuses[4]), "{description}");
+            closed += 1;
         }
     }
     assert_eq!(open, 2, "only the health routes are public");
-    assert!(closed >= 21, "{closed} routes");
+    assert!(closed >= 24, "{closed} routes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn me_returns_what_the_caller_may_do() {
+    let admin = AdminClient::with_connection().await;
+    let namespace = &admin.env.namespace;
+    let me = async |token: &str, query: &str| admin.get(token, &format!("/api/v1/me{query}")).await.json();
+    let allowed = |me: &Value| {
+        let actions = me["actions"].as_array().unwrap().iter();
+        let allowed = actions.filter(|action| action["allowed"] == true);
+        let names: Vec<_> = allowed
+            .map(|action| action["action"].as_str().unwrap().to_owned())
+            .collect();
+        names
+    };
+    let viewer = me(&admin.viewer, "").await;
+    assert_eq!(
+        viewer["user"],
+        format!("system:serviceaccount:{namespace}:viewer")
+    );
+    assert_eq!(viewer["namespace"], json!(namespace));
+    let groups = viewer["groups"].as_array().unwrap();
+    assert!(groups.contains(&json!("system:serviceaccounts")), "{groups:?}");
+    let reads = [
+        "listSyncs",
+        "getSync",
+        "watchSyncs",
+        "listSchedules",
+        "listConnections",
+        "readStations",
+    ];
+    assert_eq!(allowed(&viewer), reads);
+    let create = &viewer["actions"][3];
+    let requires = format!("create taranasyncs.tarana.dev in namespace {namespace}");
+    assert_eq!(
+        *create,
+        json!({"action": "createSync", "allowed": false, "requires": requires})
+    );
+    assert_eq!(allowed(&me(&admin.editor, "").await).len(), 9);
+    assert_eq!(allowed(&me(&admin.approver, "").await).len(), 10);
+    assert!(allowed(&me(&admin.no_roles, "").await).is_empty());
+    assert!(allowed(&me(&admin.editor, "?namespace=default").await).is_empty());
 }
 
 #[test]

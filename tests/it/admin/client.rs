@@ -13,6 +13,9 @@ use tokio::sync::OnceCell;
 use crate::environment::{TestEnvironment, condition};
 use crate::{chart, servers};
 
+/// Audience of the tokens.
+const AUDIENCE: &str = "tarana-operator";
+
 /// A test environment whose operator serves the admin API.
 pub struct AdminClient {
     pub env: TestEnvironment,
@@ -23,6 +26,8 @@ pub struct AdminClient {
     pub viewer: String,
     /// The token of a user with the viewer and editor roles.
     pub editor: String,
+    /// The token of a user with all roles.
+    pub approver: String,
     http: reqwest::Client,
 }
 
@@ -64,6 +69,7 @@ impl AdminClient {
         env.start_operator_with_admin(Config {
             listen,
             tls: None,
+            token_audience: Some(AUDIENCE.into()),
             defaults: Defaults {
                 namespace: env.namespace.clone(),
                 connection: "default".into(),
@@ -72,11 +78,13 @@ impl AdminClient {
         let no_roles = create_service_account(&env, "nobody", &[]).await;
         let viewer = create_service_account(&env, "viewer", &["viewer"]).await;
         let editor = create_service_account(&env, "editor", &["viewer", "editor"]).await;
+        let approver = create_service_account(&env, "approver", &["viewer", "editor", "approver"]).await;
         let admin = Self {
             url: format!("http://{listen}"),
             no_roles,
             viewer,
             editor,
+            approver,
             http: reqwest::Client::new(),
             env,
         };
@@ -119,12 +127,22 @@ pub fn with_json(request: reqwest::RequestBuilder, body: &Value) -> reqwest::Req
         .body(body.to_string())
 }
 
+/// Sends the request and reads the whole response, unless it is a stream of events.
 pub async fn send(request: reqwest::RequestBuilder) -> Response {
     let response = request.send().await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let is_stream = headers
+        .get("content-type")
+        .is_some_and(|value| value == "text/event-stream");
+    let text = if is_stream {
+        String::new()
+    } else {
+        response.text().await.unwrap()
+    };
     Response {
-        status: response.status().as_u16(),
-        headers: response.headers().clone(),
-        text: response.text().await.unwrap(),
+        status,
+        headers,
+        text,
     }
 }
 
@@ -158,9 +176,17 @@ async fn create_service_account(env: &TestEnvironment, name: &str, roles: &[&str
     let items: Vec<Value> = std::iter::once(account).chain(bindings).collect();
     let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
     kubectl.apply(&list.to_string()).await.unwrap();
+    create_token(env, name, AUDIENCE).await
+}
+
+/// A token of a service account.
+pub async fn create_token(env: &TestEnvironment, name: &str, audience: &str) -> String {
     let accounts: Api<ServiceAccount> = Api::namespaced(env.client.clone(), &env.namespace);
     let request = TokenRequest {
-        spec: Some(TokenRequestSpec::default()),
+        spec: Some(TokenRequestSpec {
+            audiences: Some(vec![audience.to_owned()]),
+            ..TokenRequestSpec::default()
+        }),
         ..TokenRequest::default()
     };
     let token = accounts

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::client::{AdminClient, Response, send};
+use super::client::{AdminClient, Response, create_token, send};
 use crate::environment::wait_until;
 
 const SYNCS: &str = "/api/v1/syncs";
@@ -27,7 +27,7 @@ fn assert_problem(response: &Response, status: u16, detail_part: &str) {
 async fn invalid_bodies_are_rejected() {
     let admin = AdminClient::with_connection().await;
     let send = async |type_: &str, body: Vec<u8>| {
-        let request = admin.request("POST", SYNCS).bearer_auth(&admin.editor);
+        let request = admin.request("POST", SYNCS).bearer_auth(&admin.approver);
         send(request.header("content-type", type_).body(body)).await
     };
     assert_problem(&send("text/plain", b"{}".to_vec()).await, 415, "application/json");
@@ -59,11 +59,31 @@ async fn invalid_bodies_are_rejected() {
     assert!(admin.runs().await.is_empty());
 }
 
+/// The empty one would be authorized as all namespaces.
+async fn reject_invalid_namespaces(admin: &AdminClient) {
+    for path in [SYNCS, "/api/v1/events", "/api/v1/me", "/api/v1/schedules"] {
+        for namespace in ["", "A", "a/b"] {
+            let path = format!("{path}?namespace={namespace}");
+            assert_problem(&admin.get(&admin.viewer, &path).await, 400, "namespace: must be");
+        }
+    }
+}
+
+/// Tokens for the API server, and for another service.
+async fn reject_foreign_audiences(admin: &AdminClient, path: &str) {
+    for audience in ["https://kubernetes.default.svc", "other"] {
+        let token = create_token(&admin.env, "viewer", audience).await;
+        assert_problem(&admin.get(&token, path).await, 401, "--audience tarana-operator");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_tokens_and_paths_are_rejected() {
     let admin = AdminClient::with_connection().await;
     let run = admin.env.run("run", json!({})).await;
     let id = run.metadata.uid.unwrap();
+    reject_invalid_namespaces(&admin).await;
+    reject_foreign_audiences(&admin, &format!("{SYNCS}/{id}")).await;
     for path in [
         SYNCS.to_owned(),
         "/api/v1/connections".into(),

@@ -242,3 +242,60 @@ async fn schedules_can_be_triggered_suspended_and_resumed() {
     let api = Api::<TaranaSyncSchedule>::namespaced(admin.env.client.clone(), &admin.env.namespace);
     assert_eq!(api.get("nightly").await.unwrap().spec.suspend_reason, None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn withheld_deletions_can_be_approved_once_with_the_verb_approve() {
+    let admin = AdminClient::start().await;
+    admin.env.secret("tcs", &crate::servers::credentials()).await;
+    admin
+        .env
+        .secret("database", &json!({"url": admin.env.database_url}))
+        .await;
+    let guard = json!({"deleteGuard": {"freeCount": 0, "maxPercent": 0}});
+    admin.env.connection("default", guard).await;
+    let first = admin.env.run("first", json!({})).await;
+    let serials: Vec<String> = admin
+        .env
+        .tcs
+        .base_nodes()
+        .iter()
+        .take(3)
+        .map(|row| row.serial.to_string())
+        .collect();
+    for serial in &serials {
+        assert!(admin.env.tcs.remove(serial));
+    }
+    let second = admin.env.run("second", json!({"deleteStale": true})).await;
+    let withheld = second.status.clone().unwrap().counts.unwrap().withheld;
+    assert!(withheld > 0);
+
+    let approve = |id: &str| format!("{SYNCS}/{id}/approve");
+    let id = second.metadata.uid.unwrap();
+    let denied = admin.post(&admin.editor, &approve(&id), &json!({})).await;
+    assert_eq!(denied.status, 403, "{denied:?}");
+    assert!(
+        denied.text.contains("approve taranasyncs.tarana.dev"),
+        "{denied:?}"
+    );
+    let body = json!({"deleteStale": true, "approvedDeletes": 1});
+    let denied = admin.post(&admin.editor, SYNCS, &body).await;
+    assert_eq!(denied.status, 403, "{denied:?}");
+    let nothing = admin
+        .post(
+            &admin.approver,
+            &approve(&first.metadata.uid.unwrap()),
+            &json!({}),
+        )
+        .await;
+    assert_eq!(nothing.status, 409, "{nothing:?}");
+
+    let approved = admin.post(&admin.approver, &approve(&id), &json!({})).await;
+    assert_eq!(approved.status, 201, "{approved:?}");
+    let name = approved.json()["name"].as_str().unwrap().to_owned();
+    let again = admin.post(&admin.approver, &approve(&id), &json!({})).await;
+    assert_eq!((again.status, &again.json()["name"]), (200, &json!(name)));
+    let run = admin.env.finished(&name).await;
+    assert_eq!(run.spec.approved_deletes.map(i64::from), Some(withheld));
+    let counts = run.status.unwrap().counts.unwrap();
+    assert_eq!((counts.deleted, counts.withheld), (withheld, 0));
+}
