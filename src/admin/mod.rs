@@ -4,6 +4,7 @@ mod auth;
 mod create;
 mod cursor;
 mod extract;
+mod kind;
 mod live;
 mod middleware;
 mod objects;

@@ -151,16 +151,11 @@ impl<K: Kind> WatchCache<K> {
 
     /// Each object that changes or is deleted from now on, without those that a slow subscriber misses.
     pub fn changes(&self) -> impl Stream<Item = Arc<K>> + Send + use<K> {
-        stream::unfold(self.events.subscribe(), |mut events| async move {
-            loop {
-                match events.recv().await {
-                    Ok(CacheEvent::Applied(object) | CacheEvent::Deleted(object)) => {
-                        return Some((object, events));
-                    }
-                    Ok(CacheEvent::Listed) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                }
-            }
+        self.events().filter_map(|event| {
+            ready(match event {
+                CacheEvent::Applied(object) | CacheEvent::Deleted(object) => Some(object),
+                CacheEvent::Listed => None,
+            })
         })
     }
 

@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod admission;
 mod api_writes;
 mod bad_input;
 mod chart;

@@ -5,30 +5,19 @@ use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tarana_operator::api::sync::{Phase, TaranaSync};
 
+use super::admission;
 use super::environment::{TestEnvironment, of, phase, wait_until};
 use super::servers;
 
 /// Rejects updates of these resources in the namespace, if the object has the label `unwritable`.
 async fn reject_updates(env: &TestEnvironment, resources: Value) {
     let name = format!("unwritable-{}", env.namespace);
-    let policy = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-    "metadata": {"name": name},
-    "spec": {
-        "failurePolicy": "Fail",
-        "matchConstraints": {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": env.namespace}},
-            "objectSelector": {"matchLabels": {"unwritable": "true"}},
-            "resourceRules": [{"apiGroups": ["tarana.dev"], "apiVersions": ["*"], "operations": ["UPDATE"],
-                "resources": resources}],
-        },
-        "validations": [{"expression": "false", "message": "nobody writes this object", "reason": "Invalid"}],
-    }});
-    let binding = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}});
-    let kubectl = servers::plane().await.kubectl();
-    for manifest in [policy, binding] {
-        kubectl.apply(&manifest.to_string()).await.unwrap();
-    }
+    let constraints = json!({
+        "objectSelector": {"matchLabels": {"unwritable": "true"}},
+        "resourceRules": [{"apiGroups": ["tarana.dev"], "apiVersions": ["*"], "operations": ["UPDATE"],
+            "resources": resources}],
+    });
+    admission::reject(env, &name, constraints, "nobody writes this object", "Invalid").await;
 }
 
 async fn create_labelled(env: &TestEnvironment, name: &str) -> TaranaSync {

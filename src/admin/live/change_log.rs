@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use super::kind::LiveKind;
+use crate::admin::kind::ApiKind;
 use crate::admin::objects::Objects;
 use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
@@ -212,12 +212,12 @@ impl State {
 type MakeContent = Box<dyn FnOnce() -> Content + Send>;
 
 /// The changes of a kind in a scope.
-fn contents<K: LiveKind>(scope: &Scope) -> impl Stream<Item = MakeContent> + Send + use<K> {
+fn contents<K: ApiKind>(scope: &Scope) -> impl Stream<Item = MakeContent> + Send + use<K> {
     let make = |event| Box::new(|| content::<K>(event)) as MakeContent;
     K::cache(scope).events().map(make)
 }
 
-fn content<K: LiveKind>(event: CacheEvent<K>) -> Content {
+fn content<K: ApiKind>(event: CacheEvent<K>) -> Content {
     match event {
         CacheEvent::Applied(object) => Content::Object(applied(object.as_ref())),
         CacheEvent::Deleted(object) => Content::Object(deleted(object.as_ref())),
@@ -225,7 +225,7 @@ fn content<K: LiveKind>(event: CacheEvent<K>) -> Content {
     }
 }
 
-fn applied<K: LiveKind>(object: &K) -> ObjectChange {
+fn applied<K: ApiKind>(object: &K) -> ObjectChange {
     ObjectChange {
         kind: K::NAME,
         namespace: object.namespace().unwrap_or_default(),
@@ -237,7 +237,7 @@ fn applied<K: LiveKind>(object: &K) -> ObjectChange {
     }
 }
 
-fn deleted<K: LiveKind>(object: &K) -> ObjectChange {
+fn deleted<K: ApiKind>(object: &K) -> ObjectChange {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     ObjectChange {
         kind: K::NAME,
@@ -250,7 +250,7 @@ fn deleted<K: LiveKind>(object: &K) -> ObjectChange {
     }
 }
 
-fn cached_version<K: LiveKind>(objects: &Objects, namespace: &str, name: &str) -> Option<ObjectVersion> {
+fn cached_version<K: ApiKind>(objects: &Objects, namespace: &str, name: &str) -> Option<ObjectVersion> {
     let cached = objects.get::<K>(namespace, name)?;
     Some(version(cached.as_ref()))
 }

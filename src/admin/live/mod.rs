@@ -2,10 +2,8 @@
 
 mod change_log;
 mod event_stream;
-mod kind;
 mod snapshot;
 mod streams;
 
 pub use event_stream::{EventStream, Selection, Sources};
-pub use kind::LiveKind;
 pub use streams::Streams;

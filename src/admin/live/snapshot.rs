@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::kind::LiveKind;
+use crate::admin::kind::ApiKind;
 use crate::admin::objects::Objects;
 use crate::admin::problem::Problem;
 use crate::api::connection::TaranaConnection;
@@ -33,7 +33,7 @@ pub(super) fn snapshot(
 
 type List = fn(&Objects, Option<&str>) -> serde_json::Result<Vec<Value>>;
 
-fn list<K: LiveKind>(objects: &Objects, namespace: Option<&str>) -> serde_json::Result<Vec<Value>> {
+fn list<K: ApiKind>(objects: &Objects, namespace: Option<&str>) -> serde_json::Result<Vec<Value>> {
     let selected = K::select(objects.list::<K>(namespace, |_| true));
     let responses = selected
         .iter()

@@ -8,9 +8,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::errors::CommonErrors;
-use crate::admin::auth::Permission;
+use super::objects::{authorized_object, list_objects};
 use crate::admin::extract::{Authenticated, PathParams, QueryParams};
-use crate::admin::objects::CachedKind;
 use crate::admin::problem::Problem;
 use crate::admin::response::connection::ConnectionResponse;
 use crate::admin::state::SharedState;
@@ -46,19 +45,8 @@ async fn list(
     Authenticated(caller): Authenticated,
     QueryParams(query): QueryParams<ListQuery>,
 ) -> Result<Json<ConnectionList>, Problem> {
-    let permission = Permission::new("list", TaranaConnection::RESOURCE, query.namespace.as_deref());
-    state.authorizer.authorize(&caller, &permission).await?;
-    state.objects.require_synced()?;
-    let mut connections = state
-        .objects
-        .list::<TaranaConnection>(query.namespace.as_deref(), |_| true);
-    connections.sort_by_cached_key(|c| (c.metadata.namespace.clone(), c.metadata.name.clone()));
-    Ok(Json(ConnectionList {
-        items: connections
-            .iter()
-            .map(|connection| ConnectionResponse::from(&**connection))
-            .collect(),
-    }))
+    let items = list_objects::<TaranaConnection>(&state, &caller, query.namespace.as_deref()).await?;
+    Ok(Json(ConnectionList { items }))
 }
 
 /// Returns a connection. Requires `get` on `taranaconnections`.
@@ -69,13 +57,7 @@ async fn by_name(
     Authenticated(caller): Authenticated,
     PathParams((namespace, name)): PathParams<(String, String)>,
 ) -> Result<Json<ConnectionResponse>, Problem> {
-    let permission = Permission::new("get", TaranaConnection::RESOURCE, Some(&namespace)).on(&name);
-    state.authorizer.authorize(&caller, &permission).await?;
-    state.objects.require_synced()?;
-    let not_found = || Problem::NotFound("there is no connection of this name in this namespace".to_owned());
-    let connection = state
-        .objects
-        .get::<TaranaConnection>(&namespace, &name)
-        .ok_or_else(not_found)?;
+    let connection =
+        authorized_object::<TaranaConnection>(&state, &caller, "get", (&namespace, &name)).await?;
     Ok(Json(ConnectionResponse::from(&*connection)))
 }

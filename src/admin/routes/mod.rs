@@ -7,6 +7,7 @@ mod events;
 mod health;
 mod legacy;
 mod me;
+mod objects;
 mod schedules;
 mod stations;
 mod syncs;

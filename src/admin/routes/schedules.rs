@@ -12,9 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::errors::{CommonErrors, WriteErrors};
-use crate::admin::auth::{Caller, Permission};
+use super::objects::{authorized_object, list_objects};
+use crate::admin::auth::Caller;
 use crate::admin::extract::{Authenticated, JsonBody, PathParams, QueryParams};
-use crate::admin::objects::CachedKind;
 use crate::admin::problem::Problem;
 use crate::admin::response::schedule::ScheduleResponse;
 use crate::admin::state::{AdminState, SharedState};
@@ -53,19 +53,8 @@ async fn list(
     Authenticated(caller): Authenticated,
     QueryParams(query): QueryParams<ListQuery>,
 ) -> Result<Json<ScheduleList>, Problem> {
-    let permission = Permission::new("list", TaranaSyncSchedule::RESOURCE, query.namespace.as_deref());
-    state.authorizer.authorize(&caller, &permission).await?;
-    state.objects.require_synced()?;
-    let mut schedules = state
-        .objects
-        .list::<TaranaSyncSchedule>(query.namespace.as_deref(), |_| true);
-    schedules.sort_by_cached_key(|s| (s.metadata.namespace.clone(), s.metadata.name.clone()));
-    Ok(Json(ScheduleList {
-        items: schedules
-            .iter()
-            .map(|schedule| ScheduleResponse::from(&**schedule))
-            .collect(),
-    }))
+    let items = list_objects::<TaranaSyncSchedule>(&state, &caller, query.namespace.as_deref()).await?;
+    Ok(Json(ScheduleList { items }))
 }
 
 /// Returns a schedule. Requires `get` on `taranasyncschedules`.
@@ -76,7 +65,8 @@ async fn by_name(
     Authenticated(caller): Authenticated,
     PathParams((namespace, name)): PathParams<(String, String)>,
 ) -> Result<Json<ScheduleResponse>, Problem> {
-    let schedule = authorized_schedule(&state, &caller, "get", &namespace, &name).await?;
+    let schedule =
+        authorized_object::<TaranaSyncSchedule>(&state, &caller, "get", (&namespace, &name)).await?;
     Ok(Json(ScheduleResponse::from(&*schedule)))
 }
 
@@ -101,7 +91,8 @@ async fn run(
     PathParams((namespace, name)): PathParams<(String, String)>,
     JsonBody(request): JsonBody<RunRequest>,
 ) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
-    let schedule = authorized_schedule(&state, &caller, "patch", &namespace, &name).await?;
+    let schedule =
+        authorized_object::<TaranaSyncSchedule>(&state, &caller, "patch", (&namespace, &name)).await?;
     let template = &schedule.spec.template.spec;
     let options = [
         ("dryRun", request.dry_run, template.dry_run),
@@ -171,28 +162,10 @@ async fn resume(
 async fn patch_schedule(
     state: &AdminState,
     caller: &Arc<Caller>,
-    (namespace, name): (&str, &str),
+    name: (&str, &str),
     patch: Value,
 ) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
-    let schedule = authorized_schedule(state, caller, "patch", namespace, name).await?;
+    let schedule = authorized_object::<TaranaSyncSchedule>(state, caller, "patch", name).await?;
     let schedule = state.objects.patch(&*schedule, patch).await?;
     Ok((StatusCode::ACCEPTED, Json(ScheduleResponse::from(&schedule))))
-}
-
-/// The schedule, if the caller has the permission for the verb.
-async fn authorized_schedule(
-    state: &AdminState,
-    caller: &Arc<Caller>,
-    verb: &'static str,
-    namespace: &str,
-    name: &str,
-) -> Result<Arc<TaranaSyncSchedule>, Problem> {
-    let permission = Permission::new(verb, TaranaSyncSchedule::RESOURCE, Some(namespace)).on(name);
-    state.authorizer.authorize(caller, &permission).await?;
-    state.objects.require_synced()?;
-    let not_found = || Problem::NotFound("there is no schedule of this name in this namespace".to_owned());
-    state
-        .objects
-        .get::<TaranaSyncSchedule>(namespace, name)
-        .ok_or_else(not_found)
 }

@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::errors::{CommonErrors, WriteErrors};
+use super::objects::authorized_object;
 use crate::admin::auth::{Caller, Permission};
 use crate::admin::create::{self, Created, DEFAULT_TTL_SECONDS};
 use crate::admin::cursor;
@@ -104,12 +105,8 @@ async fn by_name(
     Authenticated(caller): Authenticated,
     PathParams((namespace, name)): PathParams<(String, String)>,
 ) -> Result<Json<SyncResponse>, Problem> {
-    let permission = Permission::new("get", TaranaSync::RESOURCE, Some(&namespace)).on(&name);
-    state.authorizer.authorize(&caller, &permission).await?;
-    state.objects.require_synced()?;
-    let sync = state.objects.get::<TaranaSync>(&namespace, &name);
-    sync.map(|sync| Json(SyncResponse::from(&*sync)))
-        .ok_or_else(|| not_found("of this name in this namespace"))
+    let sync = authorized_object::<TaranaSync>(&state, &caller, "get", (&namespace, &name)).await?;
+    Ok(Json(SyncResponse::from(&*sync)))
 }
 
 /// Spec of a new run.

@@ -7,29 +7,16 @@ use tarana_operator::api::schedule::TaranaSyncSchedule;
 use tarana_operator::api::sync::TaranaSync;
 
 use super::{REQUEST, create_due, events_with, newest, reason, runs, slot_name, trigger, wait_for_schedule};
+use crate::admission;
 use crate::environment::{TestEnvironment, condition, wait_until};
 use crate::servers;
 
 /// Refuses to create runs in the namespace. Waits until that is effective.
 async fn refuse_runs(env: &TestEnvironment) -> String {
     let name = format!("refused-{}", env.namespace);
-    let policy = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-    "metadata": {"name": name},
-    "spec": {
-        "failurePolicy": "Fail",
-        "matchConstraints": {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": env.namespace}},
-            "resourceRules": [{"apiGroups": ["tarana.dev"], "apiVersions": ["*"], "operations": ["CREATE"],
-                "resources": ["taranasyncs"]}],
-        },
-        "validations": [{"expression": "false", "message": "exceeded quota", "reason": "Forbidden"}],
-    }});
-    let binding = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}});
-    let kubectl = servers::plane().await.kubectl();
-    for manifest in [policy, binding] {
-        kubectl.apply(&manifest.to_string()).await.unwrap();
-    }
+    let constraints = json!({"resourceRules": [{"apiGroups": ["tarana.dev"], "apiVersions": ["*"],
+        "operations": ["CREATE"], "resources": ["taranasyncs"]}]});
+    admission::reject(env, &name, constraints, "exceeded quota", "Forbidden").await;
     wait_until("the policy is effective", || async {
         let probe = json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync", "metadata": {"name": "probe"}, "spec": {}});
         let probe: TaranaSync = serde_json::from_value(probe).unwrap();

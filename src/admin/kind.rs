@@ -1,4 +1,4 @@
-//! The kinds whose changes are streamed.
+//! The kinds that the API shows.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -16,32 +16,42 @@ use crate::api::sync::TaranaSync;
 /// How many ended runs a snapshot has. Older ones are in the list of runs.
 const MAX_ENDED_RUNS: usize = 100;
 
-/// A kind whose changes are streamed.
-pub trait LiveKind: CachedKind {
+/// A kind that the API shows.
+pub trait ApiKind: CachedKind {
     /// Name in queries and events.
     const NAME: &'static str;
-    /// The JSON that the routes of the kind return, too.
+    /// Name of one object in messages.
+    const SINGULAR: &'static str;
+    /// The JSON of an object.
     type Response: for<'a> From<&'a Self> + serde::Serialize;
 
     /// Sorts the objects of a snapshot, and leaves out what it does not need.
     fn select(mut objects: Vec<Arc<Self>>) -> Vec<Arc<Self>> {
-        objects.sort_by_cached_key(|object| (object.namespace(), object.name_any()));
+        sort_by_name(&mut objects);
         objects
     }
 }
 
-impl LiveKind for TaranaConnection {
+/// Sorts by namespace and name.
+pub fn sort_by_name<K: ApiKind>(objects: &mut [Arc<K>]) {
+    objects.sort_by_cached_key(|object| (object.namespace(), object.name_any()));
+}
+
+impl ApiKind for TaranaConnection {
     const NAME: &'static str = "connections";
+    const SINGULAR: &'static str = "connection";
     type Response = ConnectionResponse;
 }
 
-impl LiveKind for TaranaSyncSchedule {
+impl ApiKind for TaranaSyncSchedule {
     const NAME: &'static str = "schedules";
+    const SINGULAR: &'static str = "schedule";
     type Response = ScheduleResponse;
 }
 
-impl LiveKind for TaranaSync {
+impl ApiKind for TaranaSync {
     const NAME: &'static str = "syncs";
+    const SINGULAR: &'static str = "sync";
     type Response = SyncResponse;
 
     /// All unfinished runs, then the newest that have ended; each newest first.
