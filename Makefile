@@ -40,8 +40,22 @@ lint: needs ## Check format and clippy, warnings denied
 docs: needs ## Build the code documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
+# Creates a virtual environment in the folder $(1) with the packages of the file $(2), unless it has them.
+define virtual_environment
+cmp -s $(2) $(1)/requirements.txt || { \
+  command -v python3 > /dev/null || { echo "make: python3 is missing: install it, with venv and pip"; exit 1; }; \
+  python3 -m venv --clear $(1) && \
+  $(1)/bin/pip install --quiet --disable-pip-version-check --requirement $(2) && \
+  cp $(2) $(1)/requirements.txt; }
+endef
+
+# schemathesis, which compares the admin API with its OpenAPI document.
+.PHONY: contract
+contract:
+	@$(call virtual_environment,$(dir $(BUILT))contract,tests/contract/requirements.txt)
+
 .PHONY: test
-test: lint docs ## Run every check that a change must pass; builds or installs missing servers and starts them
+test: lint docs contract ## Run every check that a change must pass; builds or installs missing servers and starts them
 	cargo build --workspace --locked
 	$(BUILT)/devenv tools
 	@log=$$(mktemp); trap 'rm -f $$log' EXIT; status=0; \
@@ -53,6 +67,8 @@ test: lint docs ## Run every check that a change must pass; builds or installs m
 # The duration of a test is an unstable option of the test runner. It is unlocked for the test programs alone, so that nothing is rebuilt.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 REPORT_TIMES = CARGO_TARGET_$(HOST)_RUNNER="env RUSTC_BOOTSTRAP=1"
+# A change is judged by what it does, not by the luck of a seed: `make test-long` draws other seeds, and many more cases.
+test: export PROPTEST_RNG_SEED ?= 1
 # Most integration tests wait for a server, so that more of them run than there are cores.
 export RUST_TEST_THREADS ?= 4
 
@@ -60,6 +76,7 @@ export RUST_TEST_THREADS ?= 4
 test-long: needs ## Run the long tests: thousands of runs against a faulty vendor API, long stalls and outages
 	cargo build --workspace --locked
 	$(BUILT)/devenv tools
+	PROPTEST_CASES=5000 cargo test --workspace --locked --lib propert
 	cargo test --workspace --locked --test it -- --ignored --nocapture --skip leftovers::start_
 
 .PHONY: bench
@@ -74,11 +91,7 @@ bench: needs ## Measure the speeds, as ratios within one run, against their limi
 OTHERS = $(dir $(BUILT))others
 .PHONY: others
 others:
-	@cmp -s benches/others/requirements.txt $(OTHERS)/requirements.txt || { \
-	  command -v python3 > /dev/null || { echo "make: python3 is missing: install it, with venv and pip"; exit 1; }; \
-	  python3 -m venv --clear $(OTHERS) && \
-	  $(OTHERS)/bin/pip install --quiet --disable-pip-version-check --requirement benches/others/requirements.txt && \
-	  cp benches/others/requirements.txt $(OTHERS)/; }
+	@$(call virtual_environment,$(OTHERS),benches/others/requirements.txt)
 
 .PHONY: soak
 soak: needs ## Run an hour of changes, faults and kills with 100,000 devices (MINUTES, DEVICES, SEED), then report

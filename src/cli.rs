@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::admin::Role;
 use crate::telemetry::Format;
 
 /// Keeps a PostgreSQL table of base stations in sync with the Tarana Cloud Suite.
@@ -28,7 +29,7 @@ pub struct Cli {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Run the operator until SIGTERM or Ctrl-C.
-    Run(Run),
+    Run(Box<Run>),
     /// Print the custom resource definitions as YAML.
     Crds(Crds),
     /// Print the `OpenAPI` document of the admin API as JSON.
@@ -133,6 +134,58 @@ pub struct Admin {
         value_name = "NAME"
     )]
     pub connection: String,
+    /// Who may authenticate callers of the admin API. Can be repeated, or separated by commas.
+    #[arg(
+        long = "admin-auth",
+        env = "TARANA_ADMIN_AUTH",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "kubernetes",
+        value_name = "WHO"
+    )]
+    pub auth: Vec<AuthMode>,
+    /// Flags of `--admin-auth supabase`.
+    #[command(flatten)]
+    pub supabase: Supabase,
+}
+
+/// Who authenticates callers of the admin API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuthMode {
+    /// Kubernetes, which also authorizes them.
+    Kubernetes,
+    /// Supabase, for users with an active row in `admin_users`. They have the role of --supabase-role.
+    Supabase,
+}
+
+/// Flags of `run` for callers that Supabase authenticates.
+#[derive(Clone, Debug, Args)]
+pub struct Supabase {
+    /// URL of the Supabase project, for example `https://abcd.supabase.co`. Its tokens are verified with the project's signing keys.
+    #[arg(long = "supabase-url", env = "TARANA_SUPABASE_URL", value_name = "URL")]
+    pub url: Option<String>,
+    /// File with the JWT secret of a legacy project. With it, only tokens that this secret signed (HS256) are accepted.
+    #[arg(
+        long = "supabase-jwt-secret-file",
+        env = "TARANA_SUPABASE_JWT_SECRET_FILE",
+        value_name = "FILE"
+    )]
+    pub jwt_secret_file: Option<PathBuf>,
+    /// Audience of the tokens. Default: authenticated.
+    #[arg(
+        long = "supabase-audience",
+        env = "TARANA_SUPABASE_AUDIENCE",
+        value_name = "AUDIENCE"
+    )]
+    pub audience: Option<String>,
+    /// What all Supabase users may do in the namespace of --admin-namespace, and nowhere else. Default: viewer.
+    #[arg(
+        long = "supabase-role",
+        env = "TARANA_SUPABASE_ROLE",
+        value_enum,
+        value_name = "ROLE"
+    )]
+    pub role: Option<Role>,
 }
 
 /// Flags of `crds`.

@@ -3,7 +3,7 @@
 //! Each function accepts any bytes. It asserts what the rest of the operator relies on, and must not panic or hang. Built only
 //! for tests and with the feature `fuzzing`, never for a release.
 
-pub use crate::schedule::fuzzing::cron;
+pub use crate::cron::fuzzing::cron;
 pub use crate::tarana::fuzzing::{cookie, device, envelope, retry_after};
 
 #[cfg(test)]

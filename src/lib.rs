@@ -33,6 +33,7 @@
 //! | `cluster` | Kubernetes clients with timeouts, watch caches, and how controllers write |
 //! | `fault` | faults, and whether a retry can help |
 //! | `api` | the kinds, their conditions and reasons |
+//! | `cron` | cron patterns and their slots |
 //! | `certificates` | bundles of CA certificates from Secrets |
 //! | `station` | base stations as the vendor lists them, as the table stores them and as a plan changes them |
 //!
@@ -45,7 +46,7 @@
 //! connection
 //! tarana  store  notify  leader  telemetry  cluster
 //! fault
-//! api  station  certificates
+//! api  station  certificates  cron
 //! ```
 
 pub mod admin;
@@ -54,6 +55,7 @@ pub mod certificates;
 pub mod cli;
 pub mod cluster;
 pub mod connection;
+pub mod cron;
 pub mod fault;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use tarana_operator::cli::{Cli, Command, Crds, Migrate, Preview, Run};
 use tarana_operator::cluster::Cluster;
-use tarana_operator::{admin, api, cli, operator, schedule, store, telemetry};
+use tarana_operator::{admin, api, cli, cron, operator, store, telemetry};
 
 fn main() -> ExitCode {
     if let Err(error) = cli::restart_without_postgres_variables() {
@@ -23,7 +23,7 @@ async fn run_command() -> ExitCode {
     let cli = Cli::parse();
     match execute(cli).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<schedule::InvalidCron>() => {
+        Err(error) if error.is::<cron::InvalidCron>() => {
             eprintln!("tarana-operator: {error}");
             // The exit code of clap for an invalid argument.
             ExitCode::from(2)
@@ -40,7 +40,7 @@ async fn execute(cli: Cli) -> Result<(), Box<dyn Error>> {
     // One TLS provider for all clients. It fails only if a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli.command {
-        Command::Run(flags) => run(&flags).await,
+        Command::Run(flags) => Box::pin(run(&flags)).await,
         Command::Crds(flags) => crds(&flags),
         Command::Preview(flags) => preview(&flags),
         Command::Openapi => openapi(),
@@ -80,8 +80,8 @@ fn openapi() -> Result<(), Box<dyn Error>> {
 fn preview(flags: &Preview) -> Result<(), Box<dyn Error>> {
     let default_count = flags.until.is_none().then_some(10);
     let count = flags.count.or(default_count);
-    let preview = schedule::Preview {
-        cron: schedule::Cron::parse(&flags.schedule, &flags.time_zone)?,
+    let preview = cron::Preview {
+        cron: cron::Cron::parse(&flags.schedule, &flags.time_zone)?,
         after: flags.after.unwrap_or_else(jiff::Timestamp::now),
         count: count.map(usize::try_from).transpose()?,
         until: flags.until,

@@ -1,8 +1,8 @@
 //! The composition root: creates the watch caches, the controllers and the admin API, and runs them until shutdown.
 
+mod admin_config;
 mod invalid_objects;
 
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::cli::{self, Run};
+pub use self::admin_config::InvalidAdminFlags;
+
+use crate::cli::Run;
 use crate::cluster::{Cluster, Scope};
 use crate::leader::{self, Election};
 use crate::notify::Notifier;
@@ -39,7 +41,7 @@ impl Config {
     /// The configuration according to the flags. `namespace` is the default namespace of the Lease and the admin API.
     ///
     /// # Errors
-    /// If `--admin-listen` is no address.
+    /// If the flags of the admin API are invalid.
     pub fn from_flags(flags: &Run, namespace: &str) -> Result<Self, Error> {
         let identity = flags
             .identity
@@ -65,27 +67,9 @@ impl Config {
             election,
             migrate: flags.migrate,
             probe_interval: Duration::from_secs(flags.resync_seconds),
-            admin: admin_config(&flags.admin, namespace)?,
+            admin: admin_config::from_flags(&flags.admin, namespace)?,
         })
     }
-}
-
-fn admin_config(flags: &cli::Admin, namespace: &str) -> Result<Option<admin::Config>, Error> {
-    let address = flags.listen.trim();
-    if address.is_empty() {
-        return Ok(None);
-    }
-    let listen = address.parse().map_err(|_| Error::Address(address.to_owned()))?;
-    let tls = flags.tls_certificate.clone().zip(flags.tls_key.clone());
-    Ok(Some(admin::Config {
-        listen,
-        token_audience: Some(flags.token_audience.clone()).filter(|audience| !audience.is_empty()),
-        tls: tls.map(|(certificate, key)| admin::Tls { certificate, key }),
-        defaults: admin::Defaults {
-            namespace: flags.namespace.clone().unwrap_or_else(|| namespace.to_owned()),
-            connection: flags.connection.clone(),
-        },
-    }))
 }
 
 /// Why the operator stopped or could not start.
@@ -97,11 +81,9 @@ pub enum Error {
     /// Signal handlers could not be installed.
     #[error("signal handlers could not be installed: {0}")]
     Signals(#[from] std::io::Error),
-    /// `--admin-listen` is not an address.
-    #[error(
-        "--admin-listen {0:?} is not an address: write for example [::]:8080 or 127.0.0.1:8080, or leave it empty to serve no API"
-    )]
-    Address(String),
+    /// The flags of the admin API are invalid.
+    #[error(transparent)]
+    AdminFlags(#[from] InvalidAdminFlags),
     /// The admin API failed.
     #[error(transparent)]
     Admin(#[from] admin::Error),
@@ -130,20 +112,24 @@ pub async fn run_until(cluster: Cluster, config: Config, stop: watch::Receiver<b
     let (scopes, cache_updates) = Scope::create(&cluster, &config.namespaces);
     let scopes = Arc::new(scopes);
     let mut admin_stop = stop.clone();
-    let admin = config.admin.clone();
+    let (admin, identity) = (config.admin.clone(), config.identity.clone());
     let admin = async {
         match admin {
             Some(admin) => {
                 let shutdown = async move { stopped(&mut admin_stop).await };
-                admin::serve(admin, cluster.admin.clone(), scopes.clone(), shutdown).await
+                let client = cluster.admin.clone();
+                let notifier = Notifier::new(client.clone(), identity);
+                Ok(admin::serve(admin, client, scopes.clone(), notifier, shutdown).await?)
             }
-            None => pending().await,
+            None => Ok(()),
         }
-    };
+    }
+    .boxed();
+    let controllers = run_controllers_until(cluster.clone(), config, scopes.clone(), stop).boxed();
     tokio::select! {
         () = cache_updates => Err(Error::Ended),
-        Err(error) = admin => Err(error.into()),
-        result = run_controllers_until(cluster.clone(), config, scopes.clone(), stop) => result,
+        // Both end with `stop`, the admin API after the requests in progress.
+        result = async { tokio::try_join!(controllers, admin) } => result.map(drop),
     }
 }
 

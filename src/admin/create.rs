@@ -42,7 +42,7 @@ pub fn trigger(caller: &Caller) -> Trigger {
     Trigger {
         type_: TriggerType::Api,
         actor: Some(actor),
-        admin_user_id: None,
+        admin_user_id: caller.admin_user_id(),
         scheduled_time: None,
     }
 }

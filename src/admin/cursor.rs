@@ -2,43 +2,43 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::problem::Problem;
 
-/// Position of a run in a list: creation time and id. The runs after it are older.
-pub type Cursor = (Timestamp, Uuid);
+/// Position in a list: the value that sorts the list, in descending order, and the id. What follows it has smaller ones.
+pub type Cursor = (i64, Uuid);
 
-/// The cursor as text.
-pub fn encode((time, id): Cursor) -> String {
-    let mut bytes = time.as_microsecond().to_be_bytes().to_vec();
+/// The cursor as text. It is valid for lists of that name only.
+pub fn encode(list: &str, (value, id): Cursor) -> String {
+    let mut bytes = value.to_be_bytes().to_vec();
     bytes.extend(id.as_bytes());
-    bytes.extend(checksum(&bytes));
+    bytes.extend(checksum(list, &bytes));
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Detects a damaged cursor. It is no protection: a forged cursor only selects another position in the list.
-fn checksum(bytes: &[u8]) -> [u8; 8] {
-    Sha256::digest(bytes).first_chunk().copied().unwrap_or_default()
+/// Detects a damaged cursor, or one of another list. It is no protection: a forged cursor only selects another position.
+fn checksum(list: &str, bytes: &[u8]) -> [u8; 8] {
+    let hash = Sha256::new().chain_update(bytes).chain_update(list).finalize();
+    hash.first_chunk().copied().unwrap_or_default()
 }
 
 /// The cursor that a caller sent.
-pub fn decode(text: &str) -> Result<Cursor, Problem> {
+pub fn decode(list: &str, text: &str) -> Result<Cursor, Problem> {
     let cursor = || {
         let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let (bytes, sent) = bytes.split_last_chunk::<8>()?;
-        if *sent != checksum(bytes) {
+        if *sent != checksum(list, bytes) {
             return None;
         }
-        let (time, id) = bytes.split_first_chunk::<8>()?;
-        let time = Timestamp::from_microsecond(i64::from_be_bytes(*time)).ok()?;
-        Some((time, Uuid::from_slice(id).ok()?))
+        let (value, id) = bytes.split_first_chunk::<8>()?;
+        Some((i64::from_be_bytes(*value), Uuid::from_slice(id).ok()?))
     };
     cursor().ok_or_else(|| {
         Problem::BadRequest(
-            "cursor: not a value of nextCursor: leave it out to start at the first page".to_owned(),
+            "cursor: not a value of nextCursor of this list: leave it out to start at the first page"
+                .to_owned(),
         )
     })
 }
@@ -49,12 +49,10 @@ mod tests {
 
     #[test]
     fn only_encoded_cursors_decode() {
-        let cursor = (
-            Timestamp::from_microsecond(1_800_000_000_123_456).unwrap(),
-            Uuid::from_u128(7),
-        );
-        let text = encode(cursor);
-        assert_eq!(decode(&text), Ok(cursor));
+        let cursor = (-1_800_000_000_123_456, Uuid::from_u128(7));
+        let text = encode("syncs", cursor);
+        assert_eq!(decode("syncs", &text), Ok(cursor));
+        assert!(decode("others", &text).is_err());
         for wrong in [
             "",
             "x",
@@ -63,7 +61,10 @@ mod tests {
             "_".repeat(43).as_str(),
             "<script>",
         ] {
-            assert!(matches!(decode(wrong), Err(Problem::BadRequest(_))), "{wrong}");
+            assert!(
+                matches!(decode("syncs", wrong), Err(Problem::BadRequest(_))),
+                "{wrong}"
+            );
         }
     }
 }

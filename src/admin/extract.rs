@@ -44,7 +44,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let is_json = is_json(request.headers());
+        let is_json = has_media_type(request.headers(), "application/json");
         let bytes = read_body(request.into_body()).await?;
         if bytes.is_empty() {
             return parse_json(b"{}").map(Self);
@@ -59,7 +59,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 }
 
 /// The whole body, up to the maximum length.
-async fn read_body(body: axum::body::Body) -> Result<Vec<u8>, Problem> {
+pub async fn read_body(body: axum::body::Body) -> Result<Vec<u8>, Problem> {
     let (mut chunks, mut bytes, mut length) = (body.into_data_stream(), Vec::new(), 0);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Problem::BadRequest("the body ended early".to_owned()))?;
@@ -78,7 +78,8 @@ async fn read_body(body: axum::body::Body) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
-fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// The JSON object of a body.
+pub fn parse_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
     // serde would accept an array as the fields in their order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::BadRequest(
@@ -89,13 +90,14 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         .map_err(|error| Problem::BadRequest(format!("the body is invalid: {error}")))
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether the media type of the body is this one.
+pub fn has_media_type(headers: &HeaderMap, expected: &str) -> bool {
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     content_type.is_some_and(|content_type| {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/json")
+        essence.eq_ignore_ascii_case(expected)
     })
 }
 

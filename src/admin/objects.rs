@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{Patch, PatchParams, PostParams};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::core::ObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource, ResourceExt};
 use moka::future::Cache;
@@ -12,12 +14,16 @@ use uuid::Uuid;
 
 use super::problem::Problem;
 use crate::api::connection::TaranaConnection;
+use crate::api::reason::Reason;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::{TaranaSync, TaranaSyncSpec};
 use crate::cluster::{Kind, Scope, WatchCache};
 
 /// By then the watch cache has a created object, or the object was deleted again.
 const MAX_CACHE_LAG: Duration = Duration::from_secs(30);
+
+/// Maximum number of Events of one reason that are read.
+const MAX_EVENTS: u32 = 500;
 
 /// A kind with a watch cache.
 pub trait CachedKind: Kind + serde::Serialize {
@@ -178,6 +184,35 @@ impl Objects {
             .get_opt(name)
             .await
             .map_err(Problem::from_kubernetes)
+    }
+
+    /// The metadata of all objects in a namespace, from the API server: with the managed fields, which the caches leave out.
+    pub async fn fetch_metadata<K: CachedKind>(&self, namespace: &str) -> Result<Vec<ObjectMeta>, Problem> {
+        let listed = self
+            .api::<K>(namespace)
+            .list_metadata(&ListParams::default())
+            .await;
+        let objects = listed.map_err(Problem::from_kubernetes)?.items;
+        Ok(objects.into_iter().map(|object| object.metadata).collect())
+    }
+
+    /// The Events about the suspension and resumption of schedules. `None` if the operator may not list Events: only the admin API
+    /// needs this permission.
+    pub async fn suspension_events(&self, namespace: &str) -> Result<Option<Vec<Event>>, Problem> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        let mut events = Vec::new();
+        for reason in [Reason::Suspended, Reason::Resumed] {
+            let selector = format!("regarding.kind=TaranaSyncSchedule,reason={reason}");
+            let listed = api
+                .list(&ListParams::default().fields(&selector).limit(MAX_EVENTS))
+                .await;
+            match listed {
+                Ok(listed) => events.extend(listed.items),
+                Err(kube::Error::Api(status)) if status.code == 403 => return Ok(None),
+                Err(error) => return Err(Problem::from_kubernetes(error)),
+            }
+        }
+        Ok(Some(events))
     }
 
     /// Patches an object. The patch names the uid, so that it fails on a new object of the same name.

@@ -1,4 +1,4 @@
-//! Limits how often one caller creates runs.
+//! Limits how often one caller does something.
 
 use std::num::NonZeroU32;
 
@@ -7,26 +7,24 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::problem::Problem;
 
-/// Runs per minute and caller, also as a burst.
-const RUNS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 /// Number of callers above which idle ones are dropped.
 const MAX_CALLERS: usize = 1000;
 
-/// The rate limiter for creating runs, keyed by caller.
+/// A rate limiter, keyed by caller.
 #[derive(Debug)]
-pub struct RunRateLimiter {
+pub struct CallerRateLimiter {
     callers: DefaultKeyedRateLimiter<String>,
 }
 
-impl RunRateLimiter {
-    /// A limiter without callers.
-    pub fn new() -> Self {
+impl CallerRateLimiter {
+    /// A limiter without callers. Each may do this many things per minute, also as a burst.
+    pub fn new(per_minute: NonZeroU32) -> Self {
         Self {
-            callers: RateLimiter::keyed(Quota::per_minute(RUNS_PER_MINUTE)),
+            callers: RateLimiter::keyed(Quota::per_minute(per_minute)),
         }
     }
 
-    /// Counts one run of the caller, or rejects it.
+    /// Counts one thing that the caller does, or rejects it.
     pub fn check(&self, caller: &str) -> Result<(), Problem> {
         if self.callers.len() > MAX_CALLERS {
             self.callers.retain_recent();
@@ -44,8 +42,8 @@ mod tests {
 
     #[test]
     fn each_caller_has_its_own_quota() {
-        let limiter = RunRateLimiter::new();
-        for _ in 0..RUNS_PER_MINUTE.get() {
+        let limiter = CallerRateLimiter::new(NonZeroU32::new(30).unwrap());
+        for _ in 0..30 {
             limiter.check("one").unwrap();
         }
         assert!(matches!(limiter.check("one"), Err(Problem::TooManyRequests(wait)) if wait.as_secs() <= 2));

@@ -8,15 +8,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::auth::{Caller, Permission};
 use super::cursor::{self, Cursor};
-use super::objects::object_id;
+use super::objects::{CachedKind, object_id};
 use super::problem::Problem;
-use super::response::sync::{SyncPhase, SyncResponse};
+use super::response::sync::{SyncPhase, SyncResponse, SyncTrigger, schedule_name};
 use super::state::AdminState;
 use crate::api::connection::TaranaConnection;
 use crate::api::sync::TaranaSync;
 use crate::connection::Key;
-use crate::store::{LoggedRun, RunQuery, Store};
+use crate::store::{LoggedRun, RunOrder, RunQuery, Store};
 
 /// Selects runs.
 #[derive(Clone, Debug)]
@@ -27,10 +28,76 @@ pub struct RunFilter {
     pub connection: Option<String>,
     /// Phases; empty for all.
     pub phases: Vec<SyncPhase>,
-    /// Only runs that are older than this position.
-    pub before: Option<Cursor>,
+    /// Name of the schedule; `None` for all.
+    pub schedule: Option<String>,
+    /// Types of the trigger.
+    pub triggers: Vec<SyncTrigger>,
+    /// Only runs that have ended at this time or later.
+    pub ended_from: Option<Timestamp>,
+    /// Only runs that have ended before this time.
+    pub ended_before: Option<Timestamp>,
+    /// Order of the list.
+    pub order: RunOrder,
+    /// Only runs after this position in that order.
+    pub after: Option<Cursor>,
     /// Maximum number of runs.
     pub limit: usize,
+}
+
+impl RunFilter {
+    /// Name of the list that the filter's order produces, for its cursors.
+    pub fn list_name(order: RunOrder) -> &'static str {
+        match order {
+            RunOrder::Newest => "syncs",
+            RunOrder::Longest => "syncs by duration",
+        }
+    }
+
+    /// Whether it selects an object, apart from its namespace.
+    fn selects(&self, sync: &TaranaSync) -> bool {
+        let status = sync.status.as_ref();
+        let phase = status.map(|s| s.phase).unwrap_or_default();
+        let ended = status.and_then(|s| s.completion_time.as_ref()).map(|time| time.0);
+        let is_equal =
+            |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
+        is_equal(&self.connection, &sync.spec.connection_ref.name)
+            && (self.phases.is_empty() || self.phases.contains(&phase.into()))
+            && self.triggers.contains(&sync.spec.trigger.type_.into())
+            && (self.schedule.is_none() || self.schedule == schedule_name(sync))
+            && self
+                .ended_from
+                .is_none_or(|from| ended.is_some_and(|ended| ended >= from))
+            && self
+                .ended_before
+                .is_none_or(|before| ended.is_some_and(|ended| ended < before))
+            && self
+                .position(sync)
+                .is_some_and(|position| self.after.is_none_or(|after| position < after))
+    }
+
+    /// Position of an object in the list; `None` if the list does not contain it.
+    fn position(&self, sync: &TaranaSync) -> Option<Cursor> {
+        let created = || {
+            sync.metadata
+                .creation_timestamp
+                .as_ref()
+                .map_or(0, |time| time.0.as_microsecond())
+        };
+        let value = match self.order {
+            RunOrder::Newest => created(),
+            RunOrder::Longest => sync.status.as_ref()?.duration_ms?,
+        };
+        Some((value, object_id(sync)))
+    }
+
+    /// Position of a run in the list.
+    fn position_of(&self, run: &SyncResponse) -> Cursor {
+        let value = match self.order {
+            RunOrder::Newest => run.created_at.as_microsecond(),
+            RunOrder::Longest => run.duration_ms.unwrap_or_default(),
+        };
+        (value, run.id)
+    }
 }
 
 /// A page of runs, newest first.
@@ -51,24 +118,25 @@ pub struct SyncPage {
 /// The page of runs that a filter selects.
 pub async fn list_runs(state: &AdminState, filter: &RunFilter) -> Result<SyncPage, Problem> {
     let objects = runs_from_objects(state, filter);
-    // Rows that are older than this object belong to a later page.
-    let oldest = objects.get(filter.limit).map(|sync| sync.created_at);
+    // Rows after this object belong to a later page.
+    let last = objects.get(filter.limit).map(|run| filter.position_of(run));
     let (mut items, mut unread) = (objects, Vec::new());
     for connection in connections(state, filter) {
-        match runs_from_rows(state, &connection, filter, oldest).await {
+        match runs_from_rows(state, &connection, filter, last).await {
             Ok(rows) => items.extend(rows),
             Err(problem) if filter.connection.is_some() && filter.namespace.is_some() => return Err(problem),
             Err(_) => unread.push(Key::of(&connection).to_string()),
         }
     }
-    items.sort_by_key(|sync| std::cmp::Reverse((sync.created_at, sync.id)));
+    items.sort_by_key(|run| std::cmp::Reverse(filter.position_of(run)));
     // Two connections may share a table.
     items.dedup_by_key(|sync| sync.id);
     let has_more = items.len() > filter.limit;
     items.truncate(filter.limit);
     let last = items.last().filter(|_| has_more);
     Ok(SyncPage {
-        next_cursor: last.map(|sync| cursor::encode((sync.created_at, sync.id))),
+        next_cursor: last
+            .map(|run| cursor::encode(RunFilter::list_name(filter.order), filter.position_of(run))),
         items,
         unread,
     })
@@ -85,6 +153,44 @@ pub async fn find_run(
     }
     let found = find_log_row(state, id, connections).await?;
     Ok(found.map(|(_, row)| SyncResponse::from(row)))
+}
+
+/// The run, if the caller may get it. A missing permission looks like a missing run.
+pub async fn readable_run(
+    state: &AdminState,
+    caller: &Arc<Caller>,
+    id: Uuid,
+) -> Result<SyncResponse, Problem> {
+    state.objects.require_synced()?;
+    let connections = readable_connections(state, caller).await?;
+    let not_found = || Problem::NotFound("there is no sync with this id that you may get".to_owned());
+    let run = find_run(state, id, &connections).await?.ok_or_else(not_found)?;
+    if let Some(namespace) = &run.namespace {
+        let permission = get_permission(Some(namespace));
+        if !state.authorizer.is_allowed(caller, &permission).await? {
+            return Err(not_found());
+        }
+    }
+    Ok(run)
+}
+
+/// The connections of the namespaces in which the caller may get runs.
+pub async fn readable_connections(
+    state: &AdminState,
+    caller: &Arc<Caller>,
+) -> Result<Vec<Arc<TaranaConnection>>, Problem> {
+    let mut readable = Vec::new();
+    for connection in state.objects.list::<TaranaConnection>(None, |_| true) {
+        let permission = get_permission(connection.metadata.namespace.as_deref());
+        if state.authorizer.is_allowed(caller, &permission).await? {
+            readable.push(connection);
+        }
+    }
+    Ok(readable)
+}
+
+fn get_permission(namespace: Option<&str>) -> Permission {
+    Permission::new("get", TaranaSync::RESOURCE, namespace)
 }
 
 /// The log row of a run, and the store that holds it.
@@ -116,27 +222,11 @@ pub async fn find_log_row(
     unavailable.map_or(Ok(None), Err)
 }
 
-/// The newest objects that the filter selects, one more than its limit.
+/// The first objects that the filter selects, one more than its limit.
 fn runs_from_objects(state: &AdminState, filter: &RunFilter) -> Vec<SyncResponse> {
-    let created = |sync: &TaranaSync| {
-        sync.metadata
-            .creation_timestamp
-            .as_ref()
-            .map_or(Timestamp::UNIX_EPOCH, |t| t.0)
-    };
-    let is_selected = |sync: &TaranaSync| {
-        let phase = sync.status.as_ref().map(|s| s.phase).unwrap_or_default();
-        filter
-            .connection
-            .as_ref()
-            .is_none_or(|name| *name == sync.spec.connection_ref.name)
-            && (filter.phases.is_empty() || filter.phases.contains(&SyncPhase::from(phase)))
-            && filter
-                .before
-                .is_none_or(|before| (created(sync), object_id(sync)) < before)
-    };
+    let is_selected = |sync: &TaranaSync| filter.selects(sync);
     let mut objects = state.objects.list(filter.namespace.as_deref(), is_selected);
-    objects.sort_by_cached_key(|sync| std::cmp::Reverse((created(sync), object_id(sync.as_ref()))));
+    objects.sort_by_cached_key(|sync| std::cmp::Reverse(filter.position(sync)));
     objects.truncate(filter.limit + 1);
     objects.iter().map(|sync| SyncResponse::from(&**sync)).collect()
 }
@@ -151,13 +241,22 @@ fn connections(state: &AdminState, filter: &RunFilter) -> Vec<Arc<TaranaConnecti
     state.objects.list(filter.namespace.as_deref(), is_selected)
 }
 
-/// The newest rows whose objects are deleted, until the limit is exceeded or the rows are older than `oldest`.
+/// The first rows whose objects are deleted, until the limit is exceeded or the rows are after the position `last`.
 async fn runs_from_rows(
     state: &AdminState,
     connection: &TaranaConnection,
     filter: &RunFilter,
-    oldest: Option<Timestamp>,
+    last: Option<Cursor>,
 ) -> Result<Vec<SyncResponse>, Problem> {
+    let states: Vec<&str> = filter.phases.iter().map(|phase| phase.row_status()).collect();
+    let trigger_types: Vec<&str> = filter
+        .triggers
+        .iter()
+        .filter_map(|trigger| trigger.row_type())
+        .collect();
+    if trigger_types.is_empty() {
+        return Ok(Vec::new());
+    }
     let store = state.pools.store(connection).await?;
     let key = Key::of(connection);
     let live: HashSet<Uuid> = {
@@ -166,30 +265,29 @@ async fn runs_from_rows(
             .list::<TaranaSync>(filter.namespace.as_deref(), |_| true);
         objects.iter().map(|sync| object_id(sync.as_ref())).collect()
     };
-    let states: Vec<&str> = filter.phases.iter().map(|phase| phase.row_status()).collect();
-    let limit = i64::try_from(filter.limit + 1).unwrap_or(i64::MAX);
-    let (mut found, mut before) = (Vec::new(), filter.before);
+    let mut query = RunQuery {
+        namespace: &key.namespace,
+        connection: &key.name,
+        states: &states,
+        trigger_types: &trigger_types,
+        schedule: filter.schedule.as_deref(),
+        ended_from: filter.ended_from,
+        ended_before: filter.ended_before,
+        order: filter.order,
+        after: filter.after,
+        limit: i64::try_from(filter.limit + 1).unwrap_or(i64::MAX),
+    };
+    let mut found = Vec::new();
     loop {
-        let query = RunQuery {
-            namespace: &key.namespace,
-            connection: &key.name,
-            states: &states,
-            before,
-            limit,
-        };
         let rows = store
             .logged_runs(&query)
             .await
             .map_err(|fault| Problem::from_database(&fault))?;
-        before = rows.last().map(|row| (row.created_at, row.id));
-        let is_last_page = rows.len() < filter.limit + 1
-            || oldest.is_some_and(|oldest| before.is_some_and(|b| b.0 < oldest));
-        found.extend(
-            rows.into_iter()
-                .filter(|row| !live.contains(&row.id))
-                .map(SyncResponse::from),
-        );
-        if is_last_page || found.len() > filter.limit {
+        let is_short = rows.len() < filter.limit + 1;
+        let runs: Vec<_> = rows.into_iter().map(SyncResponse::from).collect();
+        query.after = runs.last().map(|run| filter.position_of(run));
+        found.extend(runs.into_iter().filter(|run| !live.contains(&run.id)));
+        if is_short || found.len() > filter.limit || last.is_some_and(|last| query.after < Some(last)) {
             return Ok(found);
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn;
+use axum::routing::IntoMakeService;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use kube::Client;
@@ -16,11 +17,14 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::auth::Authorizer;
+use super::actions::Actions;
+use super::auth;
+use super::defaults::Defaults;
 use super::problem::Problem;
-use super::state::{AdminState, Defaults, SharedState};
+use super::state::{AdminState, SharedState};
 use super::{middleware, routes};
 use crate::cluster::Scope;
+use crate::notify::Notifier;
 
 /// How often the certificate files are checked for changes. The kubelet updates a mounted Secret within a minute.
 const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -34,8 +38,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Certificate and key; `None` serves plain HTTP, for a proxy in the same pod or a laptop.
     pub tls: Option<Tls>,
-    /// Audience of the callers' tokens; `None` for that of the API server itself.
-    pub token_audience: Option<String>,
+    /// How callers are authenticated.
+    pub auth: auth::Config,
     /// Namespace and connection of requests that name none.
     pub defaults: Defaults,
 }
@@ -70,6 +74,9 @@ pub enum Error {
         /// Cause.
         source: io::Error,
     },
+    /// The client for Supabase cannot be created.
+    #[error(transparent)]
+    Supabase(#[from] auth::ClientError),
     /// The server failed.
     #[error("the admin API failed: {0}")]
     Server(io::Error),
@@ -80,19 +87,21 @@ pub async fn serve(
     config: Config,
     client: Client,
     scopes: Arc<Vec<Scope>>,
+    notifier: Notifier,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let listener = listen(config.listen)?;
     let address = listener.local_addr().map_err(Error::Server)?;
     let (stop, stopping) = watch::channel(false);
-    let authorizer = Authorizer::new(client.clone(), config.token_audience.clone());
+    let (actions, mut publisher) = Actions::new(notifier);
     let state = AdminState::new(
         &client,
         Arc::clone(&scopes),
-        authorizer,
+        config.auth,
+        actions,
         config.defaults,
         stopping,
-    );
+    )?;
     let state = Arc::new(state);
     let service = router().with_state(Arc::clone(&state)).into_make_service();
     let handle = Handle::new();
@@ -103,25 +112,33 @@ pub async fn serve(
         handle.graceful_shutdown(Some(SHUTDOWN_GRACE));
         std::future::pending::<()>().await;
     };
-    match &config.tls {
-        None => {
-            let server = axum_server::from_tcp(listener).map_err(Error::Server)?;
-            tokio::select! {
-                result = server.handle(handle.clone()).serve(service) => result.map_err(Error::Server),
-                () = state.streams.run(&scopes) => Ok(()),
-                () = drain => Ok(()),
-            }
-        }
-        Some(tls) => {
-            let rustls = tls.load().await?;
-            let server = axum_server::from_tcp_rustls(listener, rustls.clone()).map_err(Error::Server)?;
-            tokio::select! {
-                result = server.handle(handle.clone()).serve(service) => result.map_err(Error::Server),
-                () = state.streams.run(&scopes) => Ok(()),
-                () = drain => Ok(()),
-                () = tls.reload_on_change(&rustls) => Ok(()),
-            }
-        }
+    let requests = serve_requests(listener, config.tls.as_ref(), handle.clone(), service);
+    let result = tokio::select! {
+        result = requests => result,
+        () = state.streams.run(&scopes) => Ok(()),
+        () = state.authorizer.run() => Ok(()),
+        () = publisher.run() => Ok(()),
+        () = drain => Ok(()),
+    };
+    publisher.finish().await;
+    result
+}
+
+async fn serve_requests(
+    listener: TcpListener,
+    tls: Option<&Tls>,
+    handle: Handle<SocketAddr>,
+    service: IntoMakeService<Router>,
+) -> Result<(), Error> {
+    let Some(tls) = tls else {
+        let server = axum_server::from_tcp(listener).map_err(Error::Server)?;
+        return server.handle(handle).serve(service).await.map_err(Error::Server);
+    };
+    let rustls = tls.load().await?;
+    let server = axum_server::from_tcp_rustls(listener, rustls.clone()).map_err(Error::Server)?;
+    tokio::select! {
+        result = server.handle(handle).serve(service) => result.map_err(Error::Server),
+        () = tls.reload_on_change(&rustls) => Ok(()),
     }
 }
 

@@ -1,16 +1,25 @@
 //! The state that every request handler shares.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use kube::Client;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{Client, Resource};
 use tokio::sync::watch;
 
-use super::auth::Authorizer;
+use super::actions::Actions;
+use super::auth::{self, AdminUsers, Authorizer, Caller, Permission, Supabase};
+use super::defaults::Defaults;
 use super::live::Streams;
 use super::objects::Objects;
 use super::pools::StorePools;
-use super::rate_limit::RunRateLimiter;
+use super::problem::Problem;
+use super::rate_limit::CallerRateLimiter;
+use crate::api::connection::TaranaConnection;
 use crate::cluster::Scope;
+
+/// Runs that a caller may create per minute.
+const RUNS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
 /// The axum state of the admin API.
 #[derive(Debug)]
@@ -20,11 +29,13 @@ pub struct AdminState {
     /// The watch caches, and writes through the Kubernetes API.
     pub objects: Arc<Objects>,
     /// The databases of the connections.
-    pub pools: StorePools,
+    pub pools: Arc<StorePools>,
     /// The streams of live updates.
     pub streams: Arc<Streams>,
+    /// Publishes what callers do.
+    pub actions: Actions,
     /// Limits how often a caller creates runs.
-    pub rate_limiter: RunRateLimiter,
+    pub rate_limiter: CallerRateLimiter,
     /// Values for requests that name no namespace or connection.
     pub defaults: Defaults,
 }
@@ -32,31 +43,57 @@ pub struct AdminState {
 /// [`AdminState`] as axum clones it for each request.
 pub type SharedState = Arc<AdminState>;
 
-/// Namespace and connection of requests that name none.
-#[derive(Clone, Debug)]
-pub struct Defaults {
-    /// Namespace.
-    pub namespace: String,
-    /// Name of a connection in that namespace.
-    pub connection: String,
-}
-
 impl AdminState {
     /// State over the watch caches of this process. `stopping` becomes true when the process shuts down.
+    ///
+    /// # Errors
+    /// The TLS of the client for Supabase cannot be set up.
     pub fn new(
         client: &Client,
         scopes: Arc<Vec<Scope>>,
-        authorizer: Authorizer,
+        auth: auth::Config,
+        actions: Actions,
         defaults: Defaults,
         stopping: watch::Receiver<bool>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, auth::ClientError> {
+        let objects = Arc::new(Objects::new(client.clone(), scopes));
+        let pools = Arc::new(StorePools::new(client.clone()));
+        let users = || AdminUsers::new(Arc::clone(&objects), Arc::clone(&pools), defaults.clone());
+        let supabase = auth
+            .supabase
+            .map(|config| Supabase::new(config, users(), &defaults.namespace))
+            .transpose()?;
+        let authorizer = Authorizer::new(client.clone(), auth.kubernetes, supabase);
+        Ok(Self {
             authorizer: Arc::new(authorizer),
-            objects: Arc::new(Objects::new(client.clone(), scopes)),
-            pools: StorePools::new(client.clone()),
+            objects,
+            pools,
             streams: Arc::new(Streams::new(stopping)),
-            rate_limiter: RunRateLimiter::new(),
+            actions,
+            rate_limiter: CallerRateLimiter::new(RUNS_PER_MINUTE),
             defaults,
+        })
+    }
+
+    /// A reference to a connection, if it exists: what concerns a run that was not created is published as its Event.
+    pub fn connection_reference(&self, namespace: &str, name: &str) -> Option<ObjectReference> {
+        let connection = self.objects.get::<TaranaConnection>(namespace, name)?;
+        Some(connection.object_ref(&()))
+    }
+
+    /// Rejects a caller without the permission. If it is for a change, the denial is published as an Event of `object`.
+    pub async fn authorize(
+        &self,
+        caller: &Arc<Caller>,
+        permission: &Permission,
+        object: impl FnOnce() -> Option<ObjectReference>,
+    ) -> Result<(), Problem> {
+        let result = self.authorizer.authorize(caller, permission).await;
+        if let Err(Problem::Forbidden(message)) = &result
+            && permission.is_change()
+        {
+            self.actions.denied(caller, message, object());
         }
+        result
     }
 }

@@ -87,6 +87,21 @@ reasons! {
     NeverDue,
     /// The clock is behind slots that were already handled.
     ClockBehind,
+    // Actions of callers of the admin API. Used only in Events, which name the caller.
+    /// A caller created the run.
+    SyncRequested,
+    /// A caller created the run in order to delete what another run withheld.
+    DeletesApproved,
+    /// A caller requested the cancellation of the run.
+    CancelRequested,
+    /// A caller requested a run of the schedule.
+    RunRequested,
+    /// A caller suspended the schedule.
+    SuspendRequested,
+    /// A caller resumed the schedule.
+    ResumeRequested,
+    /// A caller lacks the permission for an action.
+    ActionDenied,
     // The gate of a run.
     /// The run names a connection that does not exist.
     ConnectionNotFound,

@@ -1,111 +1,121 @@
 //! Objects of a watch cache by a key, like an `Indexer` of client-go.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
-
-use kube::ResourceExt;
 
 use super::kind::Kind;
 
 /// The keys under which an object is found.
 pub type IndexKeys<K> = fn(&K) -> Vec<String>;
 
-/// Namespace and name of an object.
-type Name = Arc<(String, String)>;
-
 /// The objects by key. An object may have any number of keys.
+///
+/// There may be tens of thousands of objects, so the index stores nothing per object but a pointer: whoever changes an object names
+/// its former state.
 #[derive(Debug)]
-pub(super) struct Index<K> {
+pub(super) struct Index<K: Kind> {
     keys: IndexKeys<K>,
-    content: RwLock<Content<K>>,
+    objects: RwLock<Objects<K>>,
 }
 
-#[derive(Debug)]
-struct Content<K> {
-    objects: HashMap<String, BTreeMap<Name, Arc<K>>>,
-    /// The keys of each object that has any.
-    keys: HashMap<Name, Vec<String>>,
-}
-
-impl<K> Default for Content<K> {
-    fn default() -> Self {
-        Self {
-            objects: HashMap::new(),
-            keys: HashMap::new(),
-        }
-    }
-}
+type Objects<K> = HashMap<String, BTreeSet<ByName<K>>>;
 
 impl<K: Kind> Index<K> {
     pub fn new(keys: IndexKeys<K>) -> Self {
         Self {
             keys,
-            content: RwLock::default(),
+            objects: RwLock::default(),
         }
     }
 
     /// The objects under a key, by name.
     pub fn find(&self, key: &str) -> Vec<Arc<K>> {
-        // No code panics while it changes the content, so a poisoned lock still guards a consistent index.
-        let content = self.content.read().unwrap_or_else(PoisonError::into_inner);
-        let objects = content.objects.get(key);
-        objects.map_or_else(Vec::new, |objects| objects.values().cloned().collect())
+        // No code panics while it changes the index, so a poisoned lock still guards a consistent one.
+        let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
+        let objects = objects.get(key);
+        objects.map_or_else(Vec::new, |objects| {
+            objects.iter().map(|o| Arc::clone(&o.0)).collect()
+        })
     }
 
-    /// Adds an object or replaces its former state.
-    pub fn insert(&self, object: &Arc<K>) {
-        self.change(|content| {
-            content.remove(&name(object.as_ref()));
-            content.insert(object, (self.keys)(object));
+    /// Replaces the former state of an object, if there was one, by its present one, if it still exists.
+    pub fn update(&self, former: Option<&Arc<K>>, present: Option<&Arc<K>>) {
+        self.change(|objects| {
+            if let Some(former) = former {
+                self.remove(objects, former);
+            }
+            if let Some(present) = present {
+                self.insert(objects, present);
+            }
         });
     }
 
-    pub fn remove(&self, object: &K) {
-        self.change(|content| content.remove(&name(object)));
-    }
-
     /// Replaces all objects.
-    pub fn replace(&self, objects: &[Arc<K>]) {
-        let mut listed = Content::default();
-        for object in objects {
-            listed.insert(object, (self.keys)(object));
+    pub fn replace(&self, present: &[Arc<K>]) {
+        let mut listed = Objects::default();
+        for object in present {
+            self.insert(&mut listed, object);
         }
-        self.change(|content| *content = listed);
+        self.change(|objects| *objects = listed);
     }
 
-    fn change(&self, change: impl FnOnce(&mut Content<K>)) {
-        change(&mut self.content.write().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-impl<K: Kind> Content<K> {
-    fn insert(&mut self, object: &Arc<K>, keys: Vec<String>) {
-        if keys.is_empty() {
-            return;
-        }
-        let name = name(object.as_ref());
-        for key in &keys {
-            let objects = self.objects.entry(key.clone()).or_default();
-            objects.insert(Arc::clone(&name), Arc::clone(object));
-        }
-        self.keys.insert(name, keys);
+    fn change(&self, change: impl FnOnce(&mut Objects<K>)) {
+        change(&mut self.objects.write().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn remove(&mut self, name: &Name) {
-        for key in self.keys.remove(name).unwrap_or_default() {
-            if let Some(objects) = self.objects.get_mut(&key) {
-                objects.remove(name);
-                if objects.is_empty() {
-                    self.objects.remove(&key);
+    fn insert(&self, objects: &mut Objects<K>, object: &Arc<K>) {
+        for key in (self.keys)(object) {
+            objects
+                .entry(key)
+                .or_default()
+                .replace(ByName(Arc::clone(object)));
+        }
+    }
+
+    fn remove(&self, objects: &mut Objects<K>, object: &Arc<K>) {
+        let name = ByName(Arc::clone(object));
+        for key in (self.keys)(object) {
+            if let Some(with_key) = objects.get_mut(&key) {
+                with_key.remove(&name);
+                if with_key.is_empty() {
+                    objects.remove(&key);
                 }
             }
         }
     }
 }
 
-fn name(object: &impl ResourceExt) -> Name {
-    Arc::new((object.namespace().unwrap_or_default(), object.name_any()))
+/// An object that is compared by namespace and name.
+#[derive(Debug)]
+struct ByName<K>(Arc<K>);
+
+impl<K: Kind> ByName<K> {
+    fn name(&self) -> (Option<&str>, Option<&str>) {
+        let metadata = self.0.meta();
+        (metadata.namespace.as_deref(), metadata.name.as_deref())
+    }
 }
+
+impl<K: Kind> Ord for ByName<K> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name().cmp(&other.name())
+    }
+}
+
+impl<K: Kind> PartialOrd for ByName<K> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<K: Kind> PartialEq for ByName<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl<K: Kind> Eq for ByName<K> {}
 
 #[cfg(test)]
 mod tests {
@@ -133,20 +143,22 @@ mod tests {
                 .map(|run| run.name_any())
                 .collect::<Vec<_>>()
         };
-        index.replace(&[run("b", "x"), run("a", "x"), run("c", "")]);
+        let (a, b) = (run("a", "x"), run("b", "x"));
+        index.replace(&[b.clone(), a.clone(), run("c", "")]);
         assert_eq!(
             (names("x"), names("all")),
             (vec!["a".into(), "b".into()], vec!["a".into(), "b".into()])
         );
-        index.insert(&run("b", "y"));
+        let moved = run("b", "y");
+        index.update(Some(&b), Some(&moved));
         assert_eq!(
             (names("x"), names("y")),
             (vec!["a".to_owned()], vec!["b".to_owned()])
         );
-        index.insert(&run("b", ""));
-        index.remove(&run("a", "whatever"));
-        assert!(names("x").is_empty() && names("y").is_empty() && names("all").is_empty());
-        assert!(index.content.read().unwrap().objects.is_empty());
-        assert!(index.content.read().unwrap().keys.is_empty());
+        index.update(Some(&moved), Some(&run("b", "")));
+        index.update(Some(&a), None);
+        assert!(index.objects.read().unwrap().is_empty());
+        index.update(None, Some(&run("d", "x")));
+        assert_eq!(names("x"), ["d"]);
     }
 }

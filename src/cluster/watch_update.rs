@@ -90,17 +90,20 @@ impl<K: Kind> WatchUpdate<K> {
     fn applied(&mut self, object: K) {
         let (name, object) = (ObjectRef::from_obj(&object), self.trimmed(object));
         self.forget_invalid(&name);
+        let former = self.reader.get(&name);
         self.writer.apply_watcher_event(&Event::Apply(object));
         // Shares the `Arc` of the cache.
-        if let Some(cached) = self.reader.get(&name) {
-            self.index.insert(&cached);
-            self.notify(CacheEvent::Applied(cached));
+        let present = self.reader.get(&name);
+        self.index.update(former.as_ref(), present.as_ref());
+        if let Some(present) = present {
+            self.notify(CacheEvent::Applied(present));
         }
     }
 
     fn deleted(&mut self, object: K) {
-        self.forget_invalid(&ObjectRef::from_obj(&object));
-        self.index.remove(&object);
+        let name = ObjectRef::from_obj(&object);
+        self.forget_invalid(&name);
+        self.index.update(self.reader.get(&name).as_ref(), None);
         self.writer.apply_watcher_event(&Event::Delete(object.clone()));
         self.notify(CacheEvent::Deleted(Arc::new(object)));
     }
@@ -114,7 +117,7 @@ impl<K: Kind> WatchUpdate<K> {
             all.insert(name, Arc::new(invalid));
         });
         if let Some(former) = former {
-            self.index.remove(&former);
+            self.index.update(Some(&former), None);
             self.writer
                 .apply_watcher_event(&Event::Delete(former.as_ref().clone()));
             self.notify(CacheEvent::Deleted(former));

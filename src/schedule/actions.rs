@@ -9,9 +9,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
 use super::context::ScheduleContext;
-use super::cron::Cron;
 use super::observed::{Observed, Refusal};
-use super::pattern::InvalidCron;
 use super::run_template;
 use super::status::StatusWithEvents;
 use super::trigger::TriggerRequest;
@@ -19,6 +17,7 @@ use crate::api::reason::Reason;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::TaranaSync;
 use crate::cluster::{self, ReconcileError, ignore_gone};
+use crate::cron::{Cron, InvalidCron};
 use crate::notify::EventSpec;
 
 /// One schedule in one reconcile.

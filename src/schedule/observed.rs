@@ -5,14 +5,15 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::cron::Cron;
-use super::pattern::InvalidCron;
-use super::slots::{self, DueSlots, SlotRules};
 use super::trigger;
 use crate::api::condition::{self, READY, whole_seconds};
 use crate::api::reason::Reason;
 use crate::api::schedule::{TRIGGER_ANNOTATION, TaranaSyncSchedule, TaranaSyncScheduleStatus};
 use crate::api::sync::TaranaSync;
+use crate::cron::{
+    Cron, InvalidCron,
+    slots::{self, DueSlots, SlotRules},
+};
 
 /// What a reconcile observes.
 #[derive(Clone, Copy, Debug)]
@@ -96,12 +97,14 @@ impl Observed<'_> {
     /// How the slots are handled; `None` if the pattern is invalid.
     pub(super) fn slot_rules(&self) -> Option<SlotRules<'_>> {
         let spec = &self.schedule.spec;
-        Some(SlotRules {
-            cron: self.cron.as_ref().ok()?,
-            uid: self.schedule.metadata.uid.as_deref().unwrap_or_default(),
-            starting_deadline: SignedDuration::from_secs(i64::from(spec.starting_deadline_seconds)),
-            jitter: u32::try_from(spec.jitter_seconds).unwrap_or_default(),
-        })
+        let uid = self.schedule.metadata.uid.as_deref().unwrap_or_default();
+        let cron = self.cron.as_ref().ok()?;
+        Some(SlotRules::new(
+            cron,
+            uid,
+            spec.starting_deadline_seconds,
+            spec.jitter_seconds,
+        ))
     }
 
     /// The refusal of the slot that is due after `not_before`.

@@ -8,10 +8,10 @@ use k8s_openapi::jiff::Timestamp;
 use kube::core::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
-use super::slots::stable_hash;
 use super::trigger::TriggerRequest;
 use crate::api::schedule::{SCHEDULE_LABEL, TaranaSyncSchedule};
 use crate::api::sync::{TaranaSync, TaranaSyncSpec, Trigger, TriggerType};
+use crate::cron::slots::stable_hash;
 
 /// The run of a slot.
 pub fn run_for_slot(schedule: &TaranaSyncSchedule, slot: Timestamp) -> TaranaSync {

@@ -7,16 +7,18 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::cron::Cron;
 use super::history::completion_time;
 use super::observed::Observed;
 use super::readiness::Rejection;
-use super::slots::{MAX_SLOTS, slots_between};
 use crate::api::reason::Reason;
 use crate::api::schedule::{
     ConcurrencyPolicy, SlotOutcome, SlotRecord, TaranaSyncSchedule, TaranaSyncScheduleStatus,
 };
 use crate::api::sync::{TaranaSync, TriggerType};
+use crate::cron::{
+    Cron,
+    slots::{MAX_SLOTS, slots_between},
+};
 use crate::notify::EventSpec;
 
 /// The record of a slot that started this run.

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::slots::stable_hash;
 use crate::api::schedule::{TRIGGER_DELETE_STALE, TRIGGER_DRY_RUN};
 use crate::api::text::truncate;
+use crate::cron::slots::stable_hash;
 
 /// The form of a value, for messages.
 pub const FORM: &str = "<RFC 3339 time>[ dryRun][ deleteStale], for example 2026-03-01T12:00:00Z dryRun";

@@ -1,8 +1,15 @@
 //! The handle to the tables of one connection.
 
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
 use super::config::{self, Config};
 use super::db::Db;
 use crate::fault::Fault;
+
+/// Maximum number of exports in progress. The other connections of the pool stay free for short reads.
+const MAX_EXPORTS: usize = 2;
 
 /// The tables of one connection. Cheap to clone: clones share a small pool.
 #[derive(Clone)]
@@ -10,6 +17,8 @@ pub struct Store {
     pub(super) db: Db,
     /// Whether [`Store::verify`] may migrate the schema.
     pub(super) may_migrate: bool,
+    /// Permits of the exports in progress.
+    pub(super) exports: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Store {
@@ -28,6 +37,7 @@ impl Store {
         Ok(Self {
             db: Db::new(options, target, preamble),
             may_migrate: config.migrate,
+            exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
         })
     }
 

@@ -143,7 +143,7 @@ pub struct StationCounts {
 }
 
 /// The columns that [`read_station`] expects, in its order. Times are microseconds.
-const COLUMNS: &str = "
+pub(super) const COLUMNS: &str = "
     serial_number, hostname, site_name, active_connections, market, lat::float8, lng::float8, region, height_m::float8,
     azimuth_deg::float8, band, coalesce(device_status, 0) = 1, cell_name, sector_name,
     (extract(epoch FROM last_updated) * 1000000)::int8";
@@ -194,19 +194,6 @@ impl Store {
             .await?;
         tx.commit().await?;
         Ok(self.decode_all(&rows, read_station)?.pop())
-    }
-
-    /// The stations after this serial number, in the order of serial numbers: one page of an export.
-    pub async fn stations_after(&self, serial: &str, limit: i64) -> Result<Vec<StationRow>, Fault> {
-        let select = format!(
-            "SELECT {COLUMNS} FROM tarana_base_stations WHERE serial_number > $1 ORDER BY serial_number LIMIT $2"
-        );
-        let mut tx = self.db.begin_read_only().await?;
-        let rows = tx
-            .all(sqlx::query(sqlx::AssertSqlSafe(select)).bind(serial).bind(limit))
-            .await?;
-        tx.commit().await?;
-        self.decode_all(&rows, read_station)
     }
 
     /// The changes of a station in the newest runs, newest first. Includes changes that were not applied.
@@ -291,7 +278,7 @@ fn time(row: &PgRow, at: usize) -> Result<Option<Timestamp>, sqlx::Error> {
     Ok(microseconds.and_then(|t| Timestamp::from_microsecond(t).ok()))
 }
 
-fn read_station(row: &PgRow) -> Result<StationRow, sqlx::Error> {
+pub(super) fn read_station(row: &PgRow) -> Result<StationRow, sqlx::Error> {
     Ok(StationRow {
         serial: row.try_get(0)?,
         hostname: row.try_get(1)?,

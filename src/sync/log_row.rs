@@ -7,7 +7,7 @@ use super::machine::Termination;
 use crate::api::sync::{Phase, TaranaSync, TaranaSyncStatus, TriggerType};
 use crate::connection::ConnectionClients;
 use crate::fault::{Fault, Reason};
-use crate::store::{CloseRequest, Outcome, RunInfo, Trigger};
+use crate::store::{CloseRequest, Outcome, RunInfo, Trigger, attempt_message};
 
 /// The run as its log row identifies it.
 pub(super) fn run_info(sync: &TaranaSync, clients: &ConnectionClients, cluster_uid: Option<Uuid>) -> RunInfo {
@@ -76,7 +76,7 @@ pub(super) async fn record_failed_attempt(
     attempt: i32,
     fault: &Fault,
 ) -> Option<Fault> {
-    let message = format!("attempt {attempt}: {fault}");
+    let message = attempt_message(attempt, fault);
     let fault = clients
         .store
         .record_failure(run.id, fence, &message)

@@ -29,6 +29,13 @@ const NO_FAULTS: &[Reason] = &[
     Reason::RunActive,
     Reason::ScheduleChanged,
     Reason::NeverRun,
+    Reason::SyncRequested,
+    Reason::DeletesApproved,
+    Reason::CancelRequested,
+    Reason::RunRequested,
+    Reason::SuspendRequested,
+    Reason::ResumeRequested,
+    Reason::ActionDenied,
 ];
 
 #[test]

@@ -29,7 +29,7 @@ pub const RUNGS: &[&[&str]] = &[
     &["connection"],
     &["tarana", "store", "notify", "leader", "telemetry", "cluster"],
     &["fault"],
-    &["api", "station", "certificates"],
+    &["api", "station", "certificates", "cron"],
 ];
 
 /// Exceptions: modules that may not be imported although they are lower. These use `Reason` through `fault`.

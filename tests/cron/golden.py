@@ -2,7 +2,7 @@
 """Makes golden.txt: when cron patterns are due around changes of an offset, by brute force.
 
 Walks real time minute by minute as Debian's cron does, with its wall clock before it, and knows nothing of how
-src/schedule/cron.rs finds the same. Zone data are those of the PyPI package tzdata, whatever the machine has.
+src/cron/search.rs finds the same. Zone data are those of the PyPI package tzdata, whatever the machine has.
 
     python3 -m venv venv && venv/bin/pip install tzdata cronsim
     PYTHONTZPATH= venv/bin/python tests/cron/golden.py > tests/cron/golden.txt

@@ -1,9 +1,21 @@
 //! The admin API over HTTP, with tokens of the real API server.
 
+mod actions;
 mod authorization;
+mod availability;
 mod client;
+mod cloudevents;
+mod contract;
 mod errors;
 mod events;
+mod geojson;
+#[path = "../../src/admin/auth/supabase/tests/issuer.rs"]
+mod issuer;
 mod legacy;
+mod lists;
+mod slots;
 mod stations;
+mod supabase;
 mod syncs;
+mod timeline;
+mod tls;

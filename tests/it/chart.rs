@@ -8,14 +8,36 @@ use tokio::process::Command;
 use super::environment::TestEnvironment;
 use super::servers;
 
-/// For all namespaces, and for one namespace with another image.
-const MODES: [&[&str]; 2] = [
+/// For all namespaces, with an Ingress, for one namespace with another image, and with Supabase users in two ways.
+const MODES: [&[&str]; 5] = [
     &[],
+    &[
+        "--set",
+        "admin.ingress.enabled=true,admin.ingress.host=sync.example.com,admin.ingress.tlsSecretName=sync",
+        "--set",
+        "networkPolicy.from[0].namespaceSelector.matchLabels.role=ingress",
+    ],
     &[
         "--set",
         "watchNamespaces={default}",
         "--set",
         "image.repository=registry.example.com/x",
+    ],
+    &[
+        "--set",
+        "admin.auth={supabase}",
+        "--set",
+        "admin.supabase.url=https://abcd.supabase.co",
+    ],
+    &[
+        "--set",
+        "admin.auth={kubernetes,supabase}",
+        "--set",
+        "admin.supabase.url=https://abcd.supabase.co",
+        "--set",
+        "admin.supabase.jwtSecretName=jwt",
+        "--set",
+        "admin.tlsSecretName=tls",
     ],
 ];
 
@@ -45,6 +67,38 @@ async fn the_chart_lints_without_warnings() {
             "{output}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_to_the_admin_api_are_rendered_as_configured() {
+    let render = async |values: &str, template: &str| {
+        let template = format!("templates/{template}.yaml");
+        let arguments = [
+            "template",
+            "x",
+            "charts/tarana-operator",
+            "--set",
+            values,
+            "--show-only",
+            &template,
+        ];
+        helm(&arguments).await
+    };
+    // The kinds of the Gateway API are not part of Kubernetes, so that only the text is checked.
+    let route = "admin.httpRoute.enabled=true,admin.httpRoute.parentRefs[0].name=gateway,admin.httpRoute.hostnames={sync.example.com}";
+    let route = render(route, "httproute").await;
+    for line in [
+        "    - name: gateway",
+        "    - sync.example.com",
+        "          port: 80",
+    ] {
+        assert!(route.lines().any(|l| l == line), "{line}: {route}");
+    }
+    let encrypted = "admin.tlsSecretName=tls,admin.ingress.enabled=true,admin.ingress.host=sync.example.com";
+    let ingress = render(encrypted, "ingress").await;
+    assert!(ingress.contains("name: https"), "{ingress}");
+    let closed = render("admin.enabled=false", "networkpolicy").await;
+    assert!(closed.contains("ingress: []"), "{closed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,7 +27,7 @@ pub const PATIENCE: Duration = Duration::from_mins(3);
 /// The environment of one test.
 pub struct TestEnvironment {
     pub client: Client,
-    cluster: Cluster,
+    pub cluster: Cluster,
     pub namespace: String,
     pub database_url: String,
     pub db: PgPool,

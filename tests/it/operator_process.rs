@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use super::environment::{TestEnvironment, wait_until};
+use super::environment::{PATIENCE, TestEnvironment, wait_until};
 use tarana_operator::fault::Reason;
 
 use super::servers;
@@ -76,6 +77,22 @@ impl OperatorProcess {
         let pid = self.process.id().to_string();
         let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
         assert!(sent.success(), "kill {signal} {pid}");
+    }
+
+    /// Sends SIGTERM and waits until the process has ended. Returns whether it reported success.
+    pub async fn terminate(&mut self) -> bool {
+        self.signal("-TERM");
+        let process = &mut self.process;
+        let ended = async {
+            loop {
+                if let Some(status) = process.try_wait().unwrap() {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let status = tokio::time::timeout(PATIENCE, ended).await;
+        status.expect("the process ends").success()
     }
 
     /// Sends SIGSTOP and waits until the process is stopped.

@@ -7,7 +7,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde_json::{Value, json};
 use tarana_operator::api::schedule::{SlotOutcome, TaranaSyncSchedule, TaranaSyncScheduleStatus};
 use tarana_operator::api::sync::{Phase, TaranaSync, TriggerType};
-use tarana_operator::schedule::Cron;
+use tarana_operator::cron::Cron;
 
 use super::environment::{TestEnvironment, condition, phase, wait_until};
 use super::operator_process::OperatorProcess;

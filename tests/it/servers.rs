@@ -63,14 +63,24 @@ pub async fn cluster() -> Cluster {
     cluster_of(plane().await).await
 }
 
+/// The same with the rights of this user.
+pub async fn cluster_as(user: String) -> Cluster {
+    let mut config = config_of(plane().await).await;
+    config.auth_info.impersonate = Some(user);
+    Cluster::new(config, REQUEST_TIMEOUT).unwrap()
+}
+
 /// The same of any control plane.
 pub async fn cluster_of(plane: &ControlPlane) -> Cluster {
+    Cluster::new(config_of(plane).await, REQUEST_TIMEOUT).unwrap()
+}
+
+async fn config_of(plane: &ControlPlane) -> kube::Config {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(plane.kubeconfig()).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+    kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
-        .unwrap();
-    Cluster::new(config, REQUEST_TIMEOUT).unwrap()
+        .unwrap()
 }
 
 /// Creates a database on the shared server.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tarana_operator::fault::Reason;
 use tarana_operator::station::Change;
-use tarana_operator::store::{CloseRequest, Config, OpenResult, Outcome, Store};
+use tarana_operator::store::{CloseRequest, Config, MomentQuery, OpenResult, Outcome, RunInfo, Store};
 
 use crate::store_support::{
     AccessMode, Database, apply, drop_when_blocked, open, plan, row, run, sweep, table, tests_with_mode,
@@ -56,6 +56,24 @@ async fn execute_run(store: &Store, number: usize) {
     sweep(store, run.connection_uid, &[], Duration::from_mins(1))
         .await
         .unwrap();
+    read(store, &run).await;
+}
+
+/// What the admin API reads.
+async fn read(store: &Store, run: &RunInfo) {
+    let reading = store.last_reading(run.connection_uid).await.unwrap().unwrap();
+    assert_eq!(reading.run, run.id);
+    let query = MomentQuery {
+        namespace: &run.namespace,
+        connection: &run.connection,
+        before: None,
+        limit: 10,
+    };
+    let moments = store.run_moments(&query).await.unwrap();
+    assert!(!moments.is_empty());
+    let mut export = store.begin_export().await.unwrap().unwrap();
+    assert!(!export.next_chunk().await.unwrap().is_empty());
+    while !export.next_chunk().await.unwrap().is_empty() {}
 }
 
 async fn sixteen_clients_share_two_server_connections(mode: AccessMode) {

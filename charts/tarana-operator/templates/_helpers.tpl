@@ -56,3 +56,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   name: {{ include "tarana-operator.serviceAccountName" . }}
   namespace: {{ .Release.Namespace }}
 {{- end -}}
+
+{{/* Name and number of the Service's port. */}}
+{{- define "tarana-operator.portName" -}}
+{{ ternary "https" "http" (ne .Values.admin.tlsSecretName "") }}
+{{- end }}
+{{- define "tarana-operator.port" -}}
+{{ ternary 443 80 (ne .Values.admin.tlsSecretName "") }}
+{{- end }}

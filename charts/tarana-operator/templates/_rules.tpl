@@ -27,7 +27,8 @@ is for ttlSecondsAfterFinished and for the history limits of schedules. The admi
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch]
+# `list`: suspensions of schedules in the timeline of the admin API.
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create, patch{{ if .Values.admin.enabled }}, list{{ end }}]
 {{- end -}}

@@ -1,5 +1,7 @@
-//! Answers authentication and authorization questions from a cache, or else from Kubernetes.
+//! Answers authentication and authorization questions: for users of Kubernetes from a cache, or else from Kubernetes; for Supabase users by
+//! [`Supabase`] and their role.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +10,11 @@ use kube::Client;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
 
-use super::caller::Caller;
+use super::caller::{Caller, Identity};
+use super::config::KubernetesConfig;
 use super::kubernetes;
 use super::permission::Permission;
+use super::supabase::Supabase;
 use crate::admin::problem::Problem;
 
 /// How long an answer of Kubernetes is used.
@@ -25,8 +29,10 @@ type TokenHash = [u8; 32];
 /// Authenticates and authorizes callers.
 pub struct Authorizer {
     client: Client,
-    /// Audience of the tokens; `None` for that of the API server itself.
-    audience: Option<String>,
+    /// `None` rejects tokens of Kubernetes.
+    kubernetes: Option<KubernetesConfig>,
+    /// `None` rejects tokens of Supabase.
+    supabase: Option<Supabase>,
     callers: Cache<TokenHash, Option<Arc<Caller>>>,
     permissions: Cache<(Arc<Caller>, Permission), bool>,
 }
@@ -38,11 +44,12 @@ impl std::fmt::Debug for Authorizer {
 }
 
 impl Authorizer {
-    /// An authorizer with empty caches. `audience` is that of the callers' tokens; `None` for that of the API server itself.
-    pub fn new(client: Client, audience: Option<String>) -> Self {
+    /// An authorizer with empty caches. Without Kubernetes and Supabase, it rejects everybody.
+    pub fn new(client: Client, kubernetes: Option<KubernetesConfig>, supabase: Option<Supabase>) -> Self {
         Self {
             client,
-            audience,
+            kubernetes,
+            supabase,
             callers: Cache::builder()
                 .max_capacity(CACHE_CAPACITY)
                 .time_to_live(CACHE_TTL)
@@ -57,33 +64,38 @@ impl Authorizer {
     /// The caller that the request's token identifies.
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
         let token = bearer_token(headers)?;
-        // The cache holds hashes, not tokens.
-        let key: TokenHash = Sha256::digest(token.as_bytes()).into();
-        let caller = self
-            .callers
-            .try_get_with(
-                key,
-                kubernetes::review_token(&self.client, self.audience.as_deref(), token),
-            )
-            .await
-            .map_err(|problem| (*problem).clone())?;
-        caller.ok_or_else(|| Problem::Unauthenticated(self.rejected_message()))
+        match (&self.kubernetes, &self.supabase) {
+            (None, Some(supabase)) => supabase.authenticate(token).await,
+            (Some(_), Some(supabase)) if supabase.is_claimed_issuer(token) => {
+                supabase.authenticate(token).await
+            }
+            (Some(kubernetes), _) => self.review_token(kubernetes, token).await,
+            (None, None) => Err(Problem::Unauthenticated("no tokens are accepted".to_owned())),
+        }
     }
 
-    fn rejected_message(&self) -> String {
-        match &self.audience {
-            Some(audience) => format!(
-                "the token is invalid, has expired or has another audience: kubectl create token … --audience {audience}"
-            ),
-            None => "the token is invalid or has expired".to_owned(),
-        }
+    async fn review_token(&self, config: &KubernetesConfig, token: &str) -> Result<Arc<Caller>, Problem> {
+        // The cache holds hashes, not tokens.
+        let key: TokenHash = Sha256::digest(token.as_bytes()).into();
+        let audience = config.audience.as_deref();
+        let caller = self
+            .callers
+            .try_get_with(key, kubernetes::review_token(&self.client, audience, token))
+            .await
+            .map_err(|problem| (*problem).clone())?;
+        caller.ok_or_else(|| Problem::Unauthenticated(rejected_message(audience)))
     }
 
     /// Whether the caller has the permission.
     pub async fn is_allowed(&self, caller: &Arc<Caller>, permission: &Permission) -> Result<bool, Problem> {
+        let user = match &caller.identity {
+            Identity::Supabase { grant, .. } => return Ok(grant.allows(permission)),
+            Identity::Kubernetes(user) => user,
+        };
         let key = (Arc::clone(caller), permission.clone());
+        let review = kubernetes::review_access(&self.client, &caller.name, user, permission);
         self.permissions
-            .try_get_with(key, kubernetes::review_access(&self.client, caller, permission))
+            .try_get_with(key, review)
             .await
             .map_err(|problem| (*problem).clone())
     }
@@ -93,8 +105,28 @@ impl Authorizer {
         if self.is_allowed(caller, permission).await? {
             Ok(())
         } else {
-            Err(Problem::Forbidden(permission.denied_message(&caller.name)))
+            Err(Problem::Forbidden(match &caller.identity {
+                Identity::Kubernetes(_) => permission.denied_message(&caller.name),
+                Identity::Supabase { grant, .. } => grant.denied_message(&caller.name, permission),
+            }))
         }
+    }
+
+    /// Keeps the keys of Supabase up to date. Never ends.
+    pub async fn run(&self) {
+        match &self.supabase {
+            Some(supabase) => supabase.run().await,
+            None => pending().await,
+        }
+    }
+}
+
+fn rejected_message(audience: Option<&str>) -> String {
+    match audience {
+        Some(audience) => format!(
+            "the token is invalid, has expired or has another audience: kubectl create token … --audience {audience}"
+        ),
+        None => "the token is invalid or has expired".to_owned(),
     }
 }
 

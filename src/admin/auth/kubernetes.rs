@@ -7,7 +7,7 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessRevie
 use kube::api::PostParams;
 use kube::{Api, Client};
 
-use super::caller::Caller;
+use super::caller::{Caller, Identity, KubernetesUser};
 use super::permission::Permission;
 use crate::admin::problem::Problem;
 
@@ -44,25 +44,28 @@ pub(super) async fn review_token(
         let name = user.username.filter(|name| !name.is_empty())?;
         Some(Arc::new(Caller {
             name,
-            uid: user.uid,
-            groups: user.groups.unwrap_or_default(),
-            extra: user.extra.unwrap_or_default(),
+            identity: Identity::Kubernetes(KubernetesUser {
+                uid: user.uid,
+                groups: user.groups.unwrap_or_default(),
+                extra: user.extra.unwrap_or_default(),
+            }),
         }))
     }))
 }
 
-/// Whether the caller has the permission.
+/// Whether the user of this name has the permission.
 pub(super) async fn review_access(
     client: &Client,
-    caller: &Caller,
+    name: &str,
+    user: &KubernetesUser,
     permission: &Permission,
 ) -> Result<bool, Problem> {
     let review = SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
-            user: Some(caller.name.clone()),
-            uid: caller.uid.clone(),
-            groups: Some(caller.groups.clone()),
-            extra: Some(caller.extra.clone()),
+            user: Some(name.to_owned()),
+            uid: user.uid.clone(),
+            groups: Some(user.groups.clone()),
+            extra: Some(user.extra.clone()),
             resource_attributes: Some(ResourceAttributes {
                 group: Some("tarana.dev".to_owned()),
                 resource: Some(permission.resource.to_owned()),

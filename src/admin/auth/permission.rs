@@ -31,6 +31,11 @@ impl Permission {
         self
     }
 
+    /// Whether it permits to change something.
+    pub fn is_change(&self) -> bool {
+        !matches!(self.verb, "get" | "list" | "watch")
+    }
+
     /// The message for a caller without this permission.
     pub(super) fn denied_message(&self, caller: &str) -> String {
         let remedy = if self.namespace.is_none() {

@@ -248,7 +248,7 @@ mod tests {
         let client = kube::Client::try_from(config).unwrap();
         Sources {
             objects: Arc::new(Objects::new(client.clone(), Arc::default())),
-            authorizer: Arc::new(Authorizer::new(client, None)),
+            authorizer: Arc::new(Authorizer::new(client, None, None)),
             streams: Arc::new(Streams::new(stopping)),
         }
     }

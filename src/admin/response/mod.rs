@@ -1,10 +1,14 @@
 //! Pure: response types. They are independent of the kinds and tables, so that a change there does not change the API.
 
+pub mod attempt;
 pub mod connection;
+pub mod geojson;
 pub mod legacy;
 pub mod schedule;
+pub mod slot;
 pub mod station;
 pub mod sync;
+pub mod timeline;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::store::{StationChange, StationCounts, StationRow};
+use crate::store::{LastReading, StationChange, StationCounts, StationRow};
 
 /// A base station.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -131,6 +131,28 @@ impl From<&StationCounts> for StationTotals {
             online: counts.online,
             active_connections: counts.active_connections,
             last_updated: counts.last_updated,
+        }
+    }
+}
+
+/// How fresh the rows of a connection's table are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Freshness {
+    /// The stations are as the vendor listed them at this time or later: the start of the newest reading that a run of this connection
+    /// wrote to the table, by the database's clock. Dry runs do not count. Runs that skipped records or withheld deletions do: the
+    /// rows of these stations are older, and the errors and changes of the run name them. Rows that another connection keeps in the
+    /// same table are not covered. `null` if no run of this connection has completed.
+    true_as_of: Option<Timestamp>,
+    /// Id of that run.
+    true_as_of_sync: Option<Uuid>,
+}
+
+impl From<Option<LastReading>> for Freshness {
+    fn from(reading: Option<LastReading>) -> Self {
+        Self {
+            true_as_of: reading.map(|reading| reading.began_at),
+            true_as_of_sync: reading.map(|reading| reading.run),
         }
     }
 }

@@ -54,13 +54,58 @@ impl SyncPhase {
     }
 
     /// The phase that a log row shows.
-    fn from_row(row: &LoggedRun) -> Self {
+    pub(super) fn from_row(row: &LoggedRun) -> Self {
         match row.outcome.as_deref().unwrap_or(&row.status) {
             "pending" => Self::Pending,
             "running" => Self::Running,
             "completed" => Self::Completed,
             "cancelled" => Self::Cancelled,
             _ => Self::Failed,
+        }
+    }
+}
+
+/// What requested a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TriggerType)]
+pub enum SyncTrigger {
+    /// A person or program, through the Kubernetes API; after the object is deleted, also through this API.
+    Manual,
+    /// A caller of this API.
+    Api,
+    /// A slot of a schedule.
+    Schedule,
+}
+
+impl From<TriggerType> for SyncTrigger {
+    fn from(type_: TriggerType) -> Self {
+        match type_ {
+            TriggerType::Manual => Self::Manual,
+            TriggerType::Api => Self::Api,
+            TriggerType::Schedule => Self::Schedule,
+        }
+    }
+}
+
+impl SyncTrigger {
+    /// All types.
+    pub const ALL: [Self; 3] = [Self::Manual, Self::Api, Self::Schedule];
+
+    /// The type as the log row has it; `None` for one that rows do not tell from another.
+    pub fn row_type(self) -> Option<&'static str> {
+        match self {
+            Self::Manual => Some("manual"),
+            Self::Api => None,
+            Self::Schedule => Some("cron"),
+        }
+    }
+
+    /// The type that a log row shows.
+    fn from_row(row: &LoggedRun) -> Self {
+        if row.trigger_type == "cron" {
+            Self::Schedule
+        } else {
+            Self::Manual
         }
     }
 }
@@ -106,7 +151,7 @@ pub struct SyncResponse {
     completed_at: Option<Timestamp>,
     /// Milliseconds from start to end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    duration_ms: Option<i64>,
+    pub duration_ms: Option<i64>,
     /// When the next attempt starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt_at: Option<Timestamp>,
@@ -136,9 +181,8 @@ pub struct SyncResponse {
 #[schema(as = Trigger)]
 #[serde(rename_all = "camelCase")]
 pub struct TriggerResponse {
-    /// Manual, Api or Schedule.
     #[serde(rename = "type")]
-    type_: &'static str,
+    type_: SyncTrigger,
     /// Name of the user or service account.
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<String>,
@@ -192,6 +236,11 @@ impl SyncResponse {
     /// Whether the listing was not proven complete. Then no approval lets rows be deleted.
     pub fn has_unproven_listing(&self) -> bool {
         self.proof.as_deref() == Some("None")
+    }
+
+    /// The run in a message: its name, or else its id.
+    pub fn describe(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.id.to_string())
     }
 
     /// How many stale rows were kept.
@@ -256,6 +305,7 @@ impl From<&TaranaSync> for SyncResponse {
 impl From<LoggedRun> for SyncResponse {
     fn from(row: LoggedRun) -> Self {
         let phase = SyncPhase::from_row(&row);
+        let (type_, schedule) = (SyncTrigger::from_row(&row), schedule_of_row(&row));
         let c = row.counts;
         let (listing, proof) = row.reading.unzip();
         Self {
@@ -270,14 +320,10 @@ impl From<LoggedRun> for SyncResponse {
             delete_stale: row.delete_stale,
             cancel: false,
             trigger: TriggerResponse {
-                type_: if row.trigger_type == "cron" {
-                    "Schedule"
-                } else {
-                    "Manual"
-                },
+                type_,
                 actor: row.actor,
                 admin_user_id: row.triggered_by,
-                schedule: None,
+                schedule,
                 scheduled_at: None,
             },
             created_at: row.created_at,
@@ -305,19 +351,22 @@ impl From<LoggedRun> for SyncResponse {
 }
 
 /// The schedule that owns the run, or did so before it was deleted with `--cascade=orphan`.
-fn schedule_name(sync: &TaranaSync) -> Option<String> {
+pub fn schedule_name(sync: &TaranaSync) -> Option<String> {
     let owner = owning_schedule(sync).map(|(name, _)| name.to_owned());
     owner.or_else(|| sync.labels().get(SCHEDULE_LABEL).cloned())
+}
+
+/// The schedule of a slot's run: its name is that of the schedule and the slot as a number.
+fn schedule_of_row(row: &LoggedRun) -> Option<String> {
+    let (schedule, slot) = row.name.as_deref()?.rsplit_once('-')?;
+    let is_slot = row.trigger_type == "cron" && !slot.is_empty() && slot.bytes().all(|b| b.is_ascii_digit());
+    is_slot.then(|| schedule.to_owned())
 }
 
 fn trigger(sync: &TaranaSync) -> TriggerResponse {
     let trigger = &sync.spec.trigger;
     TriggerResponse {
-        type_: match trigger.type_ {
-            TriggerType::Manual => "Manual",
-            TriggerType::Api => "Api",
-            TriggerType::Schedule => "Schedule",
-        },
+        type_: trigger.type_.into(),
         actor: trigger.actor.clone(),
         admin_user_id: trigger.admin_user_id,
         schedule: schedule_name(sync),
@@ -325,7 +374,7 @@ fn trigger(sync: &TaranaSync) -> TriggerResponse {
     }
 }
 
-fn step(step: Step) -> &'static str {
+pub(super) fn step(step: Step) -> &'static str {
     match step {
         Step::Open => "Open",
         Step::Fetch => "Fetch",

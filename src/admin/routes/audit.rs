@@ -12,7 +12,6 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::errors::CommonErrors;
-use super::syncs::readable_connections;
 use crate::admin::auth::Caller;
 use crate::admin::extract::{Authenticated, PathParams, QueryParams};
 use crate::admin::problem::Problem;
@@ -109,7 +108,7 @@ async fn readable_row(
     id: Uuid,
 ) -> Result<(Store, LoggedRun), Problem> {
     state.objects.require_synced()?;
-    let connections = readable_connections(state, caller).await?;
+    let connections = runs::readable_connections(state, caller).await?;
     let row = runs::find_log_row(state, id, &connections).await?;
     row.ok_or_else(|| {
         Problem::NotFound("there is no log row of a sync with this id that you may get".to_owned())

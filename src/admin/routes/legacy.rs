@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::admin::actions::chosen_options;
 use crate::admin::auth::Permission;
 use crate::admin::create::{self, CreatedUnlessActive, DEFAULT_TTL_SECONDS};
 use crate::admin::extract::{Authenticated, JsonBody, QueryParams};
@@ -24,6 +25,7 @@ use crate::admin::runs;
 use crate::admin::state::{AdminState, SharedState};
 use crate::api::connection::TaranaConnection;
 use crate::api::sync::{ConnectionRef, TaranaSync, TaranaSyncSpec};
+use crate::fault::Reason;
 use crate::store::RunQuery;
 
 /// Number of rows under `recent`.
@@ -122,7 +124,8 @@ async fn sync(
 ) -> Result<Response, Problem> {
     let (namespace, connection) = (&state.defaults.namespace, &state.defaults.connection);
     let permission = Permission::new("create", TaranaSync::RESOURCE, Some(namespace));
-    state.authorizer.authorize(&caller, &permission).await?;
+    let reference = || state.connection_reference(namespace, connection);
+    state.authorize(&caller, &permission, reference).await?;
     state.rate_limiter.check(&caller.name)?;
     state.objects.require_synced()?;
     let spec = TaranaSyncSpec {
@@ -138,6 +141,9 @@ async fn sync(
     let created = create::create_unless_active(&state.objects, namespace, spec).await?;
     Ok(match created {
         CreatedUnlessActive::Created(sync) => {
+            let options_text = chosen_options(options.dry_run, options.delete_stale);
+            let what = format!("created this run{options_text}");
+            state.actions.done(&caller, Reason::SyncRequested, &what, &*sync);
             let body = TriggeredResponse {
                 success: true,
                 sync_log_id: object_id(&*sync),

@@ -52,7 +52,7 @@ struct MeQuery {
 struct MeResponse {
     /// User name.
     user: String,
-    /// Groups.
+    /// Groups in Kubernetes. Empty for a Supabase user.
     groups: Vec<String>,
     /// Namespace of the actions.
     namespace: String,
@@ -66,7 +66,7 @@ struct ActionResponse {
     /// `listSyncs`, `getSync`, `watchSyncs`, `createSync`, `cancelSync`, `approveDeletes` (with `createSync`), `listSchedules`,
     /// `changeSchedule` (run now, suspend, resume), `listConnections` or `readStations`.
     action: &'static str,
-    /// Whether Kubernetes allows it.
+    /// Whether Kubernetes, or the role of Supabase users, allows it.
     allowed: bool,
     /// The required permission, for example `create taranasyncs.tarana.dev in namespace coverage`.
     requires: String,
@@ -96,7 +96,7 @@ async fn me(
     });
     Ok(Json(MeResponse {
         user: caller.name.clone(),
-        groups: caller.groups.clone(),
+        groups: caller.groups().to_vec(),
         actions: try_join_all(actions).await?,
         namespace,
     }))

@@ -1,16 +1,22 @@
 //! The routes. Each module documents the permission, parameters and responses of its own.
 
+mod attempts;
 mod audit;
+mod cloudevents;
 mod connections;
 mod errors;
 mod events;
+mod exports;
 mod health;
 mod legacy;
 mod me;
 mod objects;
 mod schedules;
+mod slots;
 mod stations;
+mod sync_changes;
 mod syncs;
+mod timeline;
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -26,7 +32,7 @@ use super::state::SharedState;
 #[openapi(
     info(
         title = "tarana-operator",
-        description = "Syncs of a wireless network's base stations over HTTP: the same objects that kubectl shows.\n\nCallers send a Kubernetes bearer token. Kubernetes authorizes them for the verb, resource and namespace that each route names.",
+        description = "Syncs of a wireless network's base stations over HTTP: the same objects that kubectl shows.\n\nCallers send a Kubernetes bearer token, or the access token of a Supabase user if the operator is configured for it. Each route names the verb, resource and namespace that it requires. Kubernetes authorizes its users; Supabase users have one configured role in the default namespace.",
     ),
     modifiers(&BearerScheme),
     security(("bearer" = [])),
@@ -52,10 +58,16 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 fn documented_routes() -> OpenApiRouter<SharedState> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(syncs::router())
+        .merge(sync_changes::router())
+        .merge(cloudevents::router())
         .merge(audit::router())
+        .merge(attempts::router())
         .merge(stations::router())
+        .merge(exports::router())
         .merge(schedules::router())
+        .merge(slots::router())
         .merge(connections::router())
+        .merge(timeline::router())
         .merge(events::router())
         .merge(me::router())
         .merge(legacy::router())

@@ -24,7 +24,7 @@ pub(super) async fn list_objects<K: ApiKind>(
         .collect())
 }
 
-/// The object, if the caller has the permission for the verb.
+/// The object, if the caller has the permission for the verb. The denial of a change is published as an Event of the object.
 pub(super) async fn authorized_object<K: ApiKind>(
     state: &AdminState,
     caller: &Arc<Caller>,
@@ -32,11 +32,13 @@ pub(super) async fn authorized_object<K: ApiKind>(
     (namespace, name): (&str, &str),
 ) -> Result<Arc<K>, Problem> {
     let permission = Permission::new(verb, K::RESOURCE, Some(namespace)).on(name);
-    state.authorizer.authorize(caller, &permission).await?;
+    let object = || state.objects.get::<K>(namespace, name);
+    let reference = || Some(object()?.object_ref(&()));
+    state.authorize(caller, &permission, reference).await?;
     state.objects.require_synced()?;
     let not_found = || {
         let kind = K::SINGULAR;
         Problem::NotFound(format!("there is no {kind} of this name in this namespace"))
     };
-    state.objects.get::<K>(namespace, name).ok_or_else(not_found)
+    object().ok_or_else(not_found)
 }

@@ -1,24 +1,23 @@
 //! Routes of schedules: list, get, run now, suspend, resume.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::errors::{CommonErrors, WriteErrors};
 use super::objects::{authorized_object, list_objects};
-use crate::admin::auth::Caller;
+use crate::admin::actions::chosen_options;
 use crate::admin::extract::{Authenticated, JsonBody, PathParams, QueryParams};
 use crate::admin::problem::Problem;
 use crate::admin::response::schedule::ScheduleResponse;
-use crate::admin::state::{AdminState, SharedState};
+use crate::admin::state::SharedState;
 use crate::api::schedule::{TRIGGER_ANNOTATION, TaranaSyncSchedule, trigger_value};
+use crate::fault::Reason;
 
 pub fn router() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
@@ -111,6 +110,10 @@ async fn run(
     let value = trigger_value(jiff::Timestamp::now(), dry_run, delete_stale);
     let patch = json!({"metadata": {"annotations": {TRIGGER_ANNOTATION: value}}});
     let schedule = state.objects.patch(&*schedule, patch).await?;
+    let what = format!("requested a run{}", chosen_options(dry_run, delete_stale));
+    state
+        .actions
+        .done(&caller, Reason::RunRequested, &what, &schedule);
     Ok((StatusCode::ACCEPTED, Json(ScheduleResponse::from(&schedule))))
 }
 
@@ -133,13 +136,19 @@ async fn suspend(
     PathParams((namespace, name)): PathParams<(String, String)>,
     JsonBody(request): JsonBody<SuspendRequest>,
 ) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
-    patch_schedule(
-        &state,
-        &caller,
-        (&namespace, &name),
-        json!({"spec": {"suspend": true, "suspendReason": request.reason}}),
-    )
-    .await
+    let schedule =
+        authorized_object::<TaranaSyncSchedule>(&state, &caller, "patch", (&namespace, &name)).await?;
+    let patch = json!({"spec": {"suspend": true, "suspendReason": request.reason}});
+    let schedule = state.objects.patch(&*schedule, patch).await?;
+    let reason = request
+        .reason
+        .map(|reason| format!(" ({reason})"))
+        .unwrap_or_default();
+    let what = format!("suspended the schedule{reason}");
+    state
+        .actions
+        .done(&caller, Reason::SuspendRequested, &what, &schedule);
+    Ok((StatusCode::ACCEPTED, Json(ScheduleResponse::from(&schedule))))
 }
 
 /// Resumes a schedule: future slots start runs again, and the reason is removed. Requires `patch` on `taranasyncschedules`.
@@ -150,22 +159,15 @@ async fn resume(
     Authenticated(caller): Authenticated,
     PathParams((namespace, name)): PathParams<(String, String)>,
 ) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
-    patch_schedule(
-        &state,
-        &caller,
-        (&namespace, &name),
-        json!({"spec": {"suspend": false, "suspendReason": null}}),
-    )
-    .await
-}
-
-async fn patch_schedule(
-    state: &AdminState,
-    caller: &Arc<Caller>,
-    name: (&str, &str),
-    patch: Value,
-) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
-    let schedule = authorized_object::<TaranaSyncSchedule>(state, caller, "patch", name).await?;
+    let schedule =
+        authorized_object::<TaranaSyncSchedule>(&state, &caller, "patch", (&namespace, &name)).await?;
+    let patch = json!({"spec": {"suspend": false, "suspendReason": null}});
     let schedule = state.objects.patch(&*schedule, patch).await?;
+    state.actions.done(
+        &caller,
+        Reason::ResumeRequested,
+        "resumed the schedule",
+        &schedule,
+    );
     Ok((StatusCode::ACCEPTED, Json(ScheduleResponse::from(&schedule))))
 }

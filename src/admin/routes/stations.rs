@@ -1,13 +1,9 @@
-//! Routes of the stations in a connection's table: list, get, summary, CSV export.
+//! Routes of the stations in a connection's table: list, get, summary.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
-use futures::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -16,9 +12,9 @@ use utoipa_axum::routes;
 use super::errors::CommonErrors;
 use crate::admin::auth::{Caller, Permission};
 use crate::admin::extract::{Authenticated, PathParams, QueryParams};
-use crate::admin::objects::CachedKind;
+use crate::admin::objects::{CachedKind, object_id};
 use crate::admin::problem::Problem;
-use crate::admin::response::station::{CSV_HEADER, ChangeResponse, StationResponse, StationTotals, csv_line};
+use crate::admin::response::station::{ChangeResponse, Freshness, StationResponse, StationTotals};
 use crate::admin::state::{AdminState, SharedState};
 use crate::api::connection::TaranaConnection;
 use crate::store::{self, StationQuery, Store};
@@ -28,13 +24,10 @@ const MAX_PAGE_SIZE: i64 = 1000;
 const MAX_QUERY_CHARS: usize = 200;
 /// Changes in the history of a station.
 const HISTORY_LIMIT: i64 = 100;
-/// Rows per query of the CSV export.
-const CSV_CHUNK_ROWS: i64 = 2000;
 
 pub fn router() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
         .routes(routes!(list))
-        .routes(routes!(csv))
         .routes(routes!(by_serial))
         .routes(routes!(summary))
 }
@@ -43,7 +36,7 @@ pub fn router() -> OpenApiRouter<SharedState> {
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct ConnectionQuery {
+pub(super) struct ConnectionQuery {
     /// Namespace of the connection. Default: `--admin-namespace` of the operator.
     #[serde(default, deserialize_with = "crate::admin::extract::namespace")]
     namespace: Option<String>,
@@ -112,6 +105,8 @@ struct StationPage {
     items: Vec<StationResponse>,
     /// Number of stations on all pages.
     total: i64,
+    #[serde(flatten)]
+    freshness: Freshness,
 }
 
 /// Lists stations. Requires `get` on the connection (`taranaconnections`).
@@ -125,7 +120,7 @@ async fn list(
         namespace: query.namespace.clone(),
         connection: query.connection.clone(),
     };
-    let store = authorized_store(&state, &caller, &connection).await?;
+    let (connection, store) = authorized_store(&state, &caller, &connection).await?;
     let limit = query.limit.unwrap_or(DEFAULT_PAGE_SIZE);
     let offset = query.offset.unwrap_or_default();
     if !(1..=MAX_PAGE_SIZE).contains(&limit) || offset < 0 {
@@ -153,6 +148,7 @@ async fn list(
         offset,
         limit,
     };
+    let freshness = freshness(&connection, &store).await?;
     let (rows, total) = store
         .stations(&station_query)
         .await
@@ -160,6 +156,7 @@ async fn list(
     Ok(Json(StationPage {
         items: rows.into_iter().map(StationResponse::from).collect(),
         total,
+        freshness,
     }))
 }
 
@@ -176,58 +173,6 @@ fn sort_column(sort: Sort) -> store::StationSort {
     }
 }
 
-/// Exports all stations as CSV (RFC 4180, UTF-8), sorted by serial number. A field that a spreadsheet would execute as a formula
-/// starts with an apostrophe. Requires `get` on the connection (`taranaconnections`).
-#[utoipa::path(get, path = "/api/v1/stations.csv", tag = "stations", params(ConnectionQuery), responses(
-    (status = 200, body = String, content_type = "text/csv"), CommonErrors))]
-async fn csv(
-    State(state): State<SharedState>,
-    Authenticated(caller): Authenticated,
-    QueryParams(connection): QueryParams<ConnectionQuery>,
-) -> Result<Response, Problem> {
-    let store = authorized_store(&state, &caller, &connection).await?;
-    // The first chunk is read before the response starts, so that a database error still becomes an error response.
-    let first = read_chunk(&store, "").await?;
-    let start = (store, Some((CSV_HEADER.to_owned(), first)));
-    let chunks = stream::try_unfold(start, |(store, next)| async move {
-        let Some((mut text, rows)) = next else {
-            return Ok::<_, Interrupted>(None);
-        };
-        for row in &rows {
-            text.push_str(&csv_line(row));
-        }
-        let next = match rows.last() {
-            // A short chunk is the last one.
-            Some(last) if i64::try_from(rows.len()).is_ok_and(|n| n == CSV_CHUNK_ROWS) => {
-                let rows = read_chunk(&store, &last.serial).await.map_err(|_| Interrupted)?;
-                Some((String::new(), rows))
-            }
-            _ => None,
-        };
-        Ok(Some((Bytes::from(text), (store, next))))
-    });
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (
-            header::CONTENT_DISPOSITION,
-            "attachment; filename=\"stations.csv\"",
-        ),
-    ];
-    Ok((headers, Body::from_stream(chunks)).into_response())
-}
-
-/// The database failed during an export. The response is aborted, so that the client sees that it is incomplete.
-#[derive(Debug, thiserror::Error)]
-#[error("the database failed during the export")]
-struct Interrupted;
-
-async fn read_chunk(store: &Store, after: &str) -> Result<Vec<store::StationRow>, Problem> {
-    store
-        .stations_after(after, CSV_CHUNK_ROWS)
-        .await
-        .map_err(|fault| Problem::from_database(&fault))
-}
-
 /// A station and its history.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Told)]
@@ -237,6 +182,8 @@ struct StationDetail {
     station: Option<StationResponse>,
     /// The newest 100 changes by the newest 500 runs, applied or only planned, newest first.
     changes: Vec<ChangeResponse>,
+    #[serde(flatten)]
+    freshness: Freshness,
 }
 
 /// Returns a station with its history. Requires `get` on the connection (`taranaconnections`).
@@ -247,10 +194,11 @@ async fn by_serial(
     PathParams(serial): PathParams<String>,
     QueryParams(connection): QueryParams<ConnectionQuery>,
 ) -> Result<Json<StationDetail>, Problem> {
-    let store = authorized_store(&state, &caller, &connection).await?;
+    let (connection, store) = authorized_store(&state, &caller, &connection).await?;
     if serial.contains('\0') {
         return Err(Problem::BadRequest("serial: must not contain NUL".to_owned()));
     }
+    let freshness = freshness(&connection, &store).await?;
     let unavailable = |fault| Problem::from_database(&fault);
     let station = store.station(&serial).await.map_err(unavailable)?;
     let changes = store
@@ -265,6 +213,7 @@ async fn by_serial(
     Ok(Json(StationDetail {
         station: station.map(StationResponse::from),
         changes: changes.into_iter().map(ChangeResponse::from).collect(),
+        freshness,
     }))
 }
 
@@ -276,6 +225,8 @@ struct StationSummary {
     all: StationTotals,
     /// By market, largest first.
     markets: Vec<MarketTotals>,
+    #[serde(flatten)]
+    freshness: Freshness,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -294,7 +245,8 @@ async fn summary(
     Authenticated(caller): Authenticated,
     QueryParams(connection): QueryParams<ConnectionQuery>,
 ) -> Result<Json<StationSummary>, Problem> {
-    let store = authorized_store(&state, &caller, &connection).await?;
+    let (connection, store) = authorized_store(&state, &caller, &connection).await?;
+    let freshness = freshness(&connection, &store).await?;
     let counts = store
         .station_counts()
         .await
@@ -313,15 +265,23 @@ async fn summary(
     Ok(Json(StationSummary {
         all: all.unwrap_or_default(),
         markets: markets.collect(),
+        freshness,
     }))
 }
 
-/// The store of a connection that the caller may get.
-async fn authorized_store(
+/// How fresh the table is. It is read before the stations, so that they are at least as fresh as it tells.
+async fn freshness(connection: &TaranaConnection, store: &Store) -> Result<Freshness, Problem> {
+    let reading = store.last_reading(object_id(connection)).await;
+    let reading = reading.map_err(|fault| Problem::from_database(&fault))?;
+    Ok(Freshness::from(reading))
+}
+
+/// A connection that the caller may get, and its store.
+pub(super) async fn authorized_store(
     state: &AdminState,
     caller: &Arc<Caller>,
     query: &ConnectionQuery,
-) -> Result<Store, Problem> {
+) -> Result<(Arc<TaranaConnection>, Store), Problem> {
     let namespace = query.namespace.as_deref().unwrap_or(&state.defaults.namespace);
     let name = query.connection.as_deref().unwrap_or(&state.defaults.connection);
     let permission = Permission::new("get", TaranaConnection::RESOURCE, Some(namespace)).on(name);
@@ -336,5 +296,6 @@ async fn authorized_store(
         .objects
         .get::<TaranaConnection>(namespace, name)
         .ok_or_else(not_found)?;
-    state.pools.store(&connection).await
+    let store = state.pools.store(&connection).await?;
+    Ok((connection, store))
 }

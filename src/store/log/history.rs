@@ -6,6 +6,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use super::attempts::{FailedAttempt, failed_attempts};
 use crate::fault::Fault;
 use crate::station::RunCounts;
 use crate::store::db::Statement;
@@ -59,6 +60,36 @@ pub struct LoggedRun {
     pub reading: Option<(String, String)>,
 }
 
+impl LoggedRun {
+    /// The attempts that failed and were followed by another one, as far as they were recorded.
+    pub fn failed_attempts(&self) -> Vec<FailedAttempt> {
+        failed_attempts(&self.errors)
+    }
+}
+
+/// The order of a list of runs, by descending value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RunOrder {
+    /// By the time of creation, in microseconds since 1970.
+    #[default]
+    Newest,
+    /// By the duration in milliseconds. Runs without one are not listed.
+    Longest,
+}
+
+impl RunOrder {
+    /// The column that sorts the runs, and the value of `$5` as that column's type.
+    fn sql(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Newest => (
+                "coalesce(created_at, 'epoch')",
+                "'epoch'::timestamptz + $5 * interval '1 microsecond'",
+            ),
+            Self::Longest => ("duration_ms", "$5"),
+        }
+    }
+}
+
 /// Which runs to list.
 #[derive(Clone, Debug, Default)]
 pub struct RunQuery<'a> {
@@ -68,8 +99,18 @@ pub struct RunQuery<'a> {
     pub connection: &'a str,
     /// `completed`, `failed`, `cancelled`, `pending` or `running`; empty means all.
     pub states: &'a [&'a str],
-    /// Only runs older than this one.
-    pub before: Option<(Timestamp, Uuid)>,
+    /// `cron` or `manual`; empty means both.
+    pub trigger_types: &'a [&'a str],
+    /// Name of a schedule: only the runs of its slots. Their names are that of the schedule and a number.
+    pub schedule: Option<&'a str>,
+    /// Only runs that have ended at this time or later.
+    pub ended_from: Option<Timestamp>,
+    /// Only runs that have ended before this time.
+    pub ended_before: Option<Timestamp>,
+    /// The order of the runs.
+    pub order: RunOrder,
+    /// Only runs after this position in the order: the value that sorts them, and the id.
+    pub after: Option<(i64, Uuid)>,
     /// Maximum number of runs.
     pub limit: i64,
 }
@@ -85,24 +126,33 @@ const COLUMNS: &str = "
     duration_ms::int8, reason, message, listing, proof";
 
 impl Store {
-    /// Runs, newest first.
+    /// Runs in the order of the query.
     pub async fn logged_runs(&self, query: &RunQuery<'_>) -> Result<Vec<LoggedRun>, Fault> {
+        let (key, position) = query.order.sql();
         let select = format!(
             "SELECT {COLUMNS} FROM tarana_sync_logs
              WHERE (namespace IS NULL OR namespace = $1) AND (connection IS NULL OR connection = $2)
                AND (cardinality($3::text[]) = 0 OR coalesce(outcome, status) = ANY ($3))
-               AND ($4::int8 IS NULL OR (coalesce(created_at, 'epoch'), id)
-                    < ('epoch'::timestamptz + $4 * interval '1 microsecond', $5))
-             ORDER BY coalesce(created_at, 'epoch') DESC, id DESC LIMIT $6"
+               AND (cardinality($4::text[]) = 0 OR trigger_type = ANY ($4))
+               AND {key} IS NOT NULL AND ($5::int8 IS NULL OR ({key}, id) < ({position}, $6))
+               AND ($7::text IS NULL OR trigger_type = 'cron' AND left(name, length($7) + 1) = $7 || '-'
+                    AND substr(name, length($7) + 2) ~ '^[0-9]+$')
+               AND ($8::int8 IS NULL OR completed_at >= 'epoch'::timestamptz + $8 * interval '1 microsecond')
+               AND ($9::int8 IS NULL OR completed_at < 'epoch'::timestamptz + $9 * interval '1 microsecond')
+             ORDER BY {key} DESC, id DESC LIMIT $10"
         );
-        let (time, id) = query.before.unzip();
-        let states: Vec<String> = query.states.iter().map(|&state| state.to_owned()).collect();
+        let (value, id) = query.after.unzip();
+        let owned = |all: &[&str]| all.iter().map(|&one| one.to_owned()).collect::<Vec<_>>();
         let statement = sqlx::query(sqlx::AssertSqlSafe(select))
             .bind(query.namespace)
             .bind(query.connection)
-            .bind(states)
-            .bind(time.map(Timestamp::as_microsecond))
+            .bind(owned(query.states))
+            .bind(owned(query.trigger_types))
+            .bind(value)
             .bind(id)
+            .bind(query.schedule)
+            .bind(query.ended_from.map(Timestamp::as_microsecond))
+            .bind(query.ended_before.map(Timestamp::as_microsecond))
             .bind(query.limit);
         self.fetch_runs(statement).await
     }

@@ -11,21 +11,27 @@
 //! connection (a unique index) and returns the fence: a number that increases each time a process takes the run.
 //! A process with an older fence is refused with `Superseded`.
 
+mod attempts;
 mod close;
 mod closed_row;
 mod complete;
 mod errors;
 mod history;
+mod moments;
 mod open;
 mod progress;
+mod reading;
 mod run_info;
 mod sweep;
 mod text;
 
+pub use attempts::{FailedAttempt, attempt_message};
 pub use close::CloseRequest;
 pub use closed_row::{ClosedRow, Outcome};
-pub use history::{LoggedRun, RunQuery};
+pub use history::{LoggedRun, RunOrder, RunQuery};
+pub use moments::{MomentQuery, RunMoment};
 pub use open::OpenResult;
+pub use reading::LastReading;
 pub use run_info::{RunInfo, Trigger};
 pub use sweep::{SweepScope, SweptEnd};
 

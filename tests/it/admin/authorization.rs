@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tarana_operator::admin::openapi;
 
-use super::client::{AdminClient, send, with_json};
+use super::client::{AdminClient, send};
 
 /// A route of the document.
 struct Route {
@@ -12,6 +12,8 @@ struct Route {
     is_open: bool,
     /// Whether it accepts `?namespace=`.
     has_namespace: bool,
+    /// The required parameters of the query, with their examples: `?name=value&…`.
+    query: String,
     statuses: Vec<String>,
 }
 
@@ -27,11 +29,36 @@ fn routes() -> Vec<Route> {
             has_namespace: route["parameters"]
                 .as_array()
                 .is_some_and(|all| all.iter().any(|p| p["name"] == "namespace" && p["in"] == "query")),
+            query: required_query(&route),
             is_open: route["security"] == json!([{}]),
             statuses: route["responses"].as_object().unwrap().keys().cloned().collect(),
         })
     };
     paths.iter().flat_map(routes_of).collect()
+}
+
+fn required_query(route: &Value) -> String {
+    let parameters = route["parameters"].as_array().into_iter().flatten();
+    let required = parameters.filter(|p| p["in"] == "query" && p["required"] == true);
+    let text = |value: &Value| value.as_str().expect("an example").replace(' ', "+");
+    let pairs: Vec<String> = required
+        .map(|p| format!("{}={}", text(&p["name"]), text(&p["example"])))
+        .collect();
+    if pairs.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", pairs.join("&"))
+    }
+}
+
+/// The body of a request, with its media type.
+fn body(path: &str, id: &str) -> (&'static str, Value) {
+    if path != "/api/v1/cloudevents" {
+        return ("application/json", json!({}));
+    }
+    let event = json!({"specversion": "1.0", "type": "tarana/sync.requested", "source": "test", "id": id,
+                       "data": {"triggered_by": "manual"}});
+    ("application/cloudevents+json", event)
 }
 
 /// Replaces the parameters of the path with existing objects.
@@ -56,7 +83,7 @@ fn assert_statuses(route: &Route, statuses: [u16; 6]) {
         return;
     }
     assert_eq!(statuses[..2], [401, 401], "{description}");
-    if route.path == "/api/v1/me" {
+    if ["/api/v1/me", "/api/v1/schedules/preview"].contains(&route.path.as_str()) {
         assert_eq!(statuses[2..], [200; 4], "{description}");
         return;
     }
@@ -87,6 +114,7 @@ async fn every_route_enforces_authorization() {
     let (mut open, mut closed) = (0, 0);
     for route in routes() {
         let mut path = fill(&route.path, &admin.env.namespace, &id).replace("{serial}", &serial);
+        path.push_str(&route.query);
         if route.has_namespace {
             path = format!("{path}?namespace={}", admin.env.namespace);
         }
@@ -94,7 +122,8 @@ async fn every_route_enforces_authorization() {
             let request = admin.request(&route.method, &path);
             let request = token.iter().fold(request, reqwest::RequestBuilder::bearer_auth);
             let request = if route.method == "POST" {
-                with_json(request, &json!({}))
+                let (media_type, body) = body(&path, &id);
+                request.header("content-type", media_type).body(body.to_string())
             } else {
                 request
             };

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
 use serde_json::Value;
-use tarana_operator::admin::{Config, Defaults};
+use tarana_operator::admin::{AuthConfig, Config, Defaults, KubernetesConfig};
 use tarana_operator::api::schedule::TaranaSyncSchedule;
 use tarana_operator::api::sync::TaranaSync;
 use tokio::sync::OnceCell;
@@ -53,43 +53,62 @@ impl AdminClient {
     /// Starts with a connection that is ready.
     pub async fn with_connection() -> Self {
         let admin = Self::start().await;
-        admin.env.create_secrets_and_connection().await;
+        admin.create_connection().await;
+        admin
+    }
+
+    /// Creates a connection and waits until it is ready.
+    pub async fn create_connection(&self) {
+        self.env.create_secrets_and_connection().await;
         let ready = |c: &tarana_operator::api::connection::TaranaConnection| {
             condition(&c.status.clone().unwrap_or_default().conditions, "Ready").0 == "True"
         };
-        admin.env.wait_for_connection("default", "is ready", ready).await;
-        admin
+        self.env.wait_for_connection("default", "is ready", ready).await;
     }
 
     /// Starts without objects in the namespace.
     pub async fn start() -> Self {
-        apply_roles().await;
-        let mut env = TestEnvironment::bare(servers::tcs()).await;
+        Self::start_in(TestEnvironment::bare(servers::tcs()).await).await
+    }
+
+    /// The same in this environment, which has no operator yet.
+    pub async fn start_in(mut env: TestEnvironment) -> Self {
         let listen = servers::free_address();
         env.start_operator_with_admin(Config {
             listen,
             tls: None,
-            token_audience: Some(AUDIENCE.into()),
+            auth: AuthConfig {
+                kubernetes: Some(KubernetesConfig {
+                    audience: Some(AUDIENCE.into()),
+                }),
+                supabase: None,
+            },
             defaults: Defaults {
                 namespace: env.namespace.clone(),
                 connection: "default".into(),
             },
         });
+        let admin = Self::new(env, format!("http://{listen}")).await;
+        servers::wait_until_ready(&admin.url).await;
+        admin
+    }
+
+    /// A client of an admin API of this environment, with new tokens.
+    pub async fn new(env: TestEnvironment, url: String) -> Self {
+        apply_roles().await;
         let no_roles = create_service_account(&env, "nobody", &[]).await;
         let viewer = create_service_account(&env, "viewer", &["viewer"]).await;
         let editor = create_service_account(&env, "editor", &["viewer", "editor"]).await;
         let approver = create_service_account(&env, "approver", &["viewer", "editor", "approver"]).await;
-        let admin = Self {
-            url: format!("http://{listen}"),
+        Self {
+            url,
             no_roles,
             viewer,
             editor,
             approver,
             http: reqwest::Client::new(),
             env,
-        };
-        servers::wait_until_ready(&admin.url).await;
-        admin
+        }
     }
 
     /// A request without token and body.
@@ -147,7 +166,7 @@ pub async fn send(request: reqwest::RequestBuilder) -> Response {
 }
 
 /// Creates the chart's roles for users.
-async fn apply_roles() {
+pub async fn apply_roles() {
     static ROLES: OnceCell<()> = OnceCell::const_new();
     let apply = || async {
         let arguments = "template tarana-operator charts/tarana-operator --namespace tarana-system --show-only templates/users.yaml";
@@ -164,7 +183,7 @@ async fn apply_roles() {
 }
 
 /// Creates a service account with these roles in the namespace. Returns a token.
-async fn create_service_account(env: &TestEnvironment, name: &str, roles: &[&str]) -> String {
+pub async fn create_service_account(env: &TestEnvironment, name: &str, roles: &[&str]) -> String {
     let kubectl = servers::plane().await.kubectl();
     let account = serde_json::json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": env.namespace}});
     let bindings = roles.iter().map(|role| {

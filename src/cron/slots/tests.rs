@@ -1,7 +1,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{DueSlots, SlotRules, due_slots};
-use crate::schedule::cron::Cron;
+use crate::cron::Cron;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()

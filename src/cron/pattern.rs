@@ -38,7 +38,7 @@ const FIELDS: [Field; 5] = [
 /// A pattern or time zone is invalid. The message names the field and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidCron(pub(super) String);
+pub struct InvalidCron(pub String);
 
 /// A parsed pattern, each field as a bit set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

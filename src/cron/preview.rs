@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::cron::{Cron, OffsetEffect};
+use super::search::{Cron, OffsetEffect};
 
 /// Selects the slots to print.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Cron;
+use super::search::Cron;
 
 /// Limit for an error message, so that API server and terminal show it whole.
 const MAX_MESSAGE_BYTES: usize = 500;

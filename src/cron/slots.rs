@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::cron::Cron;
+use super::search::Cron;
 
 /// How many slots the history of a schedule has.
 pub const MAX_SLOTS: usize = 20;
@@ -74,7 +74,7 @@ pub fn next_slot(rules: &SlotRules<'_>, not_before: Timestamp, now: Timestamp) -
 }
 
 /// The slots in `after < slot <= until`: the newest 20, newest first. The cost does not depend on the length of the interval.
-pub(super) fn slots_between(cron: &Cron, after: Timestamp, until: Timestamp) -> Vec<Timestamp> {
+pub fn slots_between(cron: &Cron, after: Timestamp, until: Timestamp) -> Vec<Timestamp> {
     let older = |slot: &Timestamp| cron.newest_until(just_before(*slot));
     std::iter::successors(cron.newest_until(until), older)
         .take_while(|slot| *slot > after)
@@ -82,7 +82,17 @@ pub(super) fn slots_between(cron: &Cron, after: Timestamp, until: Timestamp) -> 
         .collect()
 }
 
-impl SlotRules<'_> {
+impl<'a> SlotRules<'a> {
+    /// The rules of a schedule with this uid. Deadline and jitter are in seconds; a negative number is 0.
+    pub fn new(cron: &'a Cron, uid: &'a str, starting_deadline: i32, jitter: i32) -> Self {
+        Self {
+            cron,
+            uid,
+            starting_deadline: SignedDuration::from_secs(i64::from(starting_deadline.max(0))),
+            jitter: u32::try_from(jitter).unwrap_or_default(),
+        }
+    }
+
     /// When the run of a slot starts: the slot plus its jitter. The jitter is a function of uid and slot, and ends before the
     /// next slot.
     pub fn start_time(&self, slot: Timestamp) -> Timestamp {
@@ -116,7 +126,7 @@ fn just_before(slot: Timestamp) -> Timestamp {
 }
 
 /// A hash that is the same in every process and version (FNV-1a with the finalizer of `MurmurHash3`).
-pub(super) fn stable_hash(bytes: impl Iterator<Item = u8>) -> u64 {
+pub fn stable_hash(bytes: impl Iterator<Item = u8>) -> u64 {
     let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });

@@ -1,0 +1,93 @@
+//! What callers request of runs: creation and cancellation, after authorization, with an Event.
+
+use std::sync::Arc;
+
+use kube::Resource;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::auth::{Caller, Permission};
+use super::create::{self, Created};
+use super::objects::CachedKind;
+use super::problem::Problem;
+use super::response::sync::SyncResponse;
+use super::runs;
+use super::state::AdminState;
+use crate::api::sync::{TaranaSync, TaranaSyncSpec};
+use crate::fault::Reason;
+
+/// What the caller requests with a new run, for its Event.
+#[derive(Clone, Copy)]
+pub struct RunRequest<'a> {
+    /// Namespace of the run.
+    pub namespace: &'a str,
+    /// Reason of the Event.
+    pub reason: Reason,
+    /// What the caller did, for example `created this run`.
+    pub what: &'a str,
+}
+
+/// Result of [`cancel_run`].
+pub enum Cancellation {
+    /// Cancellation is requested.
+    Requested(SyncResponse),
+    /// The run had already ended.
+    Ended(SyncResponse),
+}
+
+/// Rejects a caller who may not create runs of this connection (namespace and name), or may not approve deletions.
+pub async fn authorize_creation(
+    state: &AdminState,
+    caller: &Arc<Caller>,
+    (namespace, connection): (&str, &str),
+    approves: bool,
+) -> Result<(), Problem> {
+    let verbs: &[&str] = if approves {
+        &["create", "approve"]
+    } else {
+        &["create"]
+    };
+    for verb in verbs {
+        let permission = Permission::new(verb, TaranaSync::RESOURCE, Some(namespace));
+        let reference = || state.connection_reference(namespace, connection);
+        state.authorize(caller, &permission, reference).await?;
+    }
+    Ok(())
+}
+
+/// Creates a run, or finds the one that an earlier request with the same idempotency key created. An invalid key is reported to
+/// authorized callers only.
+pub async fn create_run(
+    state: &AdminState,
+    caller: &Arc<Caller>,
+    request: RunRequest<'_>,
+    idempotency_key: Result<Option<&str>, Problem>,
+    spec: TaranaSyncSpec,
+) -> Result<Created, Problem> {
+    let connection = (request.namespace, spec.connection_ref.name.as_str());
+    authorize_creation(state, caller, connection, spec.approved_deletes.is_some()).await?;
+    state.rate_limiter.check(&caller.name)?;
+    state.objects.require_synced()?;
+    let created = create::create(&state.objects, request.namespace, idempotency_key?, spec).await?;
+    if let Created::New(sync) = &created {
+        state.actions.done(caller, request.reason, request.what, &**sync);
+    }
+    Ok(created)
+}
+
+/// Requests the cancellation of a run.
+pub async fn cancel_run(state: &AdminState, caller: &Arc<Caller>, id: Uuid) -> Result<Cancellation, Problem> {
+    let run = runs::readable_run(state, caller, id).await?;
+    let permission = Permission::new("patch", TaranaSync::RESOURCE, run.namespace.as_deref());
+    let sync = state.objects.sync_by_id(id).await;
+    let reference = || Some(sync.as_ref()?.object_ref(&()));
+    state.authorize(caller, &permission, reference).await?;
+    let Some(sync) = sync.filter(|sync| !sync.is_final()) else {
+        return Ok(Cancellation::Ended(run));
+    };
+    let patch = json!({"spec": {"cancel": true}});
+    let sync = state.objects.patch(&*sync, patch).await?;
+    let what = "requested the cancellation";
+    state.actions.done(caller, Reason::CancelRequested, what, &sync);
+    Ok(Cancellation::Requested(SyncResponse::from(&sync)))
+}

@@ -1,0 +1,151 @@
+//! Routes that export all stations of a connection's table: CSV, GeoJSON. Both are streamed from one snapshot.
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::errors::CommonErrors;
+use super::stations::{ConnectionQuery, authorized_store};
+use crate::admin::extract::{Authenticated, QueryParams};
+use crate::admin::problem::Problem;
+use crate::admin::response::geojson::{GEOJSON_END, GEOJSON_START, geojson_feature};
+use crate::admin::response::station::{CSV_HEADER, csv_line};
+use crate::admin::state::SharedState;
+use crate::store::{StationExport, StationRow, Store};
+
+pub fn router() -> OpenApiRouter<SharedState> {
+    OpenApiRouter::new().routes(routes!(csv)).routes(routes!(geojson))
+}
+
+/// Exports all stations as CSV (RFC 4180, UTF-8), sorted by serial number, in the state of one moment. A field that a spreadsheet
+/// would execute as a formula starts with an apostrophe. If the database fails in the middle, the connection is closed before the
+/// end of the response. Two exports of a connection can be in progress. Requires `get` on the connection (`taranaconnections`).
+#[utoipa::path(get, path = "/api/v1/stations.csv", tag = "stations", params(ConnectionQuery), responses(
+    (status = 200, body = String, content_type = "text/csv"), CommonErrors))]
+async fn csv(
+    State(state): State<SharedState>,
+    Authenticated(caller): Authenticated,
+    QueryParams(connection): QueryParams<ConnectionQuery>,
+) -> Result<Response, Problem> {
+    let (_, store) = authorized_store(&state, &caller, &connection).await?;
+    let format = Format {
+        content_type: "text/csv; charset=utf-8",
+        disposition: "attachment; filename=\"stations.csv\"",
+        start: CSV_HEADER,
+        separator: "",
+        end: "",
+        item: |row| Ok(csv_line(&row)),
+    };
+    export(&store, format).await
+}
+
+/// Exports all stations as GeoJSON (RFC 7946), sorted by serial number, in the state of one moment: a `FeatureCollection` of points
+/// with the fields of a station as their properties. The geometry of a station without a position is `null`. If the database fails
+/// in the middle, the document is cut off, which is invalid JSON, and the connection is closed. Two exports of a connection can be
+/// in progress. Requires `get` on the connection (`taranaconnections`).
+#[utoipa::path(get, path = "/api/v1/stations.geojson", tag = "stations", params(ConnectionQuery), responses(
+    (status = 200, body = Object, content_type = "application/geo+json"), CommonErrors))]
+async fn geojson(
+    State(state): State<SharedState>,
+    Authenticated(caller): Authenticated,
+    QueryParams(connection): QueryParams<ConnectionQuery>,
+) -> Result<Response, Problem> {
+    let (_, store) = authorized_store(&state, &caller, &connection).await?;
+    let format = Format {
+        content_type: "application/geo+json",
+        disposition: "attachment; filename=\"stations.geojson\"",
+        start: GEOJSON_START,
+        separator: ",\n",
+        end: GEOJSON_END,
+        item: geojson_feature,
+    };
+    export(&store, format).await
+}
+
+/// How stations become a document.
+#[derive(Clone, Copy)]
+struct Format {
+    content_type: &'static str,
+    disposition: &'static str,
+    start: &'static str,
+    separator: &'static str,
+    end: &'static str,
+    item: fn(StationRow) -> Result<String, serde_json::Error>,
+}
+
+impl Format {
+    /// The text of a chunk: of the first one with the start of the document, of an empty one its end.
+    fn text(&self, rows: Vec<StationRow>, is_first: bool) -> Result<String, Interrupted> {
+        let is_last = rows.is_empty();
+        let mut text = if is_first { self.start } else { "" }.to_owned();
+        for (index, row) in rows.into_iter().enumerate() {
+            if index > 0 || !is_first {
+                text.push_str(self.separator);
+            }
+            text.push_str(&(self.item)(row).map_err(|_| Interrupted)?);
+        }
+        if is_last {
+            text.push_str(self.end);
+        }
+        Ok(text)
+    }
+}
+
+/// An export was aborted. So is the response, so that the client sees that it is incomplete.
+#[derive(Debug, thiserror::Error)]
+#[error("the database failed during the export, or the client was too slow")]
+struct Interrupted;
+
+/// Streams the stations. Its memory is bounded by a chunk.
+async fn export(store: &Store, format: Format) -> Result<Response, Problem> {
+    let unavailable = |fault| Problem::from_database(&fault);
+    let busy = || {
+        Problem::Unavailable(
+            "two exports of this connection are in progress: try again when one has ended".to_owned(),
+        )
+    };
+    let mut export = store
+        .begin_export()
+        .await
+        .map_err(unavailable)?
+        .ok_or_else(busy)?;
+    // The first chunk is read before the response starts, so that a database error still becomes an error response.
+    let first = export.next_chunk().await.map_err(unavailable)?;
+    let start = Some((export, Some(first)));
+    let chunks = stream::try_unfold(start, move |state| async move {
+        let Some((export, first)) = state else {
+            return Ok::<_, Interrupted>(None);
+        };
+        next_text(export, first, format).await.map(Some)
+    });
+    let headers = [
+        (header::CONTENT_TYPE, format.content_type),
+        (header::CONTENT_DISPOSITION, format.disposition),
+    ];
+    Ok((headers, Body::from_stream(chunks)).into_response())
+}
+
+type ExportState = Option<(StationExport, Option<Vec<StationRow>>)>;
+
+/// The text of the next chunk, and the state after it. `first` is the first chunk, which is already read.
+async fn next_text(
+    mut export: StationExport,
+    first: Option<Vec<StationRow>>,
+    format: Format,
+) -> Result<(Bytes, ExportState), Interrupted> {
+    let is_first = first.is_some();
+    let rows = match first {
+        Some(rows) => rows,
+        None => export.next_chunk().await.map_err(|fault| {
+            tracing::warn!(%fault, "an export was aborted");
+            Interrupted
+        })?,
+    };
+    let is_last = rows.is_empty();
+    let text = format.text(rows, is_first)?;
+    Ok((Bytes::from(text), (!is_last).then_some((export, None))))
+}

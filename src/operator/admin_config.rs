@@ -1,0 +1,174 @@
+//! The configuration of the admin API according to the flags.
+
+use std::path::{Path, PathBuf};
+
+use crate::admin::{
+    AuthConfig, Config, Defaults, InvalidSupabaseConfig, KubernetesConfig, Role, SupabaseConfig, Tls,
+};
+use crate::cli::{self, AuthMode};
+
+/// Audience of the token of a Supabase user who has logged in.
+const DEFAULT_SUPABASE_AUDIENCE: &str = "authenticated";
+
+/// Why the flags of the admin API are rejected.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidAdminFlags {
+    /// `--admin-listen` is not an address.
+    #[error(
+        "--admin-listen {0:?} is not an address: write for example [::]:8080 or 127.0.0.1:8080, or leave it empty to serve no API"
+    )]
+    Address(String),
+    /// Supabase without its URL.
+    #[error(
+        "--admin-auth supabase needs --supabase-url: the URL of the project, for example https://abcd.supabase.co"
+    )]
+    NoSupabaseUrl,
+    /// A flag of Supabase, which is not enabled.
+    #[error("{0} has no effect without --admin-auth supabase: add that, or remove {0}")]
+    SupabaseDisabled(&'static str),
+    /// The file with the JWT secret cannot be read.
+    #[error("--supabase-jwt-secret-file {}: {source}", file.display())]
+    SecretFile {
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// A flag of Supabase has an invalid value.
+    #[error(transparent)]
+    Supabase(#[from] InvalidSupabaseConfig),
+}
+
+/// The configuration; `None` if the API is not served. `namespace` is the default namespace of requests.
+pub(super) fn from_flags(flags: &cli::Admin, namespace: &str) -> Result<Option<Config>, InvalidAdminFlags> {
+    let address = flags.listen.trim();
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let listen = address
+        .parse()
+        .map_err(|_| InvalidAdminFlags::Address(address.to_owned()))?;
+    let tls = flags.tls_certificate.clone().zip(flags.tls_key.clone());
+    let kubernetes = flags
+        .auth
+        .contains(&AuthMode::Kubernetes)
+        .then(|| KubernetesConfig {
+            audience: Some(flags.token_audience.clone()).filter(|audience| !audience.is_empty()),
+        });
+    Ok(Some(Config {
+        listen,
+        auth: AuthConfig {
+            kubernetes,
+            supabase: supabase(flags)?,
+        },
+        tls: tls.map(|(certificate, key)| Tls { certificate, key }),
+        defaults: Defaults {
+            namespace: flags.namespace.clone().unwrap_or_else(|| namespace.to_owned()),
+            connection: flags.connection.clone(),
+        },
+    }))
+}
+
+fn supabase(flags: &cli::Admin) -> Result<Option<SupabaseConfig>, InvalidAdminFlags> {
+    let cli::Supabase { audience, role, .. } = &flags.supabase;
+    // An empty environment variable counts as none.
+    let url = flags.supabase.url.as_deref().filter(|url| !url.is_empty());
+    let secret_file = flags
+        .supabase
+        .jwt_secret_file
+        .as_deref()
+        .filter(|file| !file.as_os_str().is_empty());
+    if !flags.auth.contains(&AuthMode::Supabase) {
+        let set = [
+            ("--supabase-url", url.is_some()),
+            ("--supabase-jwt-secret-file", secret_file.is_some()),
+            ("--supabase-audience", audience.is_some()),
+            ("--supabase-role", role.is_some()),
+        ];
+        return match set.into_iter().find(|(_, is_set)| *is_set) {
+            Some((flag, _)) => Err(InvalidAdminFlags::SupabaseDisabled(flag)),
+            None => Ok(None),
+        };
+    }
+    let url = url.ok_or(InvalidAdminFlags::NoSupabaseUrl)?;
+    let secret = secret_file.map(read_secret).transpose()?;
+    let audience = audience.as_deref().unwrap_or(DEFAULT_SUPABASE_AUDIENCE);
+    let role = role.unwrap_or(Role::Viewer);
+    Ok(Some(SupabaseConfig::new(url, secret.as_deref(), audience, role)?))
+}
+
+fn read_secret(file: &Path) -> Result<Vec<u8>, InvalidAdminFlags> {
+    std::fs::read(file).map_err(|source| InvalidAdminFlags::SecretFile {
+        file: file.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn config(flags: &[&str]) -> Result<Option<Config>, String> {
+        let arguments = ["tarana-operator", "run"].iter().chain(flags);
+        let cli = Cli::try_parse_from(arguments).map_err(|e| e.to_string())?;
+        let Command::Run(run) = cli.command else { panic!() };
+        from_flags(&run.admin, "home").map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn kubernetes_is_the_default_and_both_can_be_enabled() {
+        let url = "--supabase-url=https://a.supabase.co";
+        for (flags, kubernetes, supabase) in [
+            (&[][..], true, false),
+            (&["--admin-auth=kubernetes"], true, false),
+            (&["--admin-auth=supabase", url], false, true),
+            (&["--admin-auth=kubernetes,supabase", url], true, true),
+            (
+                &["--admin-auth=supabase", "--admin-auth=kubernetes", url],
+                true,
+                true,
+            ),
+        ] {
+            let auth = config(flags).unwrap().unwrap().auth;
+            let enabled = (auth.kubernetes.is_some(), auth.supabase.is_some());
+            assert_eq!(enabled, (kubernetes, supabase), "{flags:?}");
+        }
+        assert!(config(&["--admin-listen="]).unwrap().is_none());
+    }
+
+    #[test]
+    fn missing_and_contradictory_flags_are_named() {
+        let supabase = "--admin-auth=supabase";
+        let url = "--supabase-url=https://a.supabase.co";
+        for (flags, part) in [
+            (&["--admin-listen=here"][..], "--admin-listen"),
+            (&["--admin-auth=none"], "--admin-auth"),
+            (&["--admin-auth="], "--admin-auth"),
+            (&[supabase], "--supabase-url"),
+            (&[supabase, "--supabase-url="], "--supabase-url"),
+            (&[supabase, "--supabase-url=http://example.org"], "--supabase-url"),
+            (&[supabase, url, "--supabase-role=owner"], "--supabase-role"),
+            (&[supabase, url, "--supabase-audience="], "--supabase-audience"),
+            (
+                &[supabase, url, "--supabase-jwt-secret-file=/nowhere/secret"],
+                "--supabase-jwt-secret-file /nowhere/secret",
+            ),
+            (
+                &[supabase, url, "--supabase-jwt-secret-file=/dev/null"],
+                "--supabase-jwt-secret-file",
+            ),
+            (&[url], "--supabase-url"),
+            (&["--supabase-jwt-secret-file=/x"], "--supabase-jwt-secret-file"),
+            (&["--supabase-audience=a"], "--supabase-audience"),
+            (&["--supabase-role=viewer"], "--supabase-role"),
+        ] {
+            let message = config(flags)
+                .err()
+                .unwrap_or_else(|| panic!("{flags:?} is accepted"));
+            assert!(message.contains(part), "{flags:?}: {message}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Exports `tarana_base_stations`: all rows of one snapshot, in chunks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::db::Tx;
+use super::error::DbError;
+use super::handle::Store;
+use super::stations::{COLUMNS, StationRow, read_station};
+use crate::fault::{Fault, Reason};
+
+/// Rows per chunk. Only one chunk is in memory.
+const CHUNK_ROWS: usize = 1000;
+/// The server ends the transaction if the reader of the export takes longer than this for a chunk.
+const CHUNK_TIMEOUT: &str = "60s";
+/// An export holds a connection of the pool, and a snapshot, which delays VACUUM.
+const EXPORT_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// An export in progress: an open transaction with a cursor. Dropping it ends both.
+pub struct StationExport {
+    tx: Option<Tx>,
+    started_at: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl std::fmt::Debug for StationExport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StationExport")
+            .field("started_at", &self.started_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Begins an export of all stations, sorted by serial number. `None` if too many exports are in progress: each one holds a
+    /// connection of the small pool for as long as its reader needs.
+    pub async fn begin_export(&self) -> Result<Option<StationExport>, Fault> {
+        let Ok(permit) = Arc::clone(&self.exports).try_acquire_owned() else {
+            return Ok(None);
+        };
+        let mut tx = self.db.begin_read_only().await?;
+        // All fetches from a cursor read the snapshot of its declaration.
+        tx.script(format!(
+            "SET LOCAL idle_in_transaction_session_timeout TO '{CHUNK_TIMEOUT}';
+             DECLARE stations NO SCROLL CURSOR FOR SELECT {COLUMNS} FROM tarana_base_stations ORDER BY serial_number"
+        ))
+        .await?;
+        Ok(Some(StationExport {
+            tx: Some(tx),
+            started_at: Instant::now(),
+            _permit: permit,
+        }))
+    }
+}
+
+impl StationExport {
+    /// The next rows; empty after the last one.
+    pub async fn next_chunk(&mut self) -> Result<Vec<StationRow>, Fault> {
+        let Some(mut tx) = self.tx.take() else {
+            return Ok(Vec::new());
+        };
+        if self.started_at.elapsed() > EXPORT_TIMEOUT {
+            let message = format!("an export took longer than {} s", EXPORT_TIMEOUT.as_secs());
+            return Err(Fault::new(Reason::DatabaseBusy, message));
+        }
+        let fetch = format!("FETCH {CHUNK_ROWS} FROM stations");
+        let rows = tx.all(sqlx::query(sqlx::AssertSqlSafe(fetch))).await?;
+        let stations: Result<Vec<_>, sqlx::Error> = rows.iter().map(read_station).collect();
+        let stations = stations.map_err(|e| DbError::new(tx.target(), e))?;
+        // A short chunk is the last one.
+        if stations.len() < CHUNK_ROWS {
+            tx.commit().await?;
+        } else {
+            self.tx = Some(tx);
+        }
+        Ok(stations)
+    }
+}

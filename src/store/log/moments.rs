@@ -1,0 +1,111 @@
+//! Reads the starts and ends of runs in the order in which they happened, for the timeline of a connection.
+
+use jiff::Timestamp;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use crate::fault::Fault;
+use crate::station::RunCounts;
+use crate::store::error::DbError;
+use crate::store::handle::Store;
+
+/// The start or the end of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunMoment {
+    /// When it happened, by the database's clock.
+    pub at: Timestamp,
+    /// Whether it is the end.
+    pub is_end: bool,
+    /// Uid of the run's object, if it had one.
+    pub run: Uuid,
+    /// Name of the run; `None` in rows of other programs.
+    pub name: Option<String>,
+    /// `completed`, `failed` or `cancelled`, once it has ended.
+    pub outcome: String,
+    /// `cron` or `manual`.
+    pub trigger_type: String,
+    /// Who requested it, as free text.
+    pub actor: Option<String>,
+    /// Whether it only plans.
+    pub dry_run: bool,
+    /// What it did.
+    pub counts: RunCounts,
+    /// Reason of its end.
+    pub reason: Option<String>,
+    /// Why it failed, or why deletes were withheld.
+    pub message: Option<String>,
+}
+
+/// Which moments to list.
+#[derive(Clone, Copy, Debug)]
+pub struct MomentQuery<'a> {
+    /// Namespace. Rows without one match any.
+    pub namespace: &'a str,
+    /// Connection. Rows without one match any.
+    pub connection: &'a str,
+    /// Only moments before this time, in microseconds since 1970, and run.
+    pub before: Option<(i64, Uuid)>,
+    /// Maximum number of moments.
+    pub limit: i64,
+}
+
+impl Store {
+    /// Starts and ends of runs, newest first. A run that ended at the time of its start has an end only.
+    pub async fn run_moments(&self, query: &MomentQuery<'_>) -> Result<Vec<RunMoment>, Fault> {
+        let select = "
+            WITH runs AS (
+                SELECT * FROM tarana_sync_logs
+                WHERE (namespace IS NULL OR namespace = $1) AND (connection IS NULL OR connection = $2)
+            ), moments AS (
+                SELECT id, started_at AS at, false AS is_end FROM runs
+                WHERE started_at IS NOT NULL AND started_at IS DISTINCT FROM completed_at
+                UNION ALL
+                SELECT id, completed_at, true FROM runs WHERE completed_at IS NOT NULL
+            )
+            SELECT (extract(epoch FROM m.at) * 1000000)::int8, m.is_end, r.id, r.name, coalesce(r.outcome, r.status),
+                   r.trigger_type, nullif(r.actor, ''), coalesce(r.dry_run, false),
+                   coalesce(r.stations_fetched, 0)::int8, coalesce(r.inserted, 0)::int8, coalesce(r.updated, 0)::int8,
+                   coalesce(r.unchanged, 0)::int8, coalesce(r.deleted, 0)::int8, coalesce(r.skipped, 0)::int8,
+                   coalesce(r.withheld, 0)::int8, r.reason, r.message
+            FROM moments m JOIN runs r ON r.id = m.id
+            WHERE $3::int8 IS NULL OR (m.at, m.id) < ('epoch'::timestamptz + $3 * interval '1 microsecond', $4)
+            ORDER BY m.at DESC, m.id DESC LIMIT $5";
+        let (time, id) = query.before.unzip();
+        let statement = sqlx::query(select)
+            .bind(query.namespace)
+            .bind(query.connection)
+            .bind(time)
+            .bind(id)
+            .bind(query.limit);
+        let mut tx = self.db.begin_read_only().await?;
+        let rows = tx.all(statement).await?;
+        tx.commit().await?;
+        let moments: Result<_, sqlx::Error> = rows.iter().map(read).collect();
+        Ok(moments.map_err(|e| DbError::new(self.db.target(), e))?)
+    }
+}
+
+fn read(row: &PgRow) -> Result<RunMoment, sqlx::Error> {
+    Ok(RunMoment {
+        at: Timestamp::from_microsecond(row.try_get(0)?).unwrap_or_default(),
+        is_end: row.try_get(1)?,
+        run: row.try_get(2)?,
+        name: row.try_get(3)?,
+        outcome: row.try_get(4)?,
+        trigger_type: row.try_get(5)?,
+        actor: row.try_get(6)?,
+        dry_run: row.try_get(7)?,
+        counts: RunCounts {
+            fetched: row.try_get(8)?,
+            inserted: row.try_get(9)?,
+            updated: row.try_get(10)?,
+            unchanged: row.try_get(11)?,
+            deleted: row.try_get(12)?,
+            skipped: row.try_get(13)?,
+            withheld: row.try_get(14)?,
+        },
+        reason: row.try_get(15)?,
+        message: row.try_get(16)?,
+    })
+}
