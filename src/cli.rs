@@ -119,6 +119,14 @@ pub struct Admin {
         value_name = "AUDIENCE"
     )]
     pub token_audience: String,
+    /// File with at least 64 random bytes that encrypt the cookies of browser sessions, the same for all replicas. Default: no browser
+    /// sessions.
+    #[arg(
+        long = "admin-session-key-file",
+        env = "TARANA_ADMIN_SESSION_KEY_FILE",
+        value_name = "FILE"
+    )]
+    pub session_key_file: Option<PathBuf>,
     /// Namespace of admin API requests that name none. Default: the namespace of the pod, or of the current kubeconfig context.
     #[arg(
         long = "admin-namespace",

@@ -1,12 +1,11 @@
 //! Publishes what callers do as Kubernetes Events: the audit log of the API server names only the operator's `ServiceAccount`.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
 
 use super::auth::Caller;
 use super::rate_limit::CallerRateLimiter;
@@ -15,8 +14,6 @@ use crate::notify::{EventSpec, Notifier};
 
 /// Events that wait for the API server. What exceeds it is only logged.
 const QUEUE_LENGTH: usize = 1024;
-/// How long the Events of the last requests may take at shutdown.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// Denied actions per minute and caller that are published. A denial costs the caller nothing, but an Event costs the API server.
 const DENIALS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
@@ -85,10 +82,12 @@ impl Actions {
     fn publish(&self, object: ObjectReference, event: EventSpec) {
         let (kind, namespace, name) = (&object.kind, &object.namespace, &object.name);
         tracing::info!(reason = %event.reason, kind, namespace, name, "{}", event.note);
-        if self.queue.try_send((object, event)).is_err() {
-            tracing::warn!(
-                "the Event of the last action is not published: too many wait for the Kubernetes API"
-            );
+        if let Err(error) = self.queue.try_send((object, event)) {
+            let why = match error {
+                TrySendError::Full(_) => "too many wait for the Kubernetes API",
+                TrySendError::Closed(_) => "the process is shutting down",
+            };
+            tracing::warn!("the Event of the last action is not published: {why}");
         }
     }
 }
@@ -109,21 +108,24 @@ pub fn chosen_options(dry_run: bool, delete_stale: bool) -> String {
 }
 
 impl Publisher {
-    /// Publishes until the process ends.
-    pub async fn run(&mut self) {
-        while let Some((object, event)) = self.queue.recv().await {
+    /// Publishes until `closing` is true, and then what is still queued.
+    pub async fn run(mut self, mut closing: watch::Receiver<bool>) {
+        let mut is_open = true;
+        loop {
+            let publication = tokio::select! {
+                biased;
+                publication = self.queue.recv() => publication,
+                // An error means that the server has ended.
+                _ = closing.wait_for(|closing| *closing), if is_open => {
+                    is_open = false;
+                    self.queue.close();
+                    continue;
+                }
+            };
+            let Some((object, event)) = publication else {
+                return;
+            };
             self.notifier.publish(&object, &event).await;
-        }
-    }
-
-    /// Publishes what is queued, and then ends.
-    pub async fn finish(mut self) {
-        self.queue.close();
-        if timeout(SHUTDOWN_GRACE, self.run()).await.is_err() {
-            tracing::warn!(
-                count = self.queue.len(),
-                "Events of actions are not published: the Kubernetes API is too slow"
-            );
         }
     }
 }

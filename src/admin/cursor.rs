@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -33,7 +34,10 @@ pub fn decode(list: &str, text: &str) -> Result<Cursor, Problem> {
             return None;
         }
         let (value, id) = bytes.split_first_chunk::<8>()?;
-        Some((i64::from_be_bytes(*value), Uuid::from_slice(id).ok()?))
+        let value = i64::from_be_bytes(*value);
+        // A time in microseconds. The database has no other ones.
+        let is_in_range = (0..=Timestamp::MAX.as_microsecond()).contains(&value);
+        Some((value, Uuid::from_slice(id).ok()?)).filter(|_| is_in_range)
     };
     cursor().ok_or_else(|| {
         Problem::BadRequest(
@@ -49,10 +53,13 @@ mod tests {
 
     #[test]
     fn only_encoded_cursors_decode() {
-        let cursor = (-1_800_000_000_123_456, Uuid::from_u128(7));
+        let cursor = (1_800_000_000_123_456, Uuid::from_u128(7));
         let text = encode("syncs", cursor);
         assert_eq!(decode("syncs", &text), Ok(cursor));
         assert!(decode("others", &text).is_err());
+        for impossible in [i64::MAX, i64::MIN, -1] {
+            assert!(decode("syncs", &encode("syncs", (impossible, cursor.1))).is_err());
+        }
         for wrong in [
             "",
             "x",

@@ -28,7 +28,10 @@ impl FromRequestParts<SharedState> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
-        let caller = state.authorizer.authenticate(&parts.headers).await?;
+        let caller = state
+            .authorizer
+            .authenticate(&parts.method, &parts.headers)
+            .await?;
         if let Some(name) = parts.extensions.get::<CallerName>() {
             name.set(&caller.name);
         }

@@ -50,8 +50,23 @@ impl CallerName {
     }
 }
 
-/// Wraps every request. The access log holds the route, not the URI, because a URI may contain search terms.
-pub async fn wrap(mut request: Request, next: Next) -> Response {
+/// Wraps every request. Hyper drops the handler of a client that closes the connection. A change runs to its end in a task of its own, so
+/// that no caller can avoid its Event and its line in the access log.
+pub async fn wrap(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return respond(request, next).await;
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the task ends with the response, within its timeout"
+    )]
+    let change = tokio::spawn(respond(request, next));
+    let failed = |error| Problem::internal("a request was aborted", &error).into_response();
+    change.await.unwrap_or_else(failed)
+}
+
+/// The response. The access log holds the route, not the URI, because a URI may contain search terms.
+async fn respond(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
     let method = request.method().clone();

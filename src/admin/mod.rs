@@ -21,7 +21,10 @@ mod runs;
 mod server;
 mod state;
 
-pub use auth::{Config as AuthConfig, InvalidSupabaseConfig, KubernetesConfig, Role, SupabaseConfig};
+pub use auth::{
+    Config as AuthConfig, InvalidSessionKey, InvalidSupabaseConfig, KubernetesConfig, Role, SessionConfig,
+    SessionKey, SupabaseConfig,
+};
 pub use defaults::Defaults;
 pub use routes::openapi;
 pub use server::{Config, Error, Tls, serve};

@@ -196,6 +196,18 @@ impl Objects {
         Ok(objects.into_iter().map(|object| object.metadata).collect())
     }
 
+    /// The metadata of one object, from the API server.
+    pub async fn fetch_metadata_of<K: CachedKind>(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<ObjectMeta>, Problem> {
+        let object = self.api::<K>(namespace).get_metadata_opt(name).await;
+        Ok(object
+            .map_err(Problem::from_kubernetes)?
+            .map(|object| object.metadata))
+    }
+
     /// The Events about the suspension and resumption of schedules. `None` if the operator may not list Events: only the admin API
     /// needs this permission.
     pub async fn suspension_events(&self, namespace: &str) -> Result<Option<Vec<Event>>, Problem> {

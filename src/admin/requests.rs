@@ -83,7 +83,12 @@ pub async fn cancel_run(state: &AdminState, caller: &Arc<Caller>, id: Uuid) -> R
     let reference = || Some(sync.as_ref()?.object_ref(&()));
     state.authorize(caller, &permission, reference).await?;
     let Some(sync) = sync.filter(|sync| !sync.is_final()) else {
-        return Ok(Cancellation::Ended(run));
+        if run.is_final() {
+            return Ok(Cancellation::Ended(run));
+        }
+        return Err(Problem::Conflict(
+            "the object of the run is deleted, so that it can no longer be cancelled".to_owned(),
+        ));
     };
     let patch = json!({"spec": {"cancel": true}});
     let sync = state.objects.patch(&*sync, patch).await?;

@@ -130,7 +130,8 @@ pub async fn list_runs(state: &AdminState, filter: &RunFilter) -> Result<SyncPag
     }
     items.sort_by_key(|run| std::cmp::Reverse(filter.position_of(run)));
     // Two connections may share a table.
-    items.dedup_by_key(|sync| sync.id);
+    let mut ids = HashSet::new();
+    items.retain(|sync| ids.insert(sync.id));
     let has_more = items.len() > filter.limit;
     items.truncate(filter.limit);
     let last = items.last().filter(|_| has_more);

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::middleware::from_fn;
-use axum::routing::IntoMakeService;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use kube::Client;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::actions::Actions;
@@ -30,6 +30,9 @@ use crate::notify::Notifier;
 const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// How long requests in progress may take after the shutdown signal.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// How long the Events of the last requests may take after that.
+const EVENTS_GRACE: Duration = Duration::from_secs(2);
 
 /// Configuration of the admin API.
 #[derive(Clone, Debug)]
@@ -93,7 +96,9 @@ pub async fn serve(
     let listener = listen(config.listen)?;
     let address = listener.local_addr().map_err(Error::Server)?;
     let (stop, stopping) = watch::channel(false);
-    let (actions, mut publisher) = Actions::new(notifier);
+    let (actions, publisher) = Actions::new(notifier);
+    let (close, closing) = watch::channel(false);
+    let mut publishing = std::pin::pin!(publisher.run(closing));
     let state = AdminState::new(
         &client,
         Arc::clone(&scopes),
@@ -103,7 +108,9 @@ pub async fn serve(
         stopping,
     )?;
     let state = Arc::new(state);
-    let service = router().with_state(Arc::clone(&state)).into_make_service();
+    let service = router()
+        .with_state(Arc::clone(&state))
+        .into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
     tracing::info!(%address, tls = config.tls.is_some(), "admin API listening");
     let drain = async {
@@ -117,10 +124,13 @@ pub async fn serve(
         result = requests => result,
         () = state.streams.run(&scopes) => Ok(()),
         () = state.authorizer.run() => Ok(()),
-        () = publisher.run() => Ok(()),
+        () = &mut publishing => Ok(()),
         () = drain => Ok(()),
     };
-    publisher.finish().await;
+    close.send_replace(true);
+    if timeout(EVENTS_GRACE, publishing).await.is_err() {
+        tracing::warn!("Events of the last actions are not published: the Kubernetes API is too slow");
+    }
     result
 }
 
@@ -128,7 +138,7 @@ async fn serve_requests(
     listener: TcpListener,
     tls: Option<&Tls>,
     handle: Handle<SocketAddr>,
-    service: IntoMakeService<Router>,
+    service: IntoMakeServiceWithConnectInfo<Router, SocketAddr>,
 ) -> Result<(), Error> {
     let Some(tls) = tls else {
         let server = axum_server::from_tcp(listener).map_err(Error::Server)?;

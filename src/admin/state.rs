@@ -8,7 +8,7 @@ use kube::{Client, Resource};
 use tokio::sync::watch;
 
 use super::actions::Actions;
-use super::auth::{self, AdminUsers, Authorizer, Caller, Permission, Supabase};
+use super::auth::{self, AdminUsers, Authorizer, Caller, Permission, Sessions, Supabase};
 use super::defaults::Defaults;
 use super::live::Streams;
 use super::objects::Objects;
@@ -20,6 +20,9 @@ use crate::cluster::Scope;
 
 /// Runs that a caller may create per minute.
 const RUNS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
+
+/// Sign-ins per minute from one address, which may be that of a proxy.
+const SIGN_INS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
 
 /// The axum state of the admin API.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub struct AdminState {
     pub actions: Actions,
     /// Limits how often a caller creates runs.
     pub rate_limiter: CallerRateLimiter,
+    /// Limits how often somebody at an address signs in.
+    pub sign_in_limiter: CallerRateLimiter,
     /// Values for requests that name no namespace or connection.
     pub defaults: Defaults,
 }
@@ -63,7 +68,8 @@ impl AdminState {
             .supabase
             .map(|config| Supabase::new(config, users(), &defaults.namespace))
             .transpose()?;
-        let authorizer = Authorizer::new(client.clone(), auth.kubernetes, supabase);
+        let sessions = auth.sessions.map(|config| Sessions::new(config, client.clone()));
+        let authorizer = Authorizer::new(client.clone(), auth.kubernetes, supabase, sessions);
         Ok(Self {
             authorizer: Arc::new(authorizer),
             objects,
@@ -71,6 +77,7 @@ impl AdminState {
             streams: Arc::new(Streams::new(stopping)),
             actions,
             rate_limiter: CallerRateLimiter::new(RUNS_PER_MINUTE),
+            sign_in_limiter: CallerRateLimiter::new(SIGN_INS_PER_MINUTE),
             defaults,
         })
     }

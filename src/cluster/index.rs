@@ -11,8 +11,8 @@ pub type IndexKeys<K> = fn(&K) -> Vec<String>;
 
 /// The objects by key. An object may have any number of keys.
 ///
-/// There may be tens of thousands of objects, so the index stores nothing per object but a pointer: whoever changes an object names
-/// its former state.
+/// There may be tens of thousands of objects, so the index keeps no copy of an object's keys: whoever changes an object names its
+/// former state.
 #[derive(Debug)]
 pub(super) struct Index<K: Kind> {
     keys: IndexKeys<K>,

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::admin::{
-    AuthConfig, Config, Defaults, InvalidSupabaseConfig, KubernetesConfig, Role, SupabaseConfig, Tls,
+    AuthConfig, Config, Defaults, InvalidSessionKey, InvalidSupabaseConfig, KubernetesConfig, Role,
+    SessionConfig, SessionKey, SupabaseConfig, Tls,
 };
 use crate::cli::{self, AuthMode};
 
@@ -26,9 +27,11 @@ pub enum InvalidAdminFlags {
     /// A flag of Supabase, which is not enabled.
     #[error("{0} has no effect without --admin-auth supabase: add that, or remove {0}")]
     SupabaseDisabled(&'static str),
-    /// The file with the JWT secret cannot be read.
-    #[error("--supabase-jwt-secret-file {}: {source}", file.display())]
+    /// A file with a secret cannot be read.
+    #[error("{flag} {}: {source}", file.display())]
     SecretFile {
+        /// The flag that names it.
+        flag: &'static str,
         /// The file.
         file: PathBuf,
         /// Cause.
@@ -37,6 +40,9 @@ pub enum InvalidAdminFlags {
     /// A flag of Supabase has an invalid value.
     #[error(transparent)]
     Supabase(#[from] InvalidSupabaseConfig),
+    /// The key of session cookies is invalid.
+    #[error(transparent)]
+    SessionKey(#[from] InvalidSessionKey),
 }
 
 /// The configuration; `None` if the API is not served. `namespace` is the default namespace of requests.
@@ -60,6 +66,7 @@ pub(super) fn from_flags(flags: &cli::Admin, namespace: &str) -> Result<Option<C
         auth: AuthConfig {
             kubernetes,
             supabase: supabase(flags)?,
+            sessions: sessions(flags, namespace)?,
         },
         tls: tls.map(|(certificate, key)| Tls { certificate, key }),
         defaults: Defaults {
@@ -91,14 +98,30 @@ fn supabase(flags: &cli::Admin) -> Result<Option<SupabaseConfig>, InvalidAdminFl
         };
     }
     let url = url.ok_or(InvalidAdminFlags::NoSupabaseUrl)?;
-    let secret = secret_file.map(read_secret).transpose()?;
+    let secret = secret_file
+        .map(|file| read_secret("--supabase-jwt-secret-file", file))
+        .transpose()?;
     let audience = audience.as_deref().unwrap_or(DEFAULT_SUPABASE_AUDIENCE);
     let role = role.unwrap_or(Role::Viewer);
     Ok(Some(SupabaseConfig::new(url, secret.as_deref(), audience, role)?))
 }
 
-fn read_secret(file: &Path) -> Result<Vec<u8>, InvalidAdminFlags> {
+fn sessions(flags: &cli::Admin, namespace: &str) -> Result<Option<SessionConfig>, InvalidAdminFlags> {
+    let file = flags
+        .session_key_file
+        .as_deref()
+        .filter(|file| !file.as_os_str().is_empty());
+    let Some(file) = file else { return Ok(None) };
+    let key = SessionKey::new(&read_secret("--admin-session-key-file", file)?)?;
+    Ok(Some(SessionConfig {
+        key,
+        namespace: namespace.to_owned(),
+    }))
+}
+
+fn read_secret(flag: &'static str, file: &Path) -> Result<Vec<u8>, InvalidAdminFlags> {
     std::fs::read(file).map_err(|source| InvalidAdminFlags::SecretFile {
+        flag,
         file: file.to_owned(),
         source,
     })

@@ -13,6 +13,7 @@ mod geojson;
 mod issuer;
 mod legacy;
 mod lists;
+mod sessions;
 mod slots;
 mod stations;
 mod supabase;

@@ -37,7 +37,7 @@ const MODES: [&[&str]; 5] = [
         "--set",
         "admin.supabase.jwtSecretName=jwt",
         "--set",
-        "admin.tlsSecretName=tls",
+        "admin.tlsSecretName=tls,admin.sessions.secretName=sessions",
     ],
 ];
 

@@ -64,3 +64,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "tarana-operator.port" -}}
 {{ ternary 443 80 (ne .Values.admin.tlsSecretName "") }}
 {{- end }}
+
+{{/* The default namespace of the admin API: that of the release if it is watched, or else the first one that is. */}}
+{{- define "tarana-operator.adminNamespace" -}}
+{{- $watched := .Values.watchNamespaces }}
+{{- if .Values.admin.namespace }}{{ .Values.admin.namespace }}
+{{- else if or (not $watched) (has .Release.Namespace $watched) }}{{ .Release.Namespace }}
+{{- else }}{{ first $watched }}
+{{- end }}
+{{- end }}

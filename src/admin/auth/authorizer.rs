@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use kube::Client;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
@@ -14,6 +14,7 @@ use super::caller::{Caller, Identity};
 use super::config::KubernetesConfig;
 use super::kubernetes;
 use super::permission::Permission;
+use super::session::{Session, Sessions};
 use super::supabase::Supabase;
 use crate::admin::problem::Problem;
 
@@ -33,6 +34,8 @@ pub struct Authorizer {
     kubernetes: Option<KubernetesConfig>,
     /// `None` rejects tokens of Supabase.
     supabase: Option<Supabase>,
+    /// `None` ignores session cookies.
+    sessions: Option<Sessions>,
     callers: Cache<TokenHash, Option<Arc<Caller>>>,
     permissions: Cache<(Arc<Caller>, Permission), bool>,
 }
@@ -45,11 +48,17 @@ impl std::fmt::Debug for Authorizer {
 
 impl Authorizer {
     /// An authorizer with empty caches. Without Kubernetes and Supabase, it rejects everybody.
-    pub fn new(client: Client, kubernetes: Option<KubernetesConfig>, supabase: Option<Supabase>) -> Self {
+    pub fn new(
+        client: Client,
+        kubernetes: Option<KubernetesConfig>,
+        supabase: Option<Supabase>,
+        sessions: Option<Sessions>,
+    ) -> Self {
         Self {
             client,
             kubernetes,
             supabase,
+            sessions,
             callers: Cache::builder()
                 .max_capacity(CACHE_CAPACITY)
                 .time_to_live(CACHE_TTL)
@@ -61,9 +70,40 @@ impl Authorizer {
         }
     }
 
-    /// The caller that the request's token identifies.
-    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
-        let token = bearer_token(headers)?;
+    /// The caller that the request's token or session identifies. A change by a session must come from its own page.
+    pub async fn authenticate(&self, method: &Method, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
+        match self.session(headers).await? {
+            Some(session) => {
+                session.check_forgery(method, headers)?;
+                self.authenticate_token(&session.token).await
+            }
+            None => self.authenticate_token(bearer_token(headers)?).await,
+        }
+    }
+
+    /// The session that a request uses; `None` if it has none or sends a token.
+    pub async fn session(&self, headers: &HeaderMap) -> Result<Option<Session>, Problem> {
+        match &self.sessions {
+            Some(sessions) if !headers.contains_key(header::AUTHORIZATION) => sessions.find(headers).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Browser sessions.
+    ///
+    /// # Errors
+    /// 404: they are not enabled.
+    pub fn sessions(&self) -> Result<&Sessions, Problem> {
+        self.sessions.as_ref().ok_or_else(|| {
+            Problem::NotFound(
+                "there are no browser sessions: the operator runs without --admin-session-key-file"
+                    .to_owned(),
+            )
+        })
+    }
+
+    /// The caller that a token identifies.
+    pub async fn authenticate_token(&self, token: &str) -> Result<Arc<Caller>, Problem> {
         match (&self.kubernetes, &self.supabase) {
             (None, Some(supabase)) => supabase.authenticate(token).await,
             (Some(_), Some(supabase)) if supabase.is_claimed_issuer(token) => {

@@ -1,5 +1,6 @@
 //! Pure: which callers are authenticated, and by whom.
 
+use super::session::SessionConfig;
 use super::supabase::SupabaseConfig;
 
 /// Who authenticates callers. With neither, every request is rejected.
@@ -9,6 +10,8 @@ pub struct Config {
     pub kubernetes: Option<KubernetesConfig>,
     /// Supabase, for the access tokens of its users.
     pub supabase: Option<SupabaseConfig>,
+    /// Browser sessions; `None` for none.
+    pub sessions: Option<SessionConfig>,
 }
 
 /// Authentication by Kubernetes.

@@ -10,6 +10,7 @@ mod config;
 mod kubernetes;
 mod permission;
 mod role;
+mod session;
 mod supabase;
 
 pub use authorizer::Authorizer;
@@ -17,4 +18,8 @@ pub use caller::Caller;
 pub use config::{Config, KubernetesConfig};
 pub use permission::Permission;
 pub use role::Role;
+pub use session::{
+    COOKIE as SESSION_COOKIE, InvalidSessionKey, Session, SessionConfig, SessionKey, Sessions,
+    check_sign_in_site,
+};
 pub use supabase::{AdminUsers, ClientError, InvalidSupabaseConfig, Supabase, SupabaseConfig};

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use axum::response::sse::Event;
 use futures::Stream;
 use futures::stream::unfold;
@@ -58,7 +58,7 @@ pub struct Sources {
 pub struct EventStream {
     sources: Sources,
     selection: Selection,
-    /// The header with the token.
+    /// The headers with the token or the session.
     headers: HeaderMap,
     changes: broadcast::Receiver<Arc<Change>>,
     /// Number of the newest change that was received.
@@ -91,7 +91,7 @@ impl EventStream {
         let snapshot_at = subscription.missed.is_none().then_some(now);
         Ok(Self {
             selection,
-            headers: token_header(headers),
+            headers: credentials(headers),
             changes: subscription.changes,
             newest: subscription.newest,
             snapshot_at,
@@ -201,7 +201,11 @@ impl EventStream {
 
     async fn is_still_authorized(&mut self) -> bool {
         let check = async {
-            let caller = self.sources.authorizer.authenticate(&self.headers).await?;
+            let caller = self
+                .sources
+                .authorizer
+                .authenticate(&Method::GET, &self.headers)
+                .await?;
             for permission in &self.selection.permissions {
                 self.sources.authorizer.authorize(&caller, permission).await?;
             }
@@ -226,13 +230,11 @@ impl std::fmt::Debug for EventStream {
     }
 }
 
-/// Only the header with the token, which is checked again.
-fn token_header(headers: &HeaderMap) -> HeaderMap {
-    let token = headers.get(header::AUTHORIZATION);
-    token
-        .map(|value| (header::AUTHORIZATION, value.clone()))
-        .into_iter()
-        .collect()
+/// Only the headers with the token or the session, which are checked again.
+fn credentials(headers: &HeaderMap) -> HeaderMap {
+    let kept = |name: &HeaderName| *name == header::AUTHORIZATION || *name == header::COOKIE;
+    let pairs = headers.iter().filter(|(name, _)| kept(name));
+    pairs.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 #[cfg(test)]
@@ -248,7 +250,7 @@ mod tests {
         let client = kube::Client::try_from(config).unwrap();
         Sources {
             objects: Arc::new(Objects::new(client.clone(), Arc::default())),
-            authorizer: Arc::new(Authorizer::new(client, None, None)),
+            authorizer: Arc::new(Authorizer::new(client, None, None, None)),
             streams: Arc::new(Streams::new(stopping)),
         }
     }

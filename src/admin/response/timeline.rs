@@ -75,7 +75,7 @@ pub struct TimelineEntry {
     time: Timestamp,
     #[serde(rename = "type")]
     type_: TimelineType,
-    /// Name of the user or service account, if it is known.
+    /// Who requested the run, as whoever created it stated. This API states the caller's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<String>,
     message: String,

@@ -1,5 +1,7 @@
 //! Routes of the attempts of a run: list.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,7 +15,8 @@ use crate::admin::objects::CachedKind;
 use crate::admin::problem::Problem;
 use crate::admin::response::attempt::AttemptList;
 use crate::admin::runs;
-use crate::admin::state::SharedState;
+use crate::admin::state::{AdminState, SharedState};
+use crate::api::connection::TaranaConnection;
 use crate::api::sync::TaranaSync;
 
 pub fn router() -> OpenApiRouter<SharedState> {
@@ -35,8 +38,14 @@ async fn list(
             object = None;
         }
     }
-    let connections = runs::readable_connections(&state, &caller).await?;
-    let row = runs::find_log_row(&state, id, &connections).await?;
+    let row = if let Some(sync) = &object {
+        // The status has the last attempts, also while the database is unavailable.
+        let row = runs::find_log_row(&state, id, &connection_of(&state, sync)).await;
+        row.unwrap_or_default()
+    } else {
+        let connections = runs::readable_connections(&state, &caller).await?;
+        runs::find_log_row(&state, id, &connections).await?
+    };
     if object.is_none() && row.is_none() {
         return Err(Problem::NotFound(
             "there is no sync with this id that you may get".to_owned(),
@@ -44,4 +53,11 @@ async fn list(
     }
     let status = object.as_ref().and_then(|sync| sync.status.as_ref());
     Ok(Json(AttemptList::of(row.as_ref().map(|(_, row)| row), status)))
+}
+
+/// The connection of a run, if it exists.
+fn connection_of(state: &AdminState, sync: &TaranaSync) -> Vec<Arc<TaranaConnection>> {
+    let namespace = sync.metadata.namespace.as_deref().unwrap_or_default();
+    let found = state.objects.get(namespace, &sync.spec.connection_ref.name);
+    found.into_iter().collect()
 }

@@ -1,10 +1,14 @@
 //! Routes that export all stations of a connection's table: CSV, GeoJSON. Both are streamed from one snapshot.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use futures::stream;
+use futures::stream::unfold;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -16,6 +20,9 @@ use crate::admin::response::geojson::{GEOJSON_END, GEOJSON_START, geojson_featur
 use crate::admin::response::station::{CSV_HEADER, csv_line};
 use crate::admin::state::SharedState;
 use crate::store::{StationExport, StationRow, Store};
+
+/// How long a client may take to read a chunk.
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub fn router() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new().routes(routes!(csv)).routes(routes!(geojson))
@@ -115,12 +122,20 @@ async fn export(store: &Store, format: Format) -> Result<Response, Problem> {
         .ok_or_else(busy)?;
     // The first chunk is read before the response starts, so that a database error still becomes an error response.
     let first = export.next_chunk().await.map_err(unavailable)?;
-    let start = Some((export, Some(first)));
-    let chunks = stream::try_unfold(start, move |state| async move {
-        let Some((export, first)) = state else {
-            return Ok::<_, Interrupted>(None);
-        };
-        next_text(export, first, format).await.map(Some)
+    let (sender, receiver) = mpsc::channel(1);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the task ends with its receiver, which the response owns, or when the client does not read"
+    )]
+    tokio::spawn(async move {
+        if let Err(error) = send_chunks(export, first, format, &sender).await {
+            // Without it, the response would end as if it were complete. The connections of the database are free by now.
+            let _ = sender.send(Err(error)).await;
+        }
+    });
+    let chunks = unfold(receiver, async |mut receiver| {
+        let chunk = receiver.recv().await?;
+        Some((chunk, receiver))
     });
     let headers = [
         (header::CONTENT_TYPE, format.content_type),
@@ -129,23 +144,30 @@ async fn export(store: &Store, format: Format) -> Result<Response, Problem> {
     Ok((headers, Body::from_stream(chunks)).into_response())
 }
 
-type ExportState = Option<(StationExport, Option<Vec<StationRow>>)>;
-
-/// The text of the next chunk, and the state after it. `first` is the first chunk, which is already read.
-async fn next_text(
+/// Sends the document chunk by chunk. Hyper does not poll a response whose client does not read, so the timeout for that is here: until
+/// then, the export holds a connection of the pool.
+async fn send_chunks(
     mut export: StationExport,
-    first: Option<Vec<StationRow>>,
+    first: Vec<StationRow>,
     format: Format,
-) -> Result<(Bytes, ExportState), Interrupted> {
-    let is_first = first.is_some();
-    let rows = match first {
-        Some(rows) => rows,
-        None => export.next_chunk().await.map_err(|fault| {
+    sender: &mpsc::Sender<Result<Bytes, Interrupted>>,
+) -> Result<(), Interrupted> {
+    let (mut rows, mut is_first) = (first, true);
+    loop {
+        let is_last = rows.is_empty();
+        let text = format.text(rows, is_first)?;
+        let sent = timeout(READ_TIMEOUT, sender.send(Ok(Bytes::from(text)))).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            tracing::info!("an export was aborted: its client has gone or does not read");
+            return Err(Interrupted);
+        }
+        if is_last {
+            return Ok(());
+        }
+        rows = export.next_chunk().await.map_err(|fault| {
             tracing::warn!(%fault, "an export was aborted");
             Interrupted
-        })?,
-    };
-    let is_last = rows.is_empty();
-    let text = format.text(rows, is_first)?;
-    Ok((Bytes::from(text), (!is_last).then_some((export, None))))
+        })?;
+        is_first = false;
+    }
 }

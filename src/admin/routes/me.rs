@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -9,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::errors::CommonErrors;
+use super::session::SessionResponse;
 use crate::admin::auth::Permission;
 use crate::admin::extract::{Authenticated, QueryParams};
 use crate::admin::objects::CachedKind;
@@ -57,6 +59,9 @@ struct MeResponse {
     /// Namespace of the actions.
     namespace: String,
     actions: Vec<ActionResponse>,
+    /// The browser session; absent for a request with a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<SessionResponse>,
 }
 
 /// Whether the caller may do something.
@@ -78,7 +83,9 @@ async fn me(
     State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
     QueryParams(query): QueryParams<MeQuery>,
+    headers: HeaderMap,
 ) -> Result<Json<MeResponse>, Problem> {
+    let session = state.authorizer.session(&headers).await?;
     let namespace = query
         .namespace
         .unwrap_or_else(|| state.defaults.namespace.clone());
@@ -98,6 +105,7 @@ async fn me(
         user: caller.name.clone(),
         groups: caller.groups().to_vec(),
         actions: try_join_all(actions).await?,
+        session: session.map(SessionResponse::from),
         namespace,
     }))
 }

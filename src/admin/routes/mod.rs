@@ -12,6 +12,7 @@ mod legacy;
 mod me;
 mod objects;
 mod schedules;
+mod session;
 mod slots;
 mod stations;
 mod sync_changes;
@@ -22,9 +23,10 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::routing::get;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
+use super::auth::SESSION_COOKIE;
 use super::problem::Problem;
 use super::state::SharedState;
 
@@ -34,18 +36,23 @@ use super::state::SharedState;
         title = "tarana-operator",
         description = "Syncs of a wireless network's base stations over HTTP: the same objects that kubectl shows.\n\nCallers send a Kubernetes bearer token, or the access token of a Supabase user if the operator is configured for it. Each route names the verb, resource and namespace that it requires. Kubernetes authorizes its users; Supabase users have one configured role in the default namespace.",
     ),
-    modifiers(&BearerScheme),
-    security(("bearer" = [])),
+    modifiers(&SecuritySchemes),
+    security(("bearer" = []), ("session" = [])),
 )]
 struct Document;
 
-struct BearerScheme;
+struct SecuritySchemes;
 
-impl utoipa::Modify for BearerScheme {
+impl utoipa::Modify for SecuritySchemes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let cookie = ApiKeyValue::with_description(
+            SESSION_COOKIE,
+            "A browser session: POST /api/v1/session sets it. Changes also need X-CSRF-Token and Sec-Fetch-Site: same-origin.",
+        );
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     }
 }
 
@@ -66,6 +73,7 @@ fn documented_routes() -> OpenApiRouter<SharedState> {
         .merge(exports::router())
         .merge(schedules::router())
         .merge(slots::router())
+        .merge(session::router())
         .merge(connections::router())
         .merge(timeline::router())
         .merge(events::router())

@@ -38,7 +38,7 @@ pub fn router() -> OpenApiRouter<SharedState> {
 
 /// Spec of a new run.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[schema(as = Wish)]
+#[schema(as = NewSync)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 struct CreateRequest {
     /// Namespace of the run. Default: `--admin-namespace` of the operator.
@@ -137,8 +137,8 @@ async fn rerun(
 }
 
 /// Approves the deletions that a run withheld: creates a run with its spec, but no dry run, that deletes up to as many stale rows,
-/// regardless of the delete guard. A second approval of the same run returns the run of the first, unless it has another
-/// `Idempotency-Key`. Requires `get`, `create` and `approve` on `taranasyncs`.
+/// regardless of the delete guard. A second approval of the same run by the same caller returns the run of the first,
+/// unless it has another `Idempotency-Key`. Requires `get`, `create` and `approve` on `taranasyncs`.
 #[utoipa::path(post, path = "/api/v1/syncs/{id}/approve", tag = "syncs",
         params(("id" = Uuid, Path, description = "Uid of the object that withheld the deletions"),
                ("Idempotency-Key" = Option<String>, Header, description = "Up to 256 ASCII characters that identify the request")),

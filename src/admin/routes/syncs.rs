@@ -44,7 +44,7 @@ struct ListQuery {
     connection: Option<String>,
     /// Phase.
     phase: Option<SyncPhase>,
-    /// Name of the schedule.
+    /// Name of the schedule. Once their objects are deleted, only the runs of its slots are found, not those that were requested.
     schedule: Option<String>,
     /// Type of the trigger. Once its object is deleted, a run of type Api is one of type Manual.
     trigger: Option<SyncTrigger>,
@@ -89,6 +89,17 @@ async fn list(
         return Err(Problem::BadRequest(format!(
             "limit: must be a number from 1 to {MAX_PAGE_SIZE}"
         )));
+    }
+    for (name, time) in [
+        ("endedFrom", query.ended_from),
+        ("endedBefore", query.ended_before),
+    ] {
+        if time.is_some_and(|time| time < Timestamp::UNIX_EPOCH) {
+            return Err(Problem::BadRequest(format!("{name}: must not be before 1970")));
+        }
+    }
+    if query.schedule.as_ref().is_some_and(|name| name.contains('\0')) {
+        return Err(Problem::BadRequest("schedule: must not contain NUL".to_owned()));
     }
     state.objects.require_synced()?;
     let order = match query.sort {

@@ -163,14 +163,13 @@ async fn written_specs(
 ) -> Result<Vec<TimelineEntry>, Problem> {
     let namespace = connection.metadata.namespace.as_deref().unwrap_or_default();
     let mut entries = Vec::new();
-    for metadata in state
+    let name = connection.metadata.name.as_deref().unwrap_or_default();
+    let own = state
         .objects
-        .fetch_metadata::<TaranaConnection>(namespace)
-        .await?
-    {
-        if metadata.uid == connection.metadata.uid {
-            entries.extend(timeline::spec_changes(TimelineKind::Connection, &metadata));
-        }
+        .fetch_metadata_of::<TaranaConnection>(namespace, name)
+        .await?;
+    if let Some(own) = own.filter(|own| own.uid == connection.metadata.uid) {
+        entries.extend(timeline::spec_changes(TimelineKind::Connection, &own));
     }
     for metadata in state
         .objects

@@ -50,29 +50,32 @@ pub struct MomentQuery<'a> {
     pub limit: i64,
 }
 
+/// The columns that [`read`] expects after time, kind and id, in its order.
+const COLUMNS: &str = "
+    name, coalesce(outcome, status), trigger_type, nullif(actor, ''), coalesce(dry_run, false),
+    coalesce(stations_fetched, 0)::int8, coalesce(inserted, 0)::int8, coalesce(updated, 0)::int8,
+    coalesce(unchanged, 0)::int8, coalesce(deleted, 0)::int8, coalesce(skipped, 0)::int8,
+    coalesce(withheld, 0)::int8, reason, message";
+const OF_CONNECTION: &str =
+    "(namespace IS NULL OR namespace = $1) AND (connection IS NULL OR connection = $2)";
+
 impl Store {
     /// Starts and ends of runs, newest first. A run that ended at the time of its start has an end only.
     pub async fn run_moments(&self, query: &MomentQuery<'_>) -> Result<Vec<RunMoment>, Fault> {
-        let select = "
-            WITH runs AS (
-                SELECT * FROM tarana_sync_logs
-                WHERE (namespace IS NULL OR namespace = $1) AND (connection IS NULL OR connection = $2)
-            ), moments AS (
-                SELECT id, started_at AS at, false AS is_end FROM runs
-                WHERE started_at IS NOT NULL AND started_at IS DISTINCT FROM completed_at
-                UNION ALL
-                SELECT id, completed_at, true FROM runs WHERE completed_at IS NOT NULL
-            )
-            SELECT (extract(epoch FROM m.at) * 1000000)::int8, m.is_end, r.id, r.name, coalesce(r.outcome, r.status),
-                   r.trigger_type, nullif(r.actor, ''), coalesce(r.dry_run, false),
-                   coalesce(r.stations_fetched, 0)::int8, coalesce(r.inserted, 0)::int8, coalesce(r.updated, 0)::int8,
-                   coalesce(r.unchanged, 0)::int8, coalesce(r.deleted, 0)::int8, coalesce(r.skipped, 0)::int8,
-                   coalesce(r.withheld, 0)::int8, r.reason, r.message
-            FROM moments m JOIN runs r ON r.id = m.id
-            WHERE $3::int8 IS NULL OR (m.at, m.id) < ('epoch'::timestamptz + $3 * interval '1 microsecond', $4)
-            ORDER BY m.at DESC, m.id DESC LIMIT $5";
+        let select = format!(
+            "(SELECT (extract(epoch FROM started_at) * 1000000)::int8, false, id, {COLUMNS} FROM tarana_sync_logs
+              WHERE {OF_CONNECTION} AND started_at IS NOT NULL AND started_at IS DISTINCT FROM completed_at
+                AND ($3::int8 IS NULL OR (started_at, id) < ('epoch'::timestamptz + $3 * interval '1 microsecond', $4))
+              ORDER BY started_at DESC, id DESC LIMIT $5)
+             UNION ALL
+             (SELECT (extract(epoch FROM completed_at) * 1000000)::int8, true, id, {COLUMNS} FROM tarana_sync_logs
+              WHERE {OF_CONNECTION} AND completed_at IS NOT NULL
+                AND ($3::int8 IS NULL OR (completed_at, id) < ('epoch'::timestamptz + $3 * interval '1 microsecond', $4))
+              ORDER BY completed_at DESC, id DESC LIMIT $5)
+             ORDER BY 1 DESC, 3 DESC LIMIT $5"
+        );
         let (time, id) = query.before.unzip();
-        let statement = sqlx::query(select)
+        let statement = sqlx::query(sqlx::AssertSqlSafe(select))
             .bind(query.namespace)
             .bind(query.connection)
             .bind(time)

@@ -73,7 +73,6 @@ async fn every_replica_serves_the_status_also_during_a_change_of_the_leader() {
         .await;
     assert_eq!(triggered.status, 202, "{triggered:?}");
     let id = triggered.json()["sync_log_id"].as_str().unwrap().to_owned();
-    assert_eq!(overview(&admin).await["current"]["id"], id.as_str());
     wait_until("the standby leads and executes the run", || async {
         let path = format!("/api/v1/syncs/{id}");
         let run = admin.get(&admin.viewer, &path).await.json();

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
 use serde_json::Value;
-use tarana_operator::admin::{AuthConfig, Config, Defaults, KubernetesConfig};
+use tarana_operator::admin::{AuthConfig, Config, Defaults, KubernetesConfig, SessionConfig, SessionKey};
 use tarana_operator::api::schedule::TaranaSyncSchedule;
 use tarana_operator::api::sync::TaranaSync;
 use tokio::sync::OnceCell;
@@ -82,6 +82,10 @@ impl AdminClient {
                     audience: Some(AUDIENCE.into()),
                 }),
                 supabase: None,
+                sessions: Some(SessionConfig {
+                    key: SessionKey::new(&[b'k'; 64]).unwrap(),
+                    namespace: env.namespace.clone(),
+                }),
             },
             defaults: Defaults {
                 namespace: env.namespace.clone(),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::AdminClient;
+use crate::environment::wait_until;
 
 const HOSTILE: [(&str, &str, &str); 5] = [
     ("ODD1", "<script>alert(1)</script>", "=HYPERLINK(\"http://x\")"),
@@ -145,8 +146,11 @@ async fn an_interrupted_export_does_not_look_complete() {
     .await;
     let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
                where datname = current_database() and state = 'idle in transaction' and query like 'FETCH%'";
-    let ended: i64 = sqlx::query_scalar(end).fetch_one(&admin.env.db).await.unwrap();
-    assert!(ended >= 1, "the exports are in progress");
+    wait_until("the server has ended the export in progress", || async {
+        let ended: i64 = sqlx::query_scalar(end).fetch_one(&admin.env.db).await.unwrap();
+        (ended >= 1).then_some(())
+    })
+    .await;
     let rest = loop {
         match first.chunk().await {
             Ok(Some(_)) => {}
@@ -154,6 +158,28 @@ async fn an_interrupted_export_does_not_look_complete() {
         }
     };
     assert!(rest.is_err(), "the response is aborted: {rest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_nobody_reads_is_aborted() {
+    let admin = AdminClient::with_connection().await;
+    fill_with_wide_rows(&admin).await;
+    let path = "/api/v1/stations.geojson";
+    let start = async || {
+        admin
+            .request("GET", path)
+            .bearer_auth(&admin.viewer)
+            .send()
+            .await
+            .unwrap()
+    };
+    let unread = (start().await, start().await);
+    assert_eq!(start().await.status(), 503, "two exports are in progress");
+    wait_until("an export can start", || async {
+        (start().await.status() == 200).then_some(())
+    })
+    .await;
+    drop(unread);
 }
 
 #[tokio::test(flavor = "multi_thread")]

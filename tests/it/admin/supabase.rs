@@ -133,13 +133,16 @@ async fn an_editor_creates_runs_that_record_the_user() {
         .await;
     assert_eq!(
         (&logged["triggered_by"], &logged["actor"]),
-        (&json!(ADMIN), &json!("supabase:ann@example.org"))
+        (
+            &json!(ADMIN),
+            &json!(format!("supabase:{ADMIN} (ann@example.org)"))
+        )
     );
 
     let me = test.get(&admin, "/api/v1/me").await.json();
     assert_eq!(
         (&me["user"], &me["groups"]),
-        (&json!("supabase:ann@example.org"), &json!([]))
+        (&json!(format!("supabase:{ADMIN} (ann@example.org)")), &json!([]))
     );
     assert_eq!((&me["namespace"], allowed(&me)), (&json!(namespace), 9));
     let elsewhere = test.get(&admin, "/api/v1/me?namespace=kube-system").await.json();

@@ -3,63 +3,70 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tarana_operator::admin::{AuthConfig, Config, Defaults, Tls};
-
 use crate::environment::{TestEnvironment, wait_until};
+use crate::operator_process::OperatorProcess;
 use crate::servers;
 
-/// Replaces the certificate files. Returns a client that trusts the new certificate only.
-fn issue(certificate: &Path, key: &Path) -> reqwest::Client {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    fs::write(certificate, made.cert.pem()).unwrap();
-    fs::write(key, made.signing_key.serialize_pem()).unwrap();
-    let root = reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).unwrap();
-    reqwest::Client::builder().tls_certs_only([root]).build().unwrap()
+/// A certificate, and its key.
+type Pair = rcgen::CertifiedKey<rcgen::KeyPair>;
+
+fn issue() -> Pair {
+    rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap()
+}
+
+/// Replaces a file at once, as the kubelet does.
+fn replace(path: &Path, content: &str) {
+    let next = path.with_extension("next");
+    fs::write(&next, content).unwrap();
+    fs::rename(next, path).unwrap();
+}
+
+/// Whether a new client that trusts this certificate only gets a response.
+async fn is_served(pair: &Pair, url: &str) -> bool {
+    let root = reqwest::Certificate::from_pem(pair.cert.pem().as_bytes()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([root]).build().unwrap();
+    client
+        .get(url)
+        .send()
+        .await
+        .is_ok_and(|response| response.status() == 200)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_certificate_is_used_without_a_restart() {
-    let mut env = TestEnvironment::bare(servers::tcs()).await;
+async fn a_new_certificate_is_used_without_a_restart_and_an_invalid_one_is_not() {
+    let env = TestEnvironment::bare(servers::tcs()).await;
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("tls-{}", env.namespace));
     fs::create_dir_all(&folder).unwrap();
     let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
-    let first = issue(&certificate, &key);
+    let (first, second) = (issue(), issue());
+    replace(&certificate, &first.cert.pem());
+    replace(&key, &first.signing_key.serialize_pem());
     let listen = servers::free_address();
-    env.start_operator_with_admin(Config {
-        listen,
-        tls: Some(Tls {
-            certificate: certificate.clone(),
-            key: key.clone(),
-        }),
-        auth: AuthConfig {
-            kubernetes: None,
-            supabase: None,
-        },
-        defaults: Defaults {
-            namespace: env.namespace.clone(),
-            connection: "default".into(),
-        },
-    });
+    let variables = [
+        ("TARANA_ADMIN_LISTEN", listen.to_string()),
+        ("TARANA_ADMIN_TLS_CERTIFICATE", certificate.display().to_string()),
+        ("TARANA_ADMIN_TLS_KEY", key.display().to_string()),
+    ];
+    let variables: Vec<(&str, &str)> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let kubeconfig = servers::plane().await.kubeconfig();
+    let process = OperatorProcess::start_as(&env, "tls", kubeconfig, &variables);
     let url = format!("https://localhost:{}/healthz", listen.port());
-    let accepts =
-        async |client: &reqwest::Client| client.get(&url).send().await.is_ok_and(|r| r.status() == 200);
     wait_until("the first certificate is served", || async {
-        accepts(&first).await.then_some(())
+        is_served(&first, &url).await.then_some(())
     })
     .await;
 
-    // A pair that does not match changes nothing.
-    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    fs::write(&key, other.signing_key.serialize_pem()).unwrap();
-    let second = issue(&folder.join("next.crt"), &folder.join("next.key"));
-    assert!(accepts(&first).await && !accepts(&second).await);
-    fs::rename(folder.join("next.crt"), &certificate).unwrap();
-    fs::rename(folder.join("next.key"), &key).unwrap();
+    replace(&key, &second.signing_key.serialize_pem());
+    process.wait_for_log("certificate not reloaded", 1).await;
+    assert!(is_served(&first, &url).await && !is_served(&second, &url).await);
+    replace(&certificate, &second.cert.pem());
     wait_until("the second certificate is served", || async {
-        accepts(&second).await.then_some(())
+        is_served(&second, &url).await.then_some(())
     })
     .await;
-    // A connection of the old client that is still open may be used.
-    env.stop_operator().await;
+    assert!(!is_served(&first, &url).await);
     fs::remove_dir_all(&folder).unwrap();
 }

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 
 use jsonwebtoken::Algorithm;
+use uuid::Uuid;
 
 use super::config::{KeySource, SupabaseConfig};
 use super::crypto;
@@ -15,8 +16,6 @@ use super::users::AdminUsers;
 use crate::admin::auth::caller::{Caller, Identity};
 use crate::admin::auth::role::RoleGrant;
 use crate::admin::problem::Problem;
-
-const NAME_PREFIX: &str = "supabase:";
 
 /// Authenticates Supabase users.
 #[derive(Debug)]
@@ -84,11 +83,7 @@ impl Supabase {
             .map_err(|rejection| unauthenticated(&rejection))?;
         self.users.require_active(user.id).await?;
         Ok(Arc::new(Caller {
-            // The prefix separates these users from those of Kubernetes: the address may be unverified.
-            name: format!(
-                "{NAME_PREFIX}{}",
-                user.email.unwrap_or_else(|| user.id.to_string())
-            ),
+            name: name(user.id, user.email.as_deref()),
             identity: Identity::Supabase {
                 user_id: user.id,
                 grant: self.grant.clone(),
@@ -103,6 +98,12 @@ impl Supabase {
             Keys::Secret(_) => pending().await,
         }
     }
+}
+
+/// The name of a user. The id identifies it, and the prefix separates it from users of Kubernetes; the address may be unverified.
+fn name(id: Uuid, email: Option<&str>) -> String {
+    let email = email.map(|email| format!(" ({email})")).unwrap_or_default();
+    format!("supabase:{id}{email}")
 }
 
 fn unauthenticated(rejection: &Rejection) -> Problem {

@@ -1,4 +1,4 @@
-//! Pure: verifies signatures with ring for `jsonwebtoken`, which has no provider without a second crypto library. Signs nothing.
+//! Verifies signatures with ring for `jsonwebtoken`, which has no provider without a second crypto library. Signs nothing.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result};

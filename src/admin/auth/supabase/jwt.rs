@@ -1,4 +1,4 @@
-//! Pure: verifies the access token of a Supabase user: algorithm, signature, issuer, audience, validity period, and who the user is.
+//! Verifies the access token of a Supabase user: algorithm, signature, issuer, audience, validity period, and who the user is.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

@@ -1,0 +1,8 @@
+#![doc = include_str!("README.md")]
+
+mod key;
+mod revocations;
+mod sessions;
+
+pub use key::{InvalidSessionKey, SessionKey};
+pub use sessions::{COOKIE, Session, SessionConfig, Sessions, check_sign_in_site};
