@@ -132,6 +132,22 @@ pub fn namespace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<St
     ))
 }
 
+/// The number of items that a query requests with this parameter, from 1 to `maximum`.
+pub fn item_count(
+    parameter: &str,
+    requested: Option<usize>,
+    default: usize,
+    maximum: usize,
+) -> Result<usize, Problem> {
+    let count = requested.unwrap_or(default);
+    if (1..=maximum).contains(&count) {
+        return Ok(count);
+    }
+    Err(Problem::BadRequest(format!(
+        "{parameter}: must be a number from 1 to {maximum}"
+    )))
+}
+
 /// The path parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct PathParams<T>(pub T);

@@ -211,7 +211,8 @@ impl EventStream {
             }
             Ok::<_, Problem>(())
         };
-        match check.await {
+        // Boxed, so that the stream holds it only during the check: there may be thousands of streams.
+        match Box::pin(check).await {
             Ok(()) => self.unanswered_checks = 0,
             Err(Problem::Unavailable(_) | Problem::Internal) => self.unanswered_checks += 1,
             Err(_) => return false,

@@ -39,15 +39,7 @@ async fn csv(
     QueryParams(connection): QueryParams<ConnectionQuery>,
 ) -> Result<Response, Problem> {
     let (_, store) = authorized_store(&state, &caller, &connection).await?;
-    let format = Format {
-        content_type: "text/csv; charset=utf-8",
-        disposition: "attachment; filename=\"stations.csv\"",
-        start: CSV_HEADER,
-        separator: "",
-        end: "",
-        item: |row| Ok(csv_line(&row)),
-    };
-    export(&store, format).await
+    export(&store, CSV).await
 }
 
 /// Exports all stations as GeoJSON (RFC 7946), sorted by serial number, in the state of one moment: a `FeatureCollection` of points
@@ -62,15 +54,7 @@ async fn geojson(
     QueryParams(connection): QueryParams<ConnectionQuery>,
 ) -> Result<Response, Problem> {
     let (_, store) = authorized_store(&state, &caller, &connection).await?;
-    let format = Format {
-        content_type: "application/geo+json",
-        disposition: "attachment; filename=\"stations.geojson\"",
-        start: GEOJSON_START,
-        separator: ",\n",
-        end: GEOJSON_END,
-        item: geojson_feature,
-    };
-    export(&store, format).await
+    export(&store, GEOJSON).await
 }
 
 /// How stations become a document.
@@ -83,6 +67,24 @@ struct Format {
     end: &'static str,
     item: fn(StationRow) -> Result<String, serde_json::Error>,
 }
+
+const CSV: Format = Format {
+    content_type: "text/csv; charset=utf-8",
+    disposition: "attachment; filename=\"stations.csv\"",
+    start: CSV_HEADER,
+    separator: "",
+    end: "",
+    item: |row| Ok(csv_line(&row)),
+};
+
+const GEOJSON: Format = Format {
+    content_type: "application/geo+json",
+    disposition: "attachment; filename=\"stations.geojson\"",
+    start: GEOJSON_START,
+    separator: ",\n",
+    end: GEOJSON_END,
+    item: geojson_feature,
+};
 
 impl Format {
     /// The text of a chunk: of the first one with the start of the document, of an empty one its end.

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::errors::CommonErrors;
 use super::objects::authorized_object;
-use crate::admin::extract::{Authenticated, PathParams, QueryParams};
+use crate::admin::extract::{Authenticated, PathParams, QueryParams, item_count};
 use crate::admin::problem::Problem;
 use crate::admin::response::schedule::SlotRecordResponse;
 use crate::admin::response::slot::SlotResponse;
@@ -65,7 +65,7 @@ async fn preview(
     let preview = Preview {
         cron: cron.map_err(|invalid| Problem::BadRequest(invalid.to_string()))?,
         after: query.after.unwrap_or_else(now),
-        count: Some(checked_count(query.count)?),
+        count: Some(item_count("count", query.count, DEFAULT_COUNT, MAX_COUNT)?),
         until: None,
     };
     let slots = preview
@@ -108,7 +108,7 @@ async fn next(
     PathParams((namespace, name)): PathParams<(String, String)>,
     QueryParams(query): QueryParams<NextQuery>,
 ) -> Result<Json<NextSlotList>, Problem> {
-    let count = checked_count(query.count)?;
+    let count = item_count("count", query.count, DEFAULT_COUNT, MAX_COUNT)?;
     let schedule =
         authorized_object::<TaranaSyncSchedule>(&state, &caller, "get", (&namespace, &name)).await?;
     let cron = Cron::parse(&schedule.spec.schedule, &schedule.spec.time_zone);
@@ -162,17 +162,6 @@ fn next_slots(schedule: &TaranaSyncSchedule, cron: &Cron, count: usize) -> Vec<S
         .take(count)
         .map(|slot| SlotResponse::of_schedule(&rules, slot))
         .collect()
-}
-
-fn checked_count(count: Option<usize>) -> Result<usize, Problem> {
-    let count = count.unwrap_or(DEFAULT_COUNT);
-    if (1..=MAX_COUNT).contains(&count) {
-        Ok(count)
-    } else {
-        Err(Problem::BadRequest(format!(
-            "count: must be a number from 1 to {MAX_COUNT}"
-        )))
-    }
 }
 
 #[expect(

@@ -13,7 +13,7 @@ use super::errors::CommonErrors;
 use super::objects::authorized_object;
 use crate::admin::auth::Permission;
 use crate::admin::cursor::{self, Cursor};
-use crate::admin::extract::{Authenticated, PathParams, QueryParams};
+use crate::admin::extract::{Authenticated, PathParams, QueryParams, item_count};
 use crate::admin::objects::CachedKind;
 use crate::admin::problem::Problem;
 use crate::admin::response::timeline::{self, TimelineEntry, TimelineKind};
@@ -77,12 +77,7 @@ async fn list(
         let permission = Permission::new("list", resource, Some(&namespace));
         state.authorizer.authorize(&caller, &permission).await?;
     }
-    let limit = query.limit.unwrap_or(DEFAULT_PAGE_SIZE);
-    if !(1..=MAX_PAGE_SIZE).contains(&limit) {
-        return Err(Problem::BadRequest(format!(
-            "limit: must be a number from 1 to {MAX_PAGE_SIZE}"
-        )));
-    }
+    let limit = item_count("limit", query.limit, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)?;
     let before = query
         .cursor
         .map(|cursor| cursor::decode(LIST, &cursor))

@@ -209,15 +209,7 @@ fn read(row: &PgRow) -> Result<LoggedRun, sqlx::Error> {
         actor: row.try_get(8)?,
         dry_run: row.try_get(9)?,
         delete_stale: row.try_get(10)?,
-        counts: RunCounts {
-            fetched: row.try_get(11)?,
-            inserted: row.try_get(12)?,
-            updated: row.try_get(13)?,
-            unchanged: row.try_get(14)?,
-            deleted: row.try_get(15)?,
-            skipped: row.try_get(16)?,
-            withheld: row.try_get(17)?,
-        },
+        counts: read_counts(row, 11)?,
         errors: row.try_get(18)?,
         attempt: row.try_get(19)?,
         created_at: time(20)?.unwrap_or_default(),
@@ -227,5 +219,18 @@ fn read(row: &PgRow) -> Result<LoggedRun, sqlx::Error> {
         reason: row.try_get(24)?,
         message: row.try_get(25)?,
         reading: listing.zip(proof),
+    })
+}
+
+/// The counts in seven columns from `first` on.
+pub(super) fn read_counts(row: &PgRow, first: usize) -> Result<RunCounts, sqlx::Error> {
+    Ok(RunCounts {
+        fetched: row.try_get(first)?,
+        inserted: row.try_get(first + 1)?,
+        updated: row.try_get(first + 2)?,
+        unchanged: row.try_get(first + 3)?,
+        deleted: row.try_get(first + 4)?,
+        skipped: row.try_get(first + 5)?,
+        withheld: row.try_get(first + 6)?,
     })
 }

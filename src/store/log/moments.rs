@@ -5,6 +5,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use super::history::read_counts;
 use crate::fault::Fault;
 use crate::station::RunCounts;
 use crate::store::error::DbError;
@@ -99,15 +100,7 @@ fn read(row: &PgRow) -> Result<RunMoment, sqlx::Error> {
         trigger_type: row.try_get(5)?,
         actor: row.try_get(6)?,
         dry_run: row.try_get(7)?,
-        counts: RunCounts {
-            fetched: row.try_get(8)?,
-            inserted: row.try_get(9)?,
-            updated: row.try_get(10)?,
-            unchanged: row.try_get(11)?,
-            deleted: row.try_get(12)?,
-            skipped: row.try_get(13)?,
-            withheld: row.try_get(14)?,
-        },
+        counts: read_counts(row, 8)?,
         reason: row.try_get(15)?,
         message: row.try_get(16)?,
     })

@@ -275,7 +275,7 @@ async fn keys_are_rotated_and_an_unreachable_issuer_is_reported() {
     assert!(unavailable.text.contains("answers 500"), "{unavailable:?}");
     assert!(!unavailable.header("retry-after").is_empty());
 
-    // Meanwhile users of Kubernetes are not affected, and have the permissions of Kubernetes.
+    // Users of Kubernetes are not affected: Kubernetes still authorizes them.
     let viewer = create_service_account(&test.env, "viewer", &["viewer"]).await;
     assert_eq!(test.get(&viewer, STATUS).await.status, 200);
     assert_eq!(test.post(&viewer, SYNC, &json!({})).await.status, 403);
