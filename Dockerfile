@@ -1,11 +1,18 @@
 # syntax=docker/dockerfile:1
 
-# Both stages use the same Debian release because the binary is linked against the builder's glibc.
+# Writes ui/dist, which build.rs embeds.
+FROM node:20-bookworm-slim AS ui
+WORKDIR /work
+COPY ui .
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && node build.mjs
+
+# The other stages use the same Debian release because the binary is linked against the builder's glibc.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /work
 # The image already has the toolchain. Without this, rust-toolchain.toml would download it again, with clippy.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 COPY . .
+COPY --from=ui /work/dist ui/dist
 # The cache mounts are not part of the image, so the binary is copied out of them in the same step.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/work/target \

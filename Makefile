@@ -10,34 +10,45 @@ help: ## List the targets
 # Always build the whole workspace: building one package alone selects other features and compiles dependencies twice.
 BUILT = $(shell cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug
 
-# Reports missing programs in one line. devenv installs PostgreSQL, PostGIS and PgBouncer when it needs them.
+# Reports missing programs in one line. devenv installs PostgreSQL, PostGIS, PgBouncer and Chromium when it needs them.
 .PHONY: needs
 needs:
 	@for program in cargo go setpriv; do command -v $$program > /dev/null || { \
 	  echo "make: $$program is missing: install Rust (rustup), Go 1.26 and util-linux"; exit 1; }; done
 
+# The packages are installed again if the lock file has changed.
+.PHONY: ui
+ui: ## Install the packages of the pages (npm), if necessary, and write ui/dist
+	@for program in node npm; do command -v $$program > /dev/null || { \
+	  echo "make: $$program is missing: install Node.js 20 or newer and npm"; exit 1; }; done
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { \
+	  echo "make: Node.js $$(node --version) is too old: install Node.js 20 or newer"; exit 1; }
+	@cd ui && { cmp -s package-lock.json node_modules/.installed-lock.json || { \
+	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/.installed-lock.json; }; }
+	@cd ui && node build.mjs
+
 .PHONY: up
-up: needs ## Start control plane, PostgreSQL and TCS simulator, print the environment, stay up until Ctrl-C
+up: needs ui ## Start control plane, PostgreSQL and TCS simulator, print the environment, stay up until Ctrl-C
 	@cargo build --workspace --locked --quiet
 	@$(BUILT)/devenv up
 
 .PHONY: tools
-tools: needs ## Build the control plane and Helm (once per machine, about 6 minutes on 2 cores) and print their folders
+tools: needs ui ## Build the control plane and Helm (once per machine, about 6 minutes on 2 cores) and print their folders
 	@cargo build --workspace --locked --quiet
 	@$(BUILT)/devenv tools
 
 .PHONY: demo
-demo: needs ## Show every feature, from an empty cluster to a rejected login; stays up until Ctrl-C (ONCE=1: exits)
+demo: needs ui ## Show every feature, from an empty cluster to a rejected login; stays up until Ctrl-C (ONCE=1: exits)
 	@cargo build --workspace --locked
 	@$(BUILT)/devenv demo $(if $(ONCE),--once)
 
 .PHONY: lint
-lint: needs ## Check format and clippy, warnings denied
+lint: needs ui ## Check format and clippy, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: docs
-docs: needs ## Build the code documentation, warnings denied
+docs: needs ui ## Build the code documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
 # Creates a virtual environment in the folder $(1) with the packages of the file $(2), unless it has them.
@@ -73,14 +84,14 @@ test: export PROPTEST_RNG_SEED ?= 1
 export RUST_TEST_THREADS ?= 4
 
 .PHONY: test-long
-test-long: needs ## Run the long tests: thousands of runs against a faulty vendor API, long stalls and outages
+test-long: needs ui ## Run the long tests: thousands of runs against a faulty vendor API, long stalls and outages
 	cargo build --workspace --locked
 	$(BUILT)/devenv tools
 	PROPTEST_CASES=5000 cargo test --workspace --locked --lib propert
 	cargo test --workspace --locked --test it -- --ignored --nocapture --skip leftovers::start_
 
 .PHONY: bench
-bench: needs ## Measure the speeds, as ratios within one run, against their limits
+bench: needs ui ## Measure the speeds, as ratios within one run, against their limits
 	cargo build --workspace --locked
 	$(BUILT)/devenv tools
 	-@$(MAKE) --no-print-directory others
@@ -94,24 +105,24 @@ others:
 	@$(call virtual_environment,$(OTHERS),benches/others/requirements.txt)
 
 .PHONY: soak
-soak: needs ## Run an hour of changes, faults and kills with 100,000 devices (MINUTES, DEVICES, SEED), then report
+soak: needs ui ## Run an hour of changes, faults and kills with 100,000 devices (MINUTES, DEVICES, SEED), then report
 	cargo build --release --workspace --locked
 	@$(BUILT)/../release/devenv soak --minutes $(or $(MINUTES),60) --devices $(or $(DEVICES),100000) $(if $(SEED),--seed $(SEED))
 
 .PHONY: fuzz
-fuzz: needs ## Fuzz the decoders of vendor data and cron patterns, each target for SECONDS (600); see fuzz/README.md
+fuzz: needs ui ## Fuzz the decoders of vendor data and cron patterns, each target for SECONDS (600); see fuzz/README.md
 	@for target in envelope device cookie retry_after cron; do \
 	  mkdir -p fuzz/corpus/$$target; \
 	  cargo +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
 	    -dict=fuzz/dict -max_total_time=$(or $(SECONDS),600) -timeout=10 -max_len=65536 -print_final_stats=1; done
 
 .PHONY: crds
-crds: needs ## Regenerate crds/ from src/api
+crds: needs ui ## Regenerate crds/ from src/api
 	cargo build --workspace --locked --quiet
 	$(BUILT)/tarana-operator crds --dir crds
 
 .PHONY: openapi
-openapi: needs ## Regenerate src/admin/openapi.json from the routes
+openapi: needs ui ## Regenerate src/admin/openapi.json from the routes
 	cargo build --workspace --locked --quiet
 	$(BUILT)/tarana-operator openapi > src/admin/openapi.json
 

@@ -142,6 +142,23 @@ pub struct Admin {
         value_name = "NAME"
     )]
     pub connection: String,
+    /// URL of the Ingress, gateway or proxy in front of the admin API, such as `https://tarana.example.org`: the base of all links. Its path,
+    /// if any, must be removed by the proxy. Default: links are relative to the host of the request.
+    #[arg(
+        long = "admin-public-url",
+        env = "TARANA_ADMIN_PUBLIC_URL",
+        value_name = "URL"
+    )]
+    pub public_url: Option<String>,
+    /// Origin whose pages may call the admin API with a token, such as `https://app.example.org`. Can be repeated, or separated by commas.
+    /// Default: none.
+    #[arg(
+        long = "admin-cors-origin",
+        env = "TARANA_ADMIN_CORS_ORIGINS",
+        value_delimiter = ',',
+        value_name = "ORIGIN"
+    )]
+    pub cors_origins: Vec<String>,
     /// Who may authenticate callers of the admin API. Can be repeated, or separated by commas.
     #[arg(
         long = "admin-auth",

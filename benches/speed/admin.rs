@@ -1,4 +1,4 @@
-//! The admin API: many open streams beside many requests for the status.
+//! The admin API: many open streams beside many requests for the status, and the end of the process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,9 +13,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::Result;
 use crate::report::{self, Report};
 use crate::servers::Servers;
+use crate::shutdown;
 use crate::whole::megabytes;
 
 const READERS: usize = 1000;
+/// Readers while the process ends.
+const READERS_AT_SHUTDOWN: usize = 50;
 /// Readers that connect at the same time.
 const CONNECTING: usize = 50;
 const REQUESTS_PER_SECOND: u64 = 200;
@@ -29,6 +32,7 @@ pub async fn measure(postgres: &Postgres, report: &mut Report) -> Result<()> {
         ("TARANA_ADMIN_LISTEN", address.as_str()),
         ("TARANA_ADMIN_NAMESPACE", "default"),
         ("TARANA_ADMIN_CONNECTION", "admin"),
+        ("TARANA_LEADER_ELECT", "true"),
     ];
     let servers = Servers::start_with(postgres, &variables, async |_| Ok(())).await?;
     report::section(&format!(
@@ -57,7 +61,7 @@ pub async fn measure(postgres: &Postgres, report: &mut Report) -> Result<()> {
     );
 
     let errors = Arc::new(AtomicUsize::new(0));
-    let readers = client.open_streams(&errors).await?;
+    let readers = client.open_streams(READERS, &errors).await?;
     let opened = megabytes(servers.operator.peak_memory()?);
     let mut latencies = client.request_status(&errors).await;
     drop(readers);
@@ -72,7 +76,8 @@ pub async fn measure(postgres: &Postgres, report: &mut Report) -> Result<()> {
     let p99 = quantile(99).unwrap_or(f64::NAN);
     report.limit("p99 of a status request", (p99, MAX_P99_MS), 1, " ms");
     report::figure("peak memory once the streams are open", format!("{opened:.0} MB"));
-    Ok(())
+    let streams = client.open_streams(READERS_AT_SHUTDOWN, &errors).await?;
+    shutdown::measure(&servers, streams.len(), report).await
 }
 
 /// A caller of the API.
@@ -92,10 +97,9 @@ impl Client {
     }
 
     /// Opens the streams and waits for the snapshot of each. They are read until the set is dropped.
-    async fn open_streams(&self, errors: &Arc<AtomicUsize>) -> Result<JoinSet<()>> {
-        let mut readers = JoinSet::new();
-        let mut opened = 0;
-        while opened < READERS {
+    async fn open_streams(&self, readers: usize, errors: &Arc<AtomicUsize>) -> Result<JoinSet<()>> {
+        let (mut open, mut opened) = (JoinSet::new(), 0);
+        while opened < readers {
             let mut connecting = JoinSet::new();
             for _ in 0..CONNECTING {
                 let client = self.clone();
@@ -104,14 +108,14 @@ impl Client {
             }
             while let Some(response) = connecting.join_next().await {
                 let (mut response, errors) = (response??, Arc::clone(errors));
-                readers.spawn(async move {
+                open.spawn(async move {
                     while let Ok(Some(_)) = response.chunk().await {}
                     errors.fetch_add(1, Ordering::Relaxed);
                 });
                 opened += 1;
             }
         }
-        Ok(readers)
+        Ok(open)
     }
 
     async fn open_stream(&self) -> Result<reqwest::Response> {

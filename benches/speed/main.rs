@@ -14,6 +14,7 @@ mod raw_copy;
 mod report;
 mod schedules;
 mod servers;
+mod shutdown;
 mod small;
 mod vendor_faults;
 mod whole;

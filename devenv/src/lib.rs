@@ -14,7 +14,9 @@
 //! # }
 //! ```
 
+mod apt;
 pub mod audit;
+mod chromium;
 mod control_plane;
 mod environment;
 mod error;
@@ -29,6 +31,7 @@ pub mod soak;
 mod spawner;
 pub mod tools;
 
+pub use chromium::chromium;
 pub use control_plane::ControlPlane;
 pub use error::{Error, Result};
 pub use kubectl::Kubectl;

@@ -3,6 +3,8 @@
 mod actions;
 mod auth;
 mod cloud_event;
+mod config;
+mod cors;
 mod create;
 mod cursor;
 mod defaults;
@@ -13,18 +15,25 @@ mod middleware;
 mod objects;
 mod pools;
 mod problem;
+mod public_url;
 mod rate_limit;
 mod requests;
 mod response;
 mod routes;
 mod runs;
 mod server;
+mod sign_in;
 mod state;
+mod stations;
+mod ui;
 
 pub use auth::{
     Config as AuthConfig, InvalidSessionKey, InvalidSupabaseConfig, KubernetesConfig, Role, SessionConfig,
     SessionKey, SupabaseConfig,
 };
+pub use config::{Config, Tls};
+pub use cors::{AllowedOrigins, InvalidOrigin};
 pub use defaults::Defaults;
+pub use public_url::{InvalidPublicUrl, PublicUrl};
 pub use routes::openapi;
-pub use server::{Config, Error, Tls, serve};
+pub use server::{Error, serve};

@@ -21,6 +21,8 @@ pub enum Problem {
     Forbidden(String),
     /// 404: the object does not exist, or the caller may not see it.
     NotFound(String),
+    /// 405: the route does not accept the method.
+    MethodNotAllowed(String),
     /// 409: the state of the object does not allow the action.
     Conflict(String),
     /// 413: the body is too long.
@@ -29,8 +31,13 @@ pub enum Problem {
     UnsupportedMediaType(String),
     /// 422: the request is well-formed, but its values are not acceptable.
     Unprocessable(String),
-    /// 429: the caller exceeded its rate limit, and may retry after this time.
-    TooManyRequests(Duration),
+    /// 429: the caller exceeded a limit.
+    TooManyRequests {
+        /// Which limit.
+        detail: String,
+        /// The time after which it may retry.
+        retry_after: Duration,
+    },
     /// 503: a dependency is unavailable.
     Unavailable(String),
     /// 500: an internal error. Its cause is only in the log.
@@ -94,11 +101,12 @@ impl Problem {
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::PayloadTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -111,14 +119,13 @@ impl Problem {
             | Self::Unauthenticated(detail)
             | Self::Forbidden(detail)
             | Self::NotFound(detail)
+            | Self::MethodNotAllowed(detail)
             | Self::Conflict(detail)
             | Self::PayloadTooLarge(detail)
             | Self::UnsupportedMediaType(detail)
             | Self::Unprocessable(detail)
+            | Self::TooManyRequests { detail, .. }
             | Self::Unavailable(detail) => detail.clone(),
-            Self::TooManyRequests(wait) => {
-                format!("too many requests: try again in {} s", wait.as_secs().max(1))
-            }
             Self::Internal => {
                 "internal error: the operator's log has the cause under the x-request-id of this response"
                     .to_owned()
@@ -133,7 +140,9 @@ impl Problem {
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static("Bearer realm=\"tarana\""),
             )),
-            Self::TooManyRequests(wait) => Some((header::RETRY_AFTER, wait.as_secs().max(1).into())),
+            Self::TooManyRequests { retry_after, .. } => {
+                Some((header::RETRY_AFTER, retry_after.as_secs().max(1).into()))
+            }
             Self::Unavailable(_) => Some((header::RETRY_AFTER, HeaderValue::from_static("5"))),
             _ => None,
         }

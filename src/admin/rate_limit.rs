@@ -30,9 +30,15 @@ impl CallerRateLimiter {
             self.callers.retain_recent();
         }
         let wait = |not_until: governor::NotUntil<_>| not_until.wait_time_from(DefaultClock::default().now());
-        self.callers
-            .check_key(&caller.to_owned())
-            .map_err(|limited| Problem::TooManyRequests(wait(limited)))
+        let result = self.callers.check_key(&caller.to_owned());
+        result.map_err(|limited| {
+            let retry_after = wait(limited);
+            let seconds = retry_after.as_secs().max(1);
+            Problem::TooManyRequests {
+                detail: format!("too many requests: try again in {seconds} s"),
+                retry_after,
+            }
+        })
     }
 }
 
@@ -46,7 +52,10 @@ mod tests {
         for _ in 0..30 {
             limiter.check("one").unwrap();
         }
-        assert!(matches!(limiter.check("one"), Err(Problem::TooManyRequests(wait)) if wait.as_secs() <= 2));
+        let refused = limiter.check("one");
+        assert!(
+            matches!(refused, Err(Problem::TooManyRequests { retry_after, .. }) if retry_after.as_secs() <= 2)
+        );
         limiter.check("two").unwrap();
     }
 }

@@ -19,10 +19,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::actions::Actions;
 use super::auth;
-use super::defaults::Defaults;
+use super::config::{Config, Tls};
+use super::cors::AllowedOrigins;
 use super::problem::Problem;
+use super::public_url::PublicUrl;
 use super::state::{AdminState, SharedState};
-use super::{middleware, routes};
+use super::{middleware, routes, ui};
 use crate::cluster::Scope;
 use crate::notify::Notifier;
 
@@ -33,28 +35,6 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// How long the Events of the last requests may take after that.
 const EVENTS_GRACE: Duration = Duration::from_secs(2);
-
-/// Configuration of the admin API.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Listen address.
-    pub listen: SocketAddr,
-    /// Certificate and key; `None` serves plain HTTP, for a proxy in the same pod or a laptop.
-    pub tls: Option<Tls>,
-    /// How callers are authenticated.
-    pub auth: auth::Config,
-    /// Namespace and connection of requests that name none.
-    pub defaults: Defaults,
-}
-
-/// PEM files of a certificate chain and its key. They are reloaded when they change.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// Certificate chain.
-    pub certificate: PathBuf,
-    /// Private key.
-    pub key: PathBuf,
-}
 
 /// Why the admin API is not served.
 #[derive(Debug, thiserror::Error)]
@@ -99,27 +79,22 @@ pub async fn serve(
     let (actions, publisher) = Actions::new(notifier);
     let (close, closing) = watch::channel(false);
     let mut publishing = std::pin::pin!(publisher.run(closing));
-    let state = AdminState::new(
-        &client,
-        Arc::clone(&scopes),
-        config.auth,
-        actions,
-        config.defaults,
-        stopping,
-    )?;
+    let service = router(&config.allowed_origins, &config.public_url);
+    let tls = config.tls.clone();
+    let state = AdminState::new(&client, Arc::clone(&scopes), config, actions, stopping)?;
     let state = Arc::new(state);
-    let service = router()
+    let service = service
         .with_state(Arc::clone(&state))
         .into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
-    tracing::info!(%address, tls = config.tls.is_some(), "admin API listening");
+    tracing::info!(%address, tls = tls.is_some(), "admin API listening");
     let drain = async {
         shutdown.await;
         stop.send_replace(true);
         handle.graceful_shutdown(Some(SHUTDOWN_GRACE));
         std::future::pending::<()>().await;
     };
-    let requests = serve_requests(listener, config.tls.as_ref(), handle.clone(), service);
+    let requests = serve_requests(listener, tls.as_ref(), handle.clone(), service);
     let result = tokio::select! {
         result = requests => result,
         () = state.streams.run(&scopes) => Ok(()),
@@ -171,13 +146,20 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 /// The routes behind their middleware.
-fn router() -> Router<SharedState> {
+fn router(origins: &AllowedOrigins, public_url: &PublicUrl) -> Router<SharedState> {
     let on_panic = |_| {
         use axum::response::IntoResponse;
         // The panic hook has logged the panic.
         Problem::Internal.into_response()
     };
-    routes::service()
+    let routes = routes::service(public_url);
+    // The pages are only for their own origin.
+    let routes = match origins.layer() {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
+    routes
+        .merge(ui::router())
         .layer(CatchPanicLayer::custom(on_panic))
         .layer(from_fn(middleware::wrap))
 }

@@ -9,11 +9,13 @@ use tokio::sync::watch;
 
 use super::actions::Actions;
 use super::auth::{self, AdminUsers, Authorizer, Caller, Permission, Sessions, Supabase};
+use super::config::Config;
 use super::defaults::Defaults;
 use super::live::Streams;
 use super::objects::Objects;
 use super::pools::StorePools;
 use super::problem::Problem;
+use super::public_url::PublicUrl;
 use super::rate_limit::CallerRateLimiter;
 use crate::api::connection::TaranaConnection;
 use crate::cluster::Scope;
@@ -43,6 +45,8 @@ pub struct AdminState {
     pub sign_in_limiter: CallerRateLimiter,
     /// Values for requests that name no namespace or connection.
     pub defaults: Defaults,
+    /// Base of all links.
+    pub public_url: PublicUrl,
 }
 
 /// [`AdminState`] as axum clones it for each request.
@@ -56,11 +60,11 @@ impl AdminState {
     pub fn new(
         client: &Client,
         scopes: Arc<Vec<Scope>>,
-        auth: auth::Config,
+        config: Config,
         actions: Actions,
-        defaults: Defaults,
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, auth::ClientError> {
+        let Config { auth, defaults, .. } = config;
         let objects = Arc::new(Objects::new(client.clone(), scopes));
         let pools = Arc::new(StorePools::new(client.clone()));
         let users = || AdminUsers::new(Arc::clone(&objects), Arc::clone(&pools), defaults.clone());
@@ -79,6 +83,7 @@ impl AdminState {
             rate_limiter: CallerRateLimiter::new(RUNS_PER_MINUTE),
             sign_in_limiter: CallerRateLimiter::new(SIGN_INS_PER_MINUTE),
             defaults,
+            public_url: config.public_url,
         })
     }
 

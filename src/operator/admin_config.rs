@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::admin::{
-    AuthConfig, Config, Defaults, InvalidSessionKey, InvalidSupabaseConfig, KubernetesConfig, Role,
-    SessionConfig, SessionKey, SupabaseConfig, Tls,
+    AllowedOrigins, AuthConfig, Config, Defaults, InvalidOrigin, InvalidPublicUrl, InvalidSessionKey,
+    InvalidSupabaseConfig, KubernetesConfig, PublicUrl, Role, SessionConfig, SessionKey, SupabaseConfig, Tls,
 };
 use crate::cli::{self, AuthMode};
 
@@ -43,6 +43,12 @@ pub enum InvalidAdminFlags {
     /// The key of session cookies is invalid.
     #[error(transparent)]
     SessionKey(#[from] InvalidSessionKey),
+    /// `--admin-public-url` is invalid.
+    #[error(transparent)]
+    PublicUrl(#[from] InvalidPublicUrl),
+    /// `--admin-cors-origin` is invalid.
+    #[error(transparent)]
+    Origin(#[from] InvalidOrigin),
 }
 
 /// The configuration; `None` if the API is not served. `namespace` is the default namespace of requests.
@@ -73,7 +79,20 @@ pub(super) fn from_flags(flags: &cli::Admin, namespace: &str) -> Result<Option<C
             namespace: flags.namespace.clone().unwrap_or_else(|| namespace.to_owned()),
             connection: flags.connection.clone(),
         },
+        public_url: public_url(flags)?,
+        allowed_origins: allowed_origins(flags)?,
     }))
+}
+
+// An empty environment variable counts as none.
+fn public_url(flags: &cli::Admin) -> Result<PublicUrl, InvalidPublicUrl> {
+    let url = flags.public_url.as_deref().filter(|url| !url.is_empty());
+    url.map_or_else(|| Ok(PublicUrl::default()), PublicUrl::parse)
+}
+
+fn allowed_origins(flags: &cli::Admin) -> Result<AllowedOrigins, InvalidOrigin> {
+    let origins = flags.cors_origins.iter().filter(|origin| !origin.is_empty());
+    AllowedOrigins::parse(&origins.cloned().collect::<Vec<_>>())
 }
 
 fn supabase(flags: &cli::Admin) -> Result<Option<SupabaseConfig>, InvalidAdminFlags> {
@@ -160,6 +179,11 @@ mod tests {
             assert_eq!(enabled, (kubernetes, supabase), "{flags:?}");
         }
         assert!(config(&["--admin-listen="]).unwrap().is_none());
+        let empty = config(&["--admin-public-url=", "--admin-cors-origin="])
+            .unwrap()
+            .unwrap();
+        assert_eq!(empty.public_url, PublicUrl::default());
+        assert_eq!(empty.allowed_origins, AllowedOrigins::default());
     }
 
     #[test]
@@ -187,6 +211,8 @@ mod tests {
             (&["--supabase-jwt-secret-file=/x"], "--supabase-jwt-secret-file"),
             (&["--supabase-audience=a"], "--supabase-audience"),
             (&["--supabase-role=viewer"], "--supabase-role"),
+            (&["--admin-public-url=here"], "--admin-public-url"),
+            (&["--admin-cors-origin=*"], "--admin-cors-origin"),
         ] {
             let message = config(flags)
                 .err()

@@ -3,18 +3,23 @@
 mod actions;
 mod authorization;
 mod availability;
+mod browser;
 mod client;
 mod cloudevents;
 mod contract;
+mod cors;
 mod errors;
 mod events;
 mod geojson;
 #[path = "../../src/admin/auth/supabase/tests/issuer.rs"]
 mod issuer;
 mod legacy;
+mod links;
 mod lists;
+mod pages;
 mod sessions;
 mod slots;
+mod snapshots;
 mod stations;
 mod supabase;
 mod syncs;

@@ -38,6 +38,8 @@ const MODES: [&[&str]; 5] = [
         "admin.supabase.jwtSecretName=jwt",
         "--set",
         "admin.tlsSecretName=tls,admin.sessions.secretName=sessions",
+        "--set",
+        "admin.publicUrl=https://tarana.example.org,admin.corsOrigins={https://app.example.org,http://localhost:3000}",
     ],
 ];
 
@@ -70,7 +72,7 @@ async fn the_chart_lints_without_warnings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn routes_to_the_admin_api_are_rendered_as_configured() {
+async fn routes_and_links_to_the_admin_api_are_rendered_as_configured() {
     let render = async |values: &str, template: &str| {
         let template = format!("templates/{template}.yaml");
         let arguments = [
@@ -97,6 +99,14 @@ async fn routes_to_the_admin_api_are_rendered_as_configured() {
     let encrypted = "admin.tlsSecretName=tls,admin.ingress.enabled=true,admin.ingress.host=sync.example.com";
     let ingress = render(encrypted, "ingress").await;
     assert!(ingress.contains("name: https"), "{ingress}");
+    let linked = "admin.publicUrl=https://tarana.example.org,admin.corsOrigins={https://a.org,https://b.org}";
+    let linked = render(linked, "deployment").await;
+    for value in ["https://tarana.example.org", "https://a.org,https://b.org"] {
+        assert!(
+            linked.contains(&format!("value: \"{value}\"")),
+            "{value}: {linked}"
+        );
+    }
     let closed = render("admin.enabled=false", "networkpolicy").await;
     assert!(closed.contains("ingress: []"), "{closed}");
 }

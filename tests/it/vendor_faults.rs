@@ -23,7 +23,7 @@ use case::Case;
 use worker::Worker;
 
 /// Concurrent workers: a run mostly waits.
-const WORKERS: usize = 5;
+const WORKERS: usize = 10;
 /// After this many failures no further case is started.
 const MAX_FAILURES: usize = 12;
 

@@ -1,14 +1,11 @@
 //! Finds PostgreSQL's programs, or installs them with apt.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use tokio::process::Command;
-use tokio::sync::Mutex;
 
-use crate::environment;
 use crate::error::{Error, Result};
-use crate::process_group::last_lines;
+use crate::{apt, environment};
 
 /// Debian's folder for the programs, with a sub-folder per major version.
 const DEBIAN: &str = "/usr/lib/postgresql";
@@ -18,21 +15,13 @@ const INSTALL_SERVER: &str = "install postgresql-common \
     && sed -i 's/^#*create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf \
     && install postgresql";
 
-/// Defines `install` for the scripts. It waits for the lock of another apt process.
-const PREPARE: &str =
-    "install() { apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 \"$@\"; }
-    apt-get update -q";
-
-/// Serializes apt within this process. apt itself waits for other processes.
-static APT: Mutex<()> = Mutex::const_new(());
-
 /// The folder with `initdb` and `postgres`, installed if necessary.
 pub(super) async fn server() -> Result<PathBuf> {
-    let _guard = APT.lock().await;
+    let _guard = apt::lock().await;
     if let Some(folder) = find_server() {
         return Ok(folder);
     }
-    apt("PostgreSQL", "postgresql", INSTALL_SERVER).await?;
+    apt::install("PostgreSQL", "postgresql", INSTALL_SERVER).await?;
     find_server().ok_or_else(|| {
         Error::Missing(format!(
             "apt installed PostgreSQL, but there is no initdb in {DEBIAN}/*/bin"
@@ -43,9 +32,9 @@ pub(super) async fn server() -> Result<PathBuf> {
 /// Installs PostGIS for the PostgreSQL version that [`server`] finds.
 pub(super) async fn postgis() -> Result<()> {
     let programs = server().await?;
-    let _guard = APT.lock().await;
+    let _guard = apt::lock().await;
     let package = format!("postgresql-{}-postgis-3", major_version(&programs).await?);
-    apt("PostGIS", &package, &format!("install {package}")).await
+    apt::install("PostGIS", &package, &format!("install {package}")).await
 }
 
 /// The programs in `$PATH`, or else Debian's newest version.
@@ -96,35 +85,12 @@ pub(super) async fn pgbouncer() -> Result<PathBuf> {
         environment::find_program("pgbouncer")
             .or_else(|| Some(PathBuf::from("/usr/sbin/pgbouncer")).filter(|p| p.is_file()))
     };
-    let _guard = APT.lock().await;
+    let _guard = apt::lock().await;
     if let Some(program) = find_pgbouncer() {
         return Ok(program);
     }
-    apt("PgBouncer", "pgbouncer", "install pgbouncer").await?;
+    apt::install("PgBouncer", "pgbouncer", "install pgbouncer").await?;
     find_pgbouncer().ok_or_else(|| {
         Error::Missing("apt installed PgBouncer, but there is no pgbouncer in /usr/sbin".into())
     })
-}
-
-async fn apt(what: &str, package: &str, script: &str) -> Result<()> {
-    if environment::find_program("apt-get").is_none() {
-        return Err(Error::Missing(format!(
-            "{what} is not installed and apt is missing: install it by hand, or set DATABASE_URL"
-        )));
-    }
-    eprintln!("devenv: {what} is missing: installing {package} with apt");
-    let mut command = Command::new("sh");
-    command
-        .arg("-c")
-        .arg(format!("{PREPARE} && {script}"))
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null());
-    let output = command.output().await.map_err(Error::io("run apt-get"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let log = last_lines(&String::from_utf8_lossy(&output.stderr));
-    Err(Error::Missing(format!(
-        "{what} could not be installed (by hand: `sudo apt-get install {package}`): {log}"
-    )))
 }

@@ -74,7 +74,7 @@ impl Authorizer {
     pub async fn authenticate(&self, method: &Method, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
         match self.session(headers).await? {
             Some(session) => {
-                session.check_forgery(method, headers)?;
+                session.check_forgery(method, headers, None)?;
                 self.authenticate_token(&session.token).await
             }
             None => self.authenticate_token(bearer_token(headers)?).await,
@@ -100,6 +100,16 @@ impl Authorizer {
                     .to_owned(),
             )
         })
+    }
+
+    /// How tokens of Kubernetes are reviewed; `None` if they are rejected.
+    pub fn kubernetes(&self) -> Option<&KubernetesConfig> {
+        self.kubernetes.as_ref()
+    }
+
+    /// Whether tokens of Supabase users are accepted.
+    pub fn accepts_supabase(&self) -> bool {
+        self.supabase.is_some()
     }
 
     /// The caller that a token identifies.

@@ -9,10 +9,11 @@ use axum::http::{HeaderMap, HeaderName, Method, header};
 use axum::response::sse::Event;
 use futures::Stream;
 use futures::stream::unfold;
-use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::change_log::{Change, Content};
+use super::permits::Permit;
 use super::snapshot::snapshot;
 use super::streams::Streams;
 use crate::admin::auth::{Authorizer, Permission};
@@ -70,21 +71,22 @@ pub struct EventStream {
     check_at: Instant,
     unanswered_checks: u32,
     stopping: watch::Receiver<bool>,
-    permit: OwnedSemaphorePermit,
+    permit: Permit,
 }
 
 impl EventStream {
-    /// A stream for an authorized caller. It resumes after `last_event_id` if that is possible.
+    /// A stream for the authorized caller with this name. It resumes after `last_event_id` if that is possible.
     ///
     /// # Errors
     /// Too many streams are open, or a cache is not synced yet.
     pub fn new(
         sources: Sources,
+        caller: &str,
         selection: Selection,
         headers: &HeaderMap,
         last_event_id: Option<&str>,
     ) -> Result<Self, Problem> {
-        let permit = sources.streams.permit()?;
+        let permit = sources.streams.permits.permit(caller)?;
         sources.objects.require_synced()?;
         let subscription = sources.streams.log.subscribe(last_event_id);
         let now = Instant::now();
@@ -243,7 +245,6 @@ mod tests {
     use futures::StreamExt;
 
     use super::super::change_log::ObjectChange;
-    use super::super::streams::MAX_STREAMS;
     use super::*;
 
     fn sources(stopping: watch::Receiver<bool>) -> Sources {
@@ -262,7 +263,8 @@ mod tests {
             kinds: vec!["syncs"],
             permissions: Vec::new(),
         };
-        EventStream::new(sources.clone(), selection, &HeaderMap::new(), last_event_id).unwrap()
+        let headers = HeaderMap::new();
+        EventStream::new(sources.clone(), "ann", selection, &headers, last_event_id).unwrap()
     }
 
     fn append(sources: &Sources, kind: &'static str, namespace: &str, is_newest: bool) {
@@ -336,7 +338,7 @@ mod tests {
         for _ in 0..100 {
             append(&sources, "syncs", "ns", true);
         }
-        while sources.streams.available() < MAX_STREAMS {
+        while sources.streams.permits.open() > 0 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
@@ -346,7 +348,7 @@ mod tests {
         let (stop, stopping) = watch::channel(false);
         let sources = sources(stopping);
         drop(stream(&sources, None).into_events());
-        while sources.streams.available() < MAX_STREAMS {
+        while sources.streams.permits.open() > 0 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         let events = stream(&sources, None).into_events();

@@ -2,6 +2,7 @@
 
 mod change_log;
 mod event_stream;
+mod permits;
 mod snapshot;
 mod streams;
 

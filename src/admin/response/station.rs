@@ -114,11 +114,11 @@ impl From<StationChange> for ChangeResponse {
 #[serde(rename_all = "camelCase")]
 pub struct StationTotals {
     /// Number of stations.
-    stations: i64,
+    pub stations: i64,
     /// Number of stations that are online.
-    online: i64,
+    pub online: i64,
     /// Number of connected customers.
-    active_connections: i64,
+    pub active_connections: i64,
     /// When a sync last changed one of the rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_updated: Option<Timestamp>,
@@ -143,7 +143,7 @@ pub struct Freshness {
     /// wrote to the table, by the database's clock. Dry runs do not count. Runs that skipped records or withheld deletions do: the
     /// rows of these stations are older, and the errors and changes of the run name them. Rows that another connection keeps in the
     /// same table are not covered. `null` if no run of this connection has completed.
-    true_as_of: Option<Timestamp>,
+    pub true_as_of: Option<Timestamp>,
     /// Id of that run.
     true_as_of_sync: Option<Uuid>,
 }
@@ -153,6 +153,46 @@ impl From<Option<LastReading>> for Freshness {
         Self {
             true_as_of: reading.map(|reading| reading.began_at),
             true_as_of_sync: reading.map(|reading| reading.run),
+        }
+    }
+}
+
+/// Totals of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Summary)]
+pub struct StationSummary {
+    /// All stations.
+    pub all: StationTotals,
+    /// By market, largest first.
+    markets: Vec<MarketTotals>,
+    #[serde(flatten)]
+    pub freshness: Freshness,
+}
+
+/// Totals of a market.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Market)]
+pub struct MarketTotals {
+    /// Name of the market; empty for stations without one.
+    market: String,
+    #[serde(flatten)]
+    totals: StationTotals,
+}
+
+impl StationSummary {
+    /// The totals in these counts, of which the one without a market is the grand total.
+    pub fn new(counts: &[StationCounts], freshness: Freshness) -> Self {
+        let all = counts.iter().find(|counts| counts.market.is_none());
+        let markets = counts.iter().filter_map(|counts| {
+            Some(MarketTotals {
+                market: counts.market.clone()?,
+                totals: StationTotals::from(counts),
+            })
+        });
+        Self {
+            all: all.map(StationTotals::from).unwrap_or_default(),
+            markets: markets.collect(),
+            freshness,
         }
     }
 }

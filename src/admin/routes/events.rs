@@ -18,7 +18,7 @@ use crate::admin::extract::{Authenticated, QueryParams};
 use crate::admin::kind::ApiKind;
 use crate::admin::live::{EventStream, Selection, Sources};
 use crate::admin::objects::CachedKind;
-use crate::admin::problem::Problem;
+use crate::admin::problem::{Problem, ProblemDetails};
 use crate::admin::state::SharedState;
 use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
@@ -56,7 +56,9 @@ struct EventsQuery {
 /// for 30 s or is more than 1,024 changes behind.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events", params(EventsQuery,
     ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event that was received")),
-    responses((status = 200, content_type = "text/event-stream", body = String), CommonErrors))]
+    responses((status = 200, content_type = "text/event-stream", body = String),
+        (status = 429, content_type = "application/problem+json", body = ProblemDetails, description = "The caller has 1,000 open streams"),
+        CommonErrors))]
 async fn events(
     State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
@@ -73,7 +75,7 @@ async fn events(
         authorizer: Arc::clone(&state.authorizer),
         streams: Arc::clone(&state.streams),
     };
-    let stream = EventStream::new(sources, selection, &headers, last_event_id)?;
+    let stream = EventStream::new(sources, &caller.name, selection, &headers, last_event_id)?;
     let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("heartbeat");
     let mut response = Sse::new(stream.into_events())
         .keep_alive(heartbeat)

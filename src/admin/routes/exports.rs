@@ -13,12 +13,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::errors::CommonErrors;
-use super::stations::{ConnectionQuery, authorized_store};
 use crate::admin::extract::{Authenticated, QueryParams};
 use crate::admin::problem::Problem;
 use crate::admin::response::geojson::{GEOJSON_END, GEOJSON_START, geojson_feature};
 use crate::admin::response::station::{CSV_HEADER, csv_line};
 use crate::admin::state::SharedState;
+use crate::admin::stations::{ConnectionQuery, authorized_store};
 use crate::store::{StationExport, StationRow, Store};
 
 /// How long a client may take to read a chunk.

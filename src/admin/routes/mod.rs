@@ -20,14 +20,15 @@ mod syncs;
 mod timeline;
 
 use axum::Json;
-use axum::http::StatusCode;
 use axum::routing::get;
 use utoipa::OpenApi;
+use utoipa::openapi::Server;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::auth::SESSION_COOKIE;
 use super::problem::Problem;
+use super::public_url::PublicUrl;
 use super::state::SharedState;
 
 #[derive(OpenApi)]
@@ -83,14 +84,14 @@ fn documented_routes() -> OpenApiRouter<SharedState> {
 }
 
 /// All routes, the `OpenAPI` document, and the responses for unknown paths and methods.
-pub fn service() -> axum::Router<SharedState> {
-    let (router, document) = documented_routes().split_for_parts();
+pub fn service(public_url: &PublicUrl) -> axum::Router<SharedState> {
+    let (router, mut document) = documented_routes().split_for_parts();
+    document.servers = public_url.base().map(|url| vec![Server::new(url)]);
     let document = async || Json(document);
     router
         .route("/openapi.json", get(document))
         .fallback(async || Problem::NotFound("there is no such route: see /openapi.json".to_owned()))
         .method_not_allowed_fallback(async || {
-            let detail = "this route does not accept the method: see /openapi.json".to_owned();
-            (StatusCode::METHOD_NOT_ALLOWED, Problem::NotFound(detail))
+            Problem::MethodNotAllowed("the route accepts the methods in the Allow header".to_owned())
         })
 }

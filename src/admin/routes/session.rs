@@ -13,9 +13,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::errors::{CommonErrors, WriteErrors};
-use crate::admin::auth::{Session, check_sign_in_site};
+use crate::admin::auth::Session;
 use crate::admin::extract::JsonBody;
 use crate::admin::problem::Problem;
+use crate::admin::sign_in::{begin_session, end_session};
 use crate::admin::state::SharedState;
 
 pub fn router() -> OpenApiRouter<SharedState> {
@@ -61,12 +62,7 @@ async fn sign_in(
     headers: HeaderMap,
     JsonBody(request): JsonBody<SignIn>,
 ) -> Result<Response, Problem> {
-    let sessions = state.authorizer.sessions()?;
-    check_sign_in_site(&headers)?;
-    state.sign_in_limiter.check(&address.ip().to_string())?;
-    let (session, cookies) = sessions.begin(&request.token)?;
-    let caller = state.authorizer.authenticate_token(&request.token).await?;
-    tracing::info!(caller = caller.name, "signed in");
+    let (session, cookies) = begin_session(&state, address, &headers, &request.token).await?;
     let session = SessionResponse::from(session);
     Ok((StatusCode::CREATED, cookies, Json(session)).into_response())
 }
@@ -75,10 +71,6 @@ async fn sign_in(
 #[utoipa::path(delete, path = "/api/v1/session", tag = "session", security(()), responses(
     (status = 204, description = "The session has ended"), CommonErrors, WriteErrors))]
 async fn sign_out(State(state): State<SharedState>, headers: HeaderMap) -> Result<Response, Problem> {
-    let sessions = state.authorizer.sessions()?;
-    let session = state.authorizer.session(&headers).await?;
-    let session = session.ok_or_else(|| Problem::NotFound("the request has no session".to_owned()))?;
-    session.check_forgery(&Method::DELETE, &headers)?;
-    let cookies = sessions.end(&session).await?;
+    let cookies = end_session(&state, &Method::DELETE, &headers, None).await?;
     Ok((StatusCode::NO_CONTENT, cookies).into_response())
 }

@@ -1,7 +1,5 @@
 //! Routes of the stations in a connection's table: list, get, summary.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -10,14 +8,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::errors::CommonErrors;
-use crate::admin::auth::{Caller, Permission};
 use crate::admin::extract::{Authenticated, PathParams, QueryParams};
-use crate::admin::objects::{CachedKind, object_id};
 use crate::admin::problem::Problem;
-use crate::admin::response::station::{ChangeResponse, Freshness, StationResponse, StationTotals};
-use crate::admin::state::{AdminState, SharedState};
-use crate::api::connection::TaranaConnection;
-use crate::store::{self, StationQuery, Store};
+use crate::admin::response::station::{ChangeResponse, Freshness, StationResponse, StationSummary};
+use crate::admin::state::SharedState;
+use crate::admin::stations::{ConnectionQuery, authorized_store, freshness, summarize};
+use crate::store::{self, StationQuery};
 
 const DEFAULT_PAGE_SIZE: i64 = 50;
 const MAX_PAGE_SIZE: i64 = 1000;
@@ -30,18 +26,6 @@ pub fn router() -> OpenApiRouter<SharedState> {
         .routes(routes!(list))
         .routes(routes!(by_serial))
         .routes(routes!(summary))
-}
-
-/// Query parameters that select the connection whose stations are read.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ConnectionQuery {
-    /// Namespace of the connection. Default: `--admin-namespace` of the operator.
-    #[serde(default, deserialize_with = "crate::admin::extract::namespace")]
-    namespace: Option<String>,
-    /// Name of the connection. Default: `--admin-connection` of the operator.
-    connection: Option<String>,
 }
 
 /// Sort key of stations.
@@ -217,27 +201,6 @@ async fn by_serial(
     }))
 }
 
-/// Totals of a table.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Summary)]
-struct StationSummary {
-    /// All stations.
-    all: StationTotals,
-    /// By market, largest first.
-    markets: Vec<MarketTotals>,
-    #[serde(flatten)]
-    freshness: Freshness,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Market)]
-struct MarketTotals {
-    /// Name of the market; empty for stations without one.
-    market: String,
-    #[serde(flatten)]
-    totals: StationTotals,
-}
-
 /// Counts stations. Requires `get` on the connection (`taranaconnections`).
 #[utoipa::path(get, path = "/api/v1/summary", tag = "stations", params(ConnectionQuery), responses((status = 200, body = StationSummary), CommonErrors))]
 async fn summary(
@@ -245,57 +208,5 @@ async fn summary(
     Authenticated(caller): Authenticated,
     QueryParams(connection): QueryParams<ConnectionQuery>,
 ) -> Result<Json<StationSummary>, Problem> {
-    let (connection, store) = authorized_store(&state, &caller, &connection).await?;
-    let freshness = freshness(&connection, &store).await?;
-    let counts = store
-        .station_counts()
-        .await
-        .map_err(|fault| Problem::from_database(&fault))?;
-    // The row without a market is the grand total.
-    let all = counts
-        .iter()
-        .find(|counts| counts.market.is_none())
-        .map(StationTotals::from);
-    let markets = counts.iter().filter_map(|counts| {
-        Some(MarketTotals {
-            market: counts.market.clone()?,
-            totals: StationTotals::from(counts),
-        })
-    });
-    Ok(Json(StationSummary {
-        all: all.unwrap_or_default(),
-        markets: markets.collect(),
-        freshness,
-    }))
-}
-
-/// How fresh the table is. It is read before the stations, so that they are at least as fresh as it tells.
-async fn freshness(connection: &TaranaConnection, store: &Store) -> Result<Freshness, Problem> {
-    let reading = store.last_reading(object_id(connection)).await;
-    let reading = reading.map_err(|fault| Problem::from_database(&fault))?;
-    Ok(Freshness::from(reading))
-}
-
-/// A connection that the caller may get, and its store.
-pub(super) async fn authorized_store(
-    state: &AdminState,
-    caller: &Arc<Caller>,
-    query: &ConnectionQuery,
-) -> Result<(Arc<TaranaConnection>, Store), Problem> {
-    let namespace = query.namespace.as_deref().unwrap_or(&state.defaults.namespace);
-    let name = query.connection.as_deref().unwrap_or(&state.defaults.connection);
-    let permission = Permission::new("get", TaranaConnection::RESOURCE, Some(namespace)).on(name);
-    state.authorizer.authorize(caller, &permission).await?;
-    state.objects.require_synced()?;
-    let not_found = || {
-        Problem::NotFound(format!(
-            "there is no TaranaConnection {name} in namespace {namespace}"
-        ))
-    };
-    let connection = state
-        .objects
-        .get::<TaranaConnection>(namespace, name)
-        .ok_or_else(not_found)?;
-    let store = state.pools.store(&connection).await?;
-    Ok((connection, store))
+    Ok(Json(summarize(&state, &caller, &connection).await?))
 }

@@ -251,7 +251,8 @@ async fn create_run(
         Created::Existing(sync) => (StatusCode::OK, sync),
     };
     let sync = SyncResponse::from(&*sync);
-    let location = HeaderValue::from_str(&format!("/api/v1/syncs/{}", sync.id));
+    let location = state.public_url.link(&format!("/api/v1/syncs/{}", sync.id));
+    let location = HeaderValue::from_str(&location);
     let location = location.map_err(|error| Problem::internal("invalid Location header", &error))?;
     Ok((status, [(header::LOCATION, location)], Json(sync)).into_response())
 }

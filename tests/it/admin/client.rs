@@ -5,7 +5,9 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
 use serde_json::Value;
-use tarana_operator::admin::{AuthConfig, Config, Defaults, KubernetesConfig, SessionConfig, SessionKey};
+use tarana_operator::admin::{
+    AllowedOrigins, AuthConfig, Config, Defaults, KubernetesConfig, PublicUrl, SessionConfig, SessionKey,
+};
 use tarana_operator::api::schedule::TaranaSyncSchedule;
 use tarana_operator::api::sync::TaranaSync;
 use tokio::sync::OnceCell;
@@ -72,9 +74,14 @@ impl AdminClient {
     }
 
     /// The same in this environment, which has no operator yet.
-    pub async fn start_in(mut env: TestEnvironment) -> Self {
+    pub async fn start_in(env: TestEnvironment) -> Self {
+        Self::start_configured(env, |_| {}).await
+    }
+
+    /// The same with another configuration.
+    pub async fn start_configured(mut env: TestEnvironment, configure: impl FnOnce(&mut Config)) -> Self {
         let listen = servers::free_address();
-        env.start_operator_with_admin(Config {
+        let mut config = Config {
             listen,
             tls: None,
             auth: AuthConfig {
@@ -91,7 +98,11 @@ impl AdminClient {
                 namespace: env.namespace.clone(),
                 connection: "default".into(),
             },
-        });
+            public_url: PublicUrl::default(),
+            allowed_origins: AllowedOrigins::default(),
+        };
+        configure(&mut config);
+        env.start_operator_with_admin(config);
         let admin = Self::new(env, format!("http://{listen}")).await;
         servers::wait_until_ready(&admin.url).await;
         admin

@@ -135,8 +135,14 @@ async fn invalid_tokens_and_paths_are_rejected() {
     let bare = send(admin.request("GET", SYNCS)).await;
     assert_problem(&bare, 401, "Authorization: Bearer");
     assert_eq!(bare.header("www-authenticate"), "Bearer realm=\"tarana\"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_method_is_rejected_with_the_accepted_ones() {
+    let admin = AdminClient::start().await;
     let delete = send(admin.request("DELETE", SYNCS).bearer_auth(&admin.editor)).await;
-    assert_eq!(delete.status, 405, "{delete:?}");
+    assert_problem(&delete, 405, "Allow header");
+    assert_eq!(delete.header("allow"), "GET,HEAD,POST");
 }
 
 #[tokio::test(flavor = "multi_thread")]

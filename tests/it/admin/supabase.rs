@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::client::{Response, apply_roles, create_service_account, send, with_json};
 use super::issuer::{KeySetServer, SigningKey};
-use crate::environment::{TestEnvironment, wait_until};
+use crate::environment::{PATIENCE, TestEnvironment, wait_until};
 use crate::operator_process::OperatorProcess;
 use crate::servers;
 
@@ -243,6 +243,7 @@ async fn changes_of_the_table_have_effect(test: &SupabaseTest, key: &SigningKey,
     test.wait_for_status(admin, 403).await;
     test.execute("update admin_users set is_active = true").await;
     test.wait_for_status(admin, 200).await;
+    a_missing_permission_is_named(test, admin).await;
     test.execute("alter table admin_users rename is_active to is_gone")
         .await;
     let unreadable = test.wait_for_status(admin, 503).await;
@@ -258,6 +259,43 @@ async fn changes_of_the_table_have_effect(test: &SupabaseTest, key: &SigningKey,
         missing.status == 503 && missing.text.contains("the table admin_users"),
         "{missing:?}"
     );
+}
+
+/// The database role of the operator may not read the users, because the owner of the view that it reads may not.
+async fn a_missing_permission_is_named(test: &SupabaseTest, admin: &str) {
+    test.execute(
+        "do $$ begin create role tarana_unprivileged login password 'hunter2'; exception when duplicate_object then null; end $$;
+         alter table admin_users rename to application_users;
+         create view admin_users as select * from application_users;
+         alter view admin_users owner to tarana_unprivileged",
+    )
+    .await;
+    let denied = test.wait_for_status(admin, 503).await;
+    assert!(
+        denied
+            .text
+            .contains("GRANT SELECT (id, is_active) ON admin_users"),
+        "{denied:?}"
+    );
+    test.execute("drop view admin_users; alter table application_users rename to admin_users")
+        .await;
+    test.wait_for_status(admin, 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stream_of_a_user_who_is_deactivated_ends() {
+    let key = SigningKey::ec("one");
+    let test = SupabaseTest::start(&[&key], &[("TARANA_ADMIN_AUTH", "supabase")]).await;
+    let url = format!("{}/api/v1/events?namespace={}", test.url, test.env.namespace);
+    let request = test.http.get(url).bearer_auth(test.token(&key, ADMIN));
+    let mut stream = request.send().await.unwrap();
+    assert_eq!(stream.status(), 200);
+    assert!(stream.chunk().await.unwrap().is_some(), "a snapshot");
+    test.execute("update admin_users set is_active = false").await;
+    let read_to_end = async { while stream.chunk().await.expect("a clean end").is_some() {} };
+    tokio::time::timeout(PATIENCE, read_to_end)
+        .await
+        .expect("the stream ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,7 +78,7 @@ impl TestBed {
             return;
         }
         let env = &self.proxied.env;
-        self.proxied.connect(spec()).await;
+        self.proxied.connect(spec(self.scenario)).await;
         env.ready().await;
         assert_eq!(phase(&env.run("fill", json!({})).await), Phase::Completed);
         sqlx::query("create table before as select * from tarana_base_stations")
@@ -122,7 +122,7 @@ impl TestBed {
     /// Creates connection and run before the operator starts.
     async fn start_first_run(&mut self, arm: impl Fn(&Proxied)) -> Uuid {
         self.proxied = Proxied::new(tcs()).await;
-        self.proxied.connect(spec()).await;
+        self.proxied.connect(spec(self.scenario)).await;
         let sync = self.proxied.env.sync("run", self.scenario.spec()).await;
         arm(&self.proxied);
         self.operator = self
@@ -374,9 +374,10 @@ fn delay(disruption: Disruption, effect: &str) -> Duration {
     }
 }
 
-/// Changes to the default spec of the connection.
-fn spec() -> Value {
-    json!({"api": {"requestTimeoutSeconds": 2}, "deleteGuard": {"freeCount": 1000}})
+/// Changes to the default spec of the connection. Where the search hangs until the run is interrupted, it must not time out before.
+fn spec(scenario: Scenario) -> Value {
+    let timeout = if scenario.interrupts_fetch() { 60 } else { 2 };
+    json!({"api": {"requestTimeoutSeconds": timeout}, "deleteGuard": {"freeCount": 1000}})
 }
 
 /// A fleet that needs several pages.

@@ -15,55 +15,62 @@ use crate::servers;
 
 const DELAY: Duration = Duration::from_secs(5);
 
-/// The slot's run replaces the active one. Nobody cancels or creates it again, whoever learns late of what happened.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delayed_watch_neither_replaces_the_new_run_nor_starts_a_slot_twice() {
-    // Alone, and beside an operator that sees everything at once.
-    for has_rival in [false, true] {
-        let proxied = Proxied::new(servers::tcs()).await;
-        proxied.api.delay_watches(DELAY);
-        let env = &proxied.env;
-        // The runs hang until they are replaced.
-        env.tcs.set_rules(vec![servers::hanging_search()]);
-        proxied.connect(json!({})).await;
-        let schedule = create(env, "s", json!({"concurrencyPolicy": "Replace"})).await;
-        create_slot_run(env, &schedule, "s-before").await;
-        let _delayed = proxied.operator("delayed", &[]);
-        let rival = if has_rival {
-            Some(OperatorProcess::start(env, "rival").await)
-        } else {
-            None
-        };
-        env.wait_for_sync("s-before", "is running", |s| phase(s) == Phase::Running)
-            .await;
-        backdate(env, "s", 1).await;
-        let name = slot_name("s", newest());
-        env.wait_for_sync(&name, "is running", |s| phase(s) == Phase::Running)
-            .await;
-        // The delayed operator takes over what the other one has begun.
-        drop(rival);
-        wait_until_everything_was_seen(&proxied).await;
+    test_replacement(false).await;
+}
 
-        // Each watch has delivered all that happened to the run until now.
-        env.tcs.set_rules(Vec::new());
-        let run = env.finished(&name).await;
-        assert_eq!(phase(&run), Phase::Completed, "has_rival: {has_rival}");
-        assert!(!run.spec.cancel);
-        let replaced = env.finished("s-before").await;
-        assert_eq!(phase(&replaced), Phase::Cancelled);
-        let status = wait_for_schedule(env, "s", "has recorded the end", |s| {
-            s.status
-                .as_ref()
-                .is_some_and(|s| s.last_sync.as_ref().is_some_and(|last| last.name == name))
-        })
-        .await
-        .status
-        .unwrap();
-        assert_eq!(outcomes(&status), [SlotOutcome::Ran]);
-        let names: Vec<String> = runs(env).await.iter().map(ResourceExt::name_any).collect();
-        assert_eq!(names.iter().filter(|other| **other == name).count(), 1);
-        assert_eq!(names.len(), 4, "{names:?}");
-    }
+/// The same beside an operator that sees everything at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delayed_watch_beside_another_operator_neither_replaces_nor_starts_twice() {
+    test_replacement(true).await;
+}
+
+/// The slot's run replaces the active one. Nobody cancels or creates it again, whoever learns late of what happened.
+async fn test_replacement(has_rival: bool) {
+    let proxied = Proxied::new(servers::tcs()).await;
+    proxied.api.delay_watches(DELAY);
+    let env = &proxied.env;
+    // The runs hang until they are replaced.
+    env.tcs.set_rules(vec![servers::hanging_search()]);
+    proxied.connect(json!({})).await;
+    let schedule = create(env, "s", json!({"concurrencyPolicy": "Replace"})).await;
+    create_slot_run(env, &schedule, "s-before").await;
+    let _delayed = proxied.operator("delayed", &[]);
+    let rival = if has_rival {
+        Some(OperatorProcess::start(env, "rival").await)
+    } else {
+        None
+    };
+    env.wait_for_sync("s-before", "is running", |s| phase(s) == Phase::Running)
+        .await;
+    backdate(env, "s", 1).await;
+    let name = slot_name("s", newest());
+    env.wait_for_sync(&name, "is running", |s| phase(s) == Phase::Running)
+        .await;
+    // The delayed operator takes over what the other one has begun.
+    drop(rival);
+    wait_until_everything_was_seen(&proxied).await;
+
+    // Each watch has delivered all that happened to the run until now.
+    env.tcs.set_rules(Vec::new());
+    let run = env.finished(&name).await;
+    assert_eq!(phase(&run), Phase::Completed, "has_rival: {has_rival}");
+    assert!(!run.spec.cancel);
+    let replaced = env.finished("s-before").await;
+    assert_eq!(phase(&replaced), Phase::Cancelled);
+    let status = wait_for_schedule(env, "s", "has recorded the end", |s| {
+        s.status
+            .as_ref()
+            .is_some_and(|s| s.last_sync.as_ref().is_some_and(|last| last.name == name))
+    })
+    .await
+    .status
+    .unwrap();
+    assert_eq!(outcomes(&status), [SlotOutcome::Ran]);
+    let names: Vec<String> = runs(env).await.iter().map(ResourceExt::name_any).collect();
+    assert_eq!(names.iter().filter(|other| **other == name).count(), 1);
+    assert_eq!(names.len(), 4, "{names:?}");
 }
 
 /// Waits until the delayed operator has reacted to a later object of each kind: watch events arrive in order.

@@ -140,8 +140,14 @@ impl Sessions {
 }
 
 impl Session {
-    /// Rejects a change that another site may have made the browser send.
-    pub fn check_forgery(&self, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    /// Rejects a change that another site may have made the browser send. A form without JavaScript has the token of the session in
+    /// a hidden field, `form_token`; other requests have it in a header.
+    pub fn check_forgery(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        form_token: Option<&str>,
+    ) -> Result<(), Problem> {
         if method.is_safe() {
             return Ok(());
         }
@@ -154,7 +160,7 @@ impl Session {
         }
         // Digests of equal length take equal time to compare, wherever they differ.
         let digest = |token: &str| Sha256::digest(token.as_bytes());
-        if text(CSRF_HEADER).map(digest) != Some(digest(&self.csrf_token)) {
+        if text(CSRF_HEADER).or(form_token).map(digest) != Some(digest(&self.csrf_token)) {
             return Err(Problem::Forbidden(
                 "send the header X-CSRF-Token with the csrfToken of the session (GET /api/v1/me)".to_owned(),
             ));

@@ -1,0 +1,35 @@
+//! The configuration of the admin API.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::auth;
+use super::cors::AllowedOrigins;
+use super::defaults::Defaults;
+use super::public_url::PublicUrl;
+
+/// Configuration of the admin API.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Listen address.
+    pub listen: SocketAddr,
+    /// Certificate and key; `None` serves plain HTTP, for a proxy in the same pod or a laptop.
+    pub tls: Option<Tls>,
+    /// How callers are authenticated.
+    pub auth: auth::Config,
+    /// Namespace and connection of requests that name none.
+    pub defaults: Defaults,
+    /// Base of all links.
+    pub public_url: PublicUrl,
+    /// Other origins whose pages may call the API.
+    pub allowed_origins: AllowedOrigins,
+}
+
+/// PEM files of a certificate chain and its key. They are reloaded when they change.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Certificate chain.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}

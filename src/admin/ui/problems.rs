@@ -1,0 +1,100 @@
+//! Shows a problem as a page. Without a session, redirects to the sign-in page.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::Request;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use tokio::time::timeout;
+
+use super::account::{Account, KnownAccount};
+use super::page::{self, Layout};
+use super::return_path::{self, ReturnPath};
+use super::words;
+use crate::admin::problem::Problem;
+
+/// Timeout of a page. Shorter than that of all routes, whose response is not a page.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// htmx sends this header with its requests.
+const HTMX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+/// htmx navigates to the path in this header of a response.
+const HTMX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage {
+    layout: Layout,
+    detail: String,
+    remedy: Option<&'static str>,
+}
+
+/// Calls a page, and renders its problem if it has one.
+pub async fn render(mut request: Request, next: Next) -> Response {
+    let account = KnownAccount::default();
+    request.extensions_mut().insert(account.clone());
+    let is_htmx = request.headers().contains_key(HTMX_REQUEST);
+    let path = request.uri().path_and_query().map(PathAndQuery::as_str);
+    let path = path.filter(|_| request.method() == Method::GET && !is_htmx);
+    let sign_in = return_path::sign_in(&ReturnPath::new(path.unwrap_or_default()));
+    let timed_out = |_| {
+        let seconds = PAGE_TIMEOUT.as_secs();
+        Problem::Unavailable(format!("no response within {seconds} s")).into_response()
+    };
+    let response = timeout(PAGE_TIMEOUT, next.run(request))
+        .await
+        .unwrap_or_else(timed_out);
+    match response.extensions().get::<Problem>() {
+        None => response,
+        Some(Problem::Unauthenticated(_)) if is_htmx => redirect_htmx(&sign_in),
+        Some(Problem::Unauthenticated(_)) => Redirect::to(&sign_in).into_response(),
+        Some(problem) => problem_page(problem, account.get()),
+    }
+}
+
+/// htmx would show the sign-in page in a part of the page if the response were a redirect.
+fn redirect_htmx(path: &str) -> Response {
+    match HeaderValue::from_str(path) {
+        Ok(path) => (StatusCode::NO_CONTENT, [(HTMX_REDIRECT, path)]).into_response(),
+        Err(error) => Problem::internal("a redirect is invalid", &error).into_response(),
+    }
+}
+
+fn problem_page(problem: &Problem, account: Option<Account>) -> Response {
+    let (title, remedy) = match problem {
+        Problem::Forbidden(_) => (
+            "Permission missing",
+            Some(
+                "Ask an administrator of the cluster for a role with this permission, such as the viewer role of the Helm chart.",
+            ),
+        ),
+        Problem::NotFound(_) => ("Not found", None),
+        Problem::Unavailable(_) => (
+            "Not available right now",
+            Some(
+                "Reload this page in a few seconds. If the problem persists, tell the administrator what it says above.",
+            ),
+        ),
+        Problem::TooManyRequests { .. } => ("Too many requests", None),
+        Problem::Internal => ("Internal error", None),
+        _ => ("Invalid request", None),
+    };
+    let layout = Layout::new(title, account);
+    let nonce = layout.nonce;
+    let detail = match problem {
+        // It begins with the name of the user.
+        Problem::Forbidden(detail) => detail.clone(),
+        _ => words::sentence(&problem.detail()),
+    };
+    let page = ProblemPage {
+        layout,
+        detail,
+        remedy,
+    };
+    let rendered = page::render(problem.status(), nonce, &page);
+    let mut response = rendered.unwrap_or_else(IntoResponse::into_response);
+    response.headers_mut().extend(problem.header());
+    response
+}

@@ -1,0 +1,149 @@
+//! Sign-in and sign-out.
+
+use std::net::SocketAddr;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::page::{self, Layout};
+use super::return_path::ReturnPath;
+use super::words;
+use crate::admin::extract::QueryParams;
+use crate::admin::problem::Problem;
+use crate::admin::sign_in::{begin_session, end_session};
+use crate::admin::state::{AdminState, SharedState};
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    layout: Layout,
+    /// Why the sign-in failed.
+    message: Option<String>,
+    to: ReturnPath,
+    /// Creates a token.
+    command: Option<String>,
+    accepts_supabase: bool,
+}
+
+/// Query of the sign-in page.
+#[derive(Debug, Deserialize)]
+pub struct SignInQuery {
+    /// The page to show afterwards.
+    #[serde(default)]
+    to: String,
+}
+
+/// The form of the sign-in page.
+#[derive(Deserialize)]
+pub struct SignInForm {
+    token: String,
+    #[serde(default)]
+    to: String,
+}
+
+/// The form of the button to sign out.
+#[derive(Deserialize)]
+pub struct SignOutForm {
+    csrf_token: Option<String>,
+}
+
+/// Shows the form. A user who is signed in goes to the page at once.
+pub async fn show(
+    State(state): State<SharedState>,
+    QueryParams(query): QueryParams<SignInQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    state.authorizer.sessions()?;
+    let to = ReturnPath::new(&query.to);
+    let session = state.authorizer.session(&headers).await;
+    if matches!(session, Ok(Some(_)))
+        && state
+            .authorizer
+            .authenticate(&Method::GET, &headers)
+            .await
+            .is_ok()
+    {
+        return Ok(Redirect::to(&to.to_string()).into_response());
+    }
+    form_page(&state, StatusCode::OK, to, None)
+}
+
+/// Begins a session and redirects to the page. If the token is not accepted, shows the form with the reason.
+pub async fn submit(
+    State(state): State<SharedState>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    form: Result<Form<SignInForm>, FormRejection>,
+) -> Result<Response, Problem> {
+    let Form(form) = form.map_err(|rejection| invalid_form(&rejection))?;
+    let to = ReturnPath::new(&form.to);
+    match begin_session(&state, address, &headers, form.token.trim()).await {
+        Ok((_, cookies)) => Ok((cookies, Redirect::to(&to.to_string())).into_response()),
+        Err(problem @ (Problem::BadRequest(_) | Problem::Unauthenticated(_))) => form_page(
+            &state,
+            problem.status(),
+            to,
+            Some(words::sentence(&problem.detail())),
+        ),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Ends the session and redirects to the sign-in page.
+pub async fn sign_out(
+    State(state): State<SharedState>,
+    headers: HeaderMap,
+    form: Result<Form<SignOutForm>, FormRejection>,
+) -> Result<Response, Problem> {
+    let token = form.ok().and_then(|Form(form)| form.csrf_token);
+    let redirect = Redirect::to("/admin/sign-in");
+    match end_session(&state, &Method::POST, &headers, token.as_deref()).await {
+        Ok(cookies) => Ok((cookies, redirect).into_response()),
+        // There is no session to end.
+        Err(Problem::NotFound(_)) => Ok(redirect.into_response()),
+        Err(problem) => Err(problem),
+    }
+}
+
+fn form_page(
+    state: &AdminState,
+    status: StatusCode,
+    to: ReturnPath,
+    message: Option<String>,
+) -> Result<Response, Problem> {
+    let layout = Layout::new("Sign in", None);
+    let nonce = layout.nonce;
+    let kubernetes = state.authorizer.kubernetes();
+    let namespace = &state.defaults.namespace;
+    let command = kubernetes.map(|config| token_command(namespace, config.audience.as_deref()));
+    let page = SignInPage {
+        layout,
+        message,
+        to,
+        command,
+        accepts_supabase: state.authorizer.accepts_supabase(),
+    };
+    page::render(status, nonce, &page)
+}
+
+/// The command that creates a token. Without a duration it would end after an hour.
+fn token_command(namespace: &str, audience: Option<&str>) -> String {
+    let audience = audience.map_or_else(String::new, |audience| format!(" \\\n  --audience {audience}"));
+    format!("kubectl create token NAME \\\n  --namespace {namespace} \\\n  --duration 12h{audience}")
+}
+
+fn invalid_form(rejection: &FormRejection) -> Problem {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::PayloadTooLarge("the form is too long".to_owned()),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            Problem::UnsupportedMediaType("send the form as application/x-www-form-urlencoded".to_owned())
+        }
+        // The text of the rejection may quote the token.
+        _ => Problem::BadRequest("the form is invalid: it needs the field token".to_owned()),
+    }
+}

@@ -1,0 +1,286 @@
+//! The pages over HTTP: sessions, permissions, protection against forged requests, assets.
+
+use std::collections::HashMap;
+
+use reqwest::RequestBuilder;
+use serde_json::json;
+
+use super::client::{AdminClient, Response};
+use crate::environment::{TestEnvironment, wait_until};
+use crate::servers;
+
+const BASE_STATIONS: &str = "/admin/coverage/base-stations";
+const SIGN_IN: &str = "/admin/sign-in";
+const SIGN_OUT: &str = "/admin/sign-out";
+
+/// A browser without JavaScript, which shows redirects.
+struct Browser<'a> {
+    admin: &'a AdminClient,
+    http: reqwest::Client,
+    cookie: Option<String>,
+}
+
+impl<'a> Browser<'a> {
+    fn new(admin: &'a AdminClient) -> Self {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        Self {
+            admin,
+            http: http.build().unwrap(),
+            cookie: None,
+        }
+    }
+
+    async fn signed_in(admin: &'a AdminClient, token: &str) -> Self {
+        let mut browser = Self::new(admin);
+        let response = browser.post(SIGN_IN, &[("token", token)]).await;
+        assert_eq!(
+            (response.status, response.header("location")),
+            (303, BASE_STATIONS),
+            "{response:?}"
+        );
+        let cookie = response.header("set-cookie");
+        for attribute in ["; HttpOnly", "; Secure", "; SameSite=Strict"] {
+            assert!(cookie.contains(attribute), "{cookie}");
+        }
+        browser.cookie = Some(cookie.split(';').next().unwrap().to_owned());
+        browser
+    }
+
+    fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let request = self.http.request(method, format!("{}{path}", self.admin.url));
+        match &self.cookie {
+            Some(cookie) => request.header("cookie", cookie),
+            None => request,
+        }
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        read(self.request("GET", path)).await
+    }
+
+    /// Sends a form as the operator's own page does.
+    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+        read(form(self.request("POST", path), fields).header("sec-fetch-site", "same-origin")).await
+    }
+
+    /// The hidden field of the forms on the page.
+    async fn csrf_token(&self) -> String {
+        let page = self.get(BASE_STATIONS).await;
+        let (_, rest) = page.text.split_once("name=\"csrf_token\" value=\"").unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    }
+}
+
+fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestBuilder {
+    let encode = |text: &str| {
+        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    };
+    let pairs: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{name}={}", encode(value)))
+        .collect();
+    request
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(pairs.join("&"))
+}
+
+/// Sends the request. Every page has a strict Content-Security-Policy and is not cached.
+async fn read(request: RequestBuilder) -> Response {
+    let response = super::client::send(request).await;
+    if response.header("content-type").starts_with("text/html") {
+        let policy = response.header("content-security-policy");
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self' 'nonce-"),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(response.header("cache-control"), "no-store");
+    }
+    response
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_requires_a_session_and_the_permission() {
+    let admin = AdminClient::with_connection().await;
+    let viewer = Browser::signed_in(&admin, &admin.viewer).await;
+    let nobody = Browser::signed_in(&admin, &admin.no_roles).await;
+    let signed_out = Browser::new(&admin);
+    // Without a session, as a viewer, as a user without roles.
+    let pages = [
+        ("/admin", [303, 303, 303]),
+        ("/admin/", [303, 303, 303]),
+        (BASE_STATIONS, [303, 200, 403]),
+        (SIGN_IN, [200, 303, 303]),
+        (SIGN_OUT, [303, 303, 303]),
+        ("/admin/nothing", [404, 404, 404]),
+    ];
+    for (path, expected) in pages {
+        let statuses = [
+            signed_out.get(path).await.status,
+            viewer.get(path).await.status,
+            nobody.get(path).await.status,
+        ];
+        assert_eq!(statuses, expected, "{path}");
+    }
+    let denied = nobody.get(BASE_STATIONS).await.text;
+    let permission = format!(
+        "may not get taranaconnections.tarana.dev in namespace {}",
+        admin.env.namespace
+    );
+    assert!(denied.contains(&permission), "{denied}");
+    let redirect = signed_out.get(&format!("{BASE_STATIONS}?connection=x")).await;
+    let to = "/admin/sign-in?to=%2Fadmin%2Fcoverage%2Fbase%2Dstations%3Fconnection%3Dx";
+    assert_eq!(redirect.header("location"), to);
+    // A token is for the API only, and a damaged cookie is no session.
+    let by_token = signed_out
+        .request("GET", BASE_STATIONS)
+        .bearer_auth(&admin.viewer);
+    assert_eq!(read(by_token).await.status, 303);
+    let damaged = signed_out
+        .request("GET", BASE_STATIONS)
+        .header("cookie", "__Host-tarana-session=x");
+    assert_eq!(read(damaged).await.status, 303);
+    let part = signed_out
+        .request("GET", BASE_STATIONS)
+        .header("hx-request", "true");
+    let part = read(part).await;
+    assert_eq!((part.status, part.header("hx-redirect")), (204, SIGN_IN));
+    assert_eq!(viewer.get(&format!("{BASE_STATIONS}?x=1")).await.status, 400);
+    let missing = viewer
+        .get(&format!("{BASE_STATIONS}?connection=%3Cscript%3E"))
+        .await;
+    assert!(!missing.text.contains("<script>"), "{missing:?}");
+    assert!([403, 404].contains(&missing.status), "{missing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_begins_and_ends_only_from_its_own_page() {
+    let admin = AdminClient::with_connection().await;
+    let browser = Browser::signed_in(&admin, &admin.viewer).await;
+    let csrf_token = browser.csrf_token().await;
+    let other = Browser::signed_in(&admin, &admin.viewer).await.csrf_token().await;
+    for fields in [&[][..], &[("csrf_token", "wrong")], &[("csrf_token", &other)]] {
+        let response = browser.post(SIGN_OUT, fields).await;
+        assert_eq!(response.status, 403, "{fields:?}: {response:?}");
+    }
+    let fields = [("csrf_token", csrf_token.as_str())];
+    let foreign = form(browser.request("POST", SIGN_OUT), &fields).header("sec-fetch-site", "cross-site");
+    assert_eq!(read(foreign).await.status, 403);
+    assert_eq!(browser.get(BASE_STATIONS).await.status, 200);
+    let ended = browser.post(SIGN_OUT, &fields).await;
+    assert_eq!((ended.status, ended.header("location")), (303, SIGN_IN));
+    assert!(ended.header("set-cookie").contains("Max-Age=0"), "{ended:?}");
+    assert_eq!(browser.get(BASE_STATIONS).await.status, 303);
+    assert_eq!(browser.post(SIGN_OUT, &fields).await.status, 303);
+
+    let fields = [("token", admin.viewer.as_str())];
+    let foreign = form(browser.request("POST", SIGN_IN), &fields).header("sec-fetch-site", "cross-site");
+    assert_eq!(read(foreign).await.status, 403);
+    for (token, status) in [("rubbish", 401), ("", 400), (&"x".repeat(3000), 400)] {
+        let response = browser.post(SIGN_IN, &[("token", token)]).await;
+        assert_eq!(response.status, status, "{response:?}");
+        assert!(token.is_empty() || !response.text.contains(token), "{response:?}");
+    }
+    assert_eq!(browser.post(SIGN_IN, &[("x", "y")]).await.status, 400);
+    assert_eq!(
+        browser
+            .post(SIGN_IN, &[("token", &"x".repeat(40_000))])
+            .await
+            .status,
+        413
+    );
+    for to in [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "/admin/sign-out",
+    ] {
+        let response = browser
+            .post(SIGN_IN, &[("token", &admin.viewer), ("to", to)])
+            .await;
+        assert_eq!(response.header("location"), BASE_STATIONS, "{to}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn assets_are_served_to_everybody_and_kept_by_browsers() {
+    let admin = AdminClient::start().await;
+    let browser = Browser::new(&admin);
+    let page = browser.get(SIGN_IN).await.text;
+    let paths: Vec<&str> = page
+        .split('"')
+        .filter(|text| text.starts_with("/admin/assets/"))
+        .collect();
+    let types: HashMap<&str, &str> = [
+        ("css", "text/css; charset=utf-8"),
+        ("js", "text/javascript; charset=utf-8"),
+        ("svg", "image/svg+xml"),
+        ("txt", "text/plain; charset=utf-8"),
+    ]
+    .into();
+    assert!(paths.len() >= 5, "{page}");
+    for path in paths {
+        let plain = browser.get(path).await;
+        assert_eq!(plain.status, 200, "{path}");
+        assert_eq!(
+            plain.header("cache-control"),
+            "public, max-age=31536000, immutable"
+        );
+        assert_eq!(
+            plain.header("content-type"),
+            types[path.rsplit('.').next().unwrap()]
+        );
+        assert_eq!(plain.header("content-encoding"), "");
+        let gzip = browser
+            .request("GET", path)
+            .header("accept-encoding", "gzip")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(gzip.headers()["content-encoding"], "gzip");
+        let bytes = gzip.bytes().await.unwrap();
+        assert!(
+            bytes.starts_with(&[0x1f, 0x8b]) && bytes.len() < plain.text.len() + 40,
+            "{path}"
+        );
+        let head = read(browser.request("HEAD", path)).await;
+        assert_eq!((head.status, head.text.len()), (200, 0));
+        assert_eq!(head.header("content-length"), plain.text.len().to_string());
+    }
+    for missing in [
+        "/admin/assets/page.css",
+        "/admin/assets/",
+        "/admin/assets/..%2f..%2fetc%2fpasswd",
+    ] {
+        assert_eq!(browser.get(missing).await.status, 404, "{missing}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_says_what_is_unavailable_or_not_enabled() {
+    let admin = AdminClient::start().await;
+    // Its Secrets are missing.
+    admin.env.connection("default", json!({})).await;
+    let browser = Browser::signed_in(&admin, &admin.viewer).await;
+    let page = wait_until("the connection is cached", || async {
+        let page = browser.get(BASE_STATIONS).await;
+        (page.status != 404).then_some(page)
+    })
+    .await;
+    assert_eq!((page.status, page.header("retry-after")), (503, "5"), "{page:?}");
+    assert!(
+        page.text.contains("The database cannot be used: SecretNotFound"),
+        "{page:?}"
+    );
+    assert!(page.text.contains("Sign out"), "{page:?}");
+
+    let env = TestEnvironment::bare(servers::tcs()).await;
+    let admin = AdminClient::start_configured(env, |config| config.auth.sessions = None).await;
+    let browser = Browser::new(&admin);
+    for path in [SIGN_IN, BASE_STATIONS] {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, 404);
+        assert!(page.text.contains("--admin-session-key-file"), "{page:?}");
+    }
+}
