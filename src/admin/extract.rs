@@ -32,9 +32,7 @@ impl FromRequestParts<SharedState> for Authenticated {
             .authorizer
             .authenticate(&parts.method, &parts.headers)
             .await?;
-        if let Some(name) = parts.extensions.get::<CallerName>() {
-            name.set(&caller.name);
-        }
+        CallerName::set(&parts.extensions, &caller.name);
         Ok(Self(caller))
     }
 }

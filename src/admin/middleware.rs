@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
@@ -44,9 +44,11 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
 pub struct CallerName(Arc<OnceLock<String>>);
 
 impl CallerName {
-    /// Sets the name. Only the first call has an effect.
-    pub fn set(&self, name: &str) {
-        let _ = self.0.set(name.to_owned());
+    /// Sets the name for the request with these extensions. Only the first call has an effect.
+    pub fn set(extensions: &Extensions, name: &str) {
+        if let Some(caller) = extensions.get::<Self>() {
+            let _ = caller.0.set(name.to_owned());
+        }
     }
 }
 

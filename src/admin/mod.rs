@@ -2,6 +2,7 @@
 
 mod actions;
 mod auth;
+mod base_url;
 mod cloud_event;
 mod config;
 mod cors;

@@ -1,6 +1,6 @@
 //! The URL at which callers reach the admin API.
 
-use reqwest::Url;
+use super::base_url;
 
 /// Base of all links: the URL of the Ingress, gateway or proxy in front of the admin API. Without it, links begin with a slash and are
 /// relative to the host of the request.
@@ -18,16 +18,9 @@ pub struct InvalidPublicUrl(String);
 impl PublicUrl {
     /// Parses an absolute URL, which may have a path that the proxy removes.
     pub fn parse(text: &str) -> Result<Self, InvalidPublicUrl> {
-        let invalid = |problem: &str| InvalidPublicUrl(problem.to_owned());
-        let url = Url::parse(text.trim()).map_err(|e| InvalidPublicUrl(format!("is not a URL ({e})")))?;
+        let url = base_url::parse(text).map_err(InvalidPublicUrl)?;
         if !["http", "https"].contains(&url.scheme()) {
-            return Err(invalid("must begin with https:// or http://"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(invalid("must not hold a user or password"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(invalid("must end before any `?` or `#`"));
+            return Err(InvalidPublicUrl("must begin with https:// or http://".to_owned()));
         }
         let base = url.as_str().trim_end_matches('/').to_owned();
         Ok(Self { base })

@@ -1,5 +1,6 @@
 //! The configuration of the admin API according to the flags.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::admin::{
@@ -84,10 +85,16 @@ pub(super) fn from_flags(flags: &cli::Admin, namespace: &str) -> Result<Option<C
     }))
 }
 
-// An empty environment variable counts as none.
+/// The value of a flag. An empty environment variable counts as none.
+fn non_empty<T: AsRef<OsStr>>(value: Option<&T>) -> Option<&T> {
+    value.filter(|value| !(*value).as_ref().is_empty())
+}
+
 fn public_url(flags: &cli::Admin) -> Result<PublicUrl, InvalidPublicUrl> {
-    let url = flags.public_url.as_deref().filter(|url| !url.is_empty());
-    url.map_or_else(|| Ok(PublicUrl::default()), PublicUrl::parse)
+    match non_empty(flags.public_url.as_ref()) {
+        Some(url) => PublicUrl::parse(url),
+        None => Ok(PublicUrl::default()),
+    }
 }
 
 fn allowed_origins(flags: &cli::Admin) -> Result<AllowedOrigins, InvalidOrigin> {
@@ -97,13 +104,8 @@ fn allowed_origins(flags: &cli::Admin) -> Result<AllowedOrigins, InvalidOrigin> 
 
 fn supabase(flags: &cli::Admin) -> Result<Option<SupabaseConfig>, InvalidAdminFlags> {
     let cli::Supabase { audience, role, .. } = &flags.supabase;
-    // An empty environment variable counts as none.
-    let url = flags.supabase.url.as_deref().filter(|url| !url.is_empty());
-    let secret_file = flags
-        .supabase
-        .jwt_secret_file
-        .as_deref()
-        .filter(|file| !file.as_os_str().is_empty());
+    let url = non_empty(flags.supabase.url.as_ref());
+    let secret_file = non_empty(flags.supabase.jwt_secret_file.as_ref());
     if !flags.auth.contains(&AuthMode::Supabase) {
         let set = [
             ("--supabase-url", url.is_some()),
@@ -126,11 +128,9 @@ fn supabase(flags: &cli::Admin) -> Result<Option<SupabaseConfig>, InvalidAdminFl
 }
 
 fn sessions(flags: &cli::Admin, namespace: &str) -> Result<Option<SessionConfig>, InvalidAdminFlags> {
-    let file = flags
-        .session_key_file
-        .as_deref()
-        .filter(|file| !file.as_os_str().is_empty());
-    let Some(file) = file else { return Ok(None) };
+    let Some(file) = non_empty(flags.session_key_file.as_ref()) else {
+        return Ok(None);
+    };
     let key = SessionKey::new(&read_secret("--admin-session-key-file", file)?)?;
     Ok(Some(SessionConfig {
         key,

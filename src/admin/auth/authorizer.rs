@@ -75,7 +75,7 @@ impl Authorizer {
         match self.session(headers).await? {
             Some(session) => {
                 session.check_forgery(method, headers, None)?;
-                self.authenticate_token(&session.token).await
+                self.authenticate_session(&session).await
             }
             None => self.authenticate_token(bearer_token(headers)?).await,
         }
@@ -110,6 +110,11 @@ impl Authorizer {
     /// Whether tokens of Supabase users are accepted.
     pub fn accepts_supabase(&self) -> bool {
         self.supabase.is_some()
+    }
+
+    /// The caller that a session identifies. A change also needs [`Session::check_forgery`].
+    pub async fn authenticate_session(&self, session: &Session) -> Result<Arc<Caller>, Problem> {
+        self.authenticate_token(&session.token).await
     }
 
     /// The caller that a token identifies.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::admin::problem::Problem;
 
 /// Maximum number of open streams of this process.
-pub(super) const MAX_STREAMS: usize = 10_000;
+const MAX_STREAMS: usize = 10_000;
 /// Maximum number of open streams of one caller, so that none can take all of them.
 const MAX_STREAMS_PER_CALLER: usize = 1_000;
 /// When a caller with too many streams may try again.

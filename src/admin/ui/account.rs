@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::admin::auth::Caller;
-use crate::admin::extract::Authenticated;
+use crate::admin::middleware::CallerName;
 use crate::admin::problem::Problem;
 use crate::admin::state::SharedState;
 
@@ -48,7 +48,9 @@ impl FromRequestParts<SharedState> for Account {
         state.authorizer.sessions()?;
         let session = state.authorizer.session(&parts.headers).await?;
         let session = session.ok_or_else(|| Problem::Unauthenticated("sign in".to_owned()))?;
-        let Authenticated(caller) = Authenticated::from_request_parts(parts, state).await?;
+        session.check_forgery(&parts.method, &parts.headers, None)?;
+        let caller = state.authorizer.authenticate_session(&session).await?;
+        CallerName::set(&parts.extensions, &caller.name);
         let account = Self {
             user: caller.name.clone(),
             caller,

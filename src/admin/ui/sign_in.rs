@@ -60,13 +60,8 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     state.authorizer.sessions()?;
     let to = ReturnPath::new(&query.to);
-    let session = state.authorizer.session(&headers).await;
-    if matches!(session, Ok(Some(_)))
-        && state
-            .authorizer
-            .authenticate(&Method::GET, &headers)
-            .await
-            .is_ok()
+    if let Ok(Some(session)) = state.authorizer.session(&headers).await
+        && state.authorizer.authenticate_session(&session).await.is_ok()
     {
         return Ok(Redirect::to(&to.to_string()).into_response());
     }

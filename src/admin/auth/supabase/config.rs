@@ -6,6 +6,7 @@ use jsonwebtoken::DecodingKey;
 use reqwest::Url;
 
 use crate::admin::auth::role::Role;
+use crate::admin::base_url;
 
 /// Minimum length of a JWT secret (RFC 7518 3.2). Supabase creates longer ones.
 const MIN_SECRET_BYTES: usize = 32;
@@ -86,10 +87,7 @@ impl SupabaseConfig {
 
 /// The URL of the project. The error continues the name of the flag.
 fn project_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text.trim()).map_err(|e| format!("is not a URL ({e})"))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user or password".to_owned());
-    }
+    let url = base_url::parse(text)?;
     let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
         return Err("names no host".to_owned());
     };
@@ -98,9 +96,6 @@ fn project_url(text: &str) -> Result<Url, String> {
         "http" if is_loopback(host) => {}
         "http" => return Err("must begin with https:// (http:// only for this machine)".to_owned()),
         _ => return Err("must begin with https://".to_owned()),
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("must end before any `?` or `#`".to_owned());
     }
     if url.path().contains("/auth/v1") {
         return Err("must end before /auth/v1".to_owned());
