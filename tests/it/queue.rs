@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use devenv::audit;
-use devenv::simulator::FleetConfig;
 use futures::future::join_all;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -21,16 +20,7 @@ const RUNS: usize = 300;
 const MAX_WRITES: usize = 10;
 
 async fn with_small_fleet() -> TestEnvironment {
-    let config = devenv::simulator::Config {
-        fleet: FleetConfig {
-            base_nodes: 20,
-            training_nodes: 0,
-            remote_nodes: 0,
-            ..FleetConfig::default()
-        },
-        ..servers::tcs()
-    };
-    TestEnvironment::with(config).await
+    TestEnvironment::with(servers::tcs_with(20)).await
 }
 
 fn name(number: usize) -> String {

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use devenv::simulator::{Config, Endpoint, Fault, Rule, Transport};
+use devenv::simulator::{Config, Endpoint, Fault, FleetConfig, Rule, Transport};
 use devenv::{ControlPlane, Postgres, RENDER_RBAC_COMMAND};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
@@ -102,7 +102,18 @@ pub fn tcs() -> Config {
     }
 }
 
-/// The same with a self-signed certificate.
+/// The same with this number of base nodes and no other devices.
+pub fn tcs_with(base_nodes: usize) -> Config {
+    let fleet = FleetConfig {
+        base_nodes,
+        training_nodes: 0,
+        remote_nodes: 0,
+        ..FleetConfig::default()
+    };
+    Config { fleet, ..tcs() }
+}
+
+/// [`tcs`] with a self-signed certificate.
 pub fn tls_tcs() -> Config {
     Config {
         transport: Transport::SelfSigned,

@@ -6,9 +6,9 @@ use tarana_operator::admin::openapi;
 use super::client::{AdminClient, send};
 
 /// A route of the document.
-struct Route {
-    method: String,
-    path: String,
+pub struct Route {
+    pub method: String,
+    pub path: String,
     is_open: bool,
     /// Whether it accepts `?namespace=`.
     has_namespace: bool,
@@ -17,7 +17,8 @@ struct Route {
     statuses: Vec<String>,
 }
 
-fn routes() -> Vec<Route> {
+/// All routes of the document.
+pub fn routes() -> Vec<Route> {
     let document = serde_json::to_value(openapi()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let routes_of = |(path, methods): (&String, &Value)| {

@@ -3,12 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use devenv::simulator::FleetConfig;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
-use tarana_operator::admin::openapi;
 use tarana_operator::api::sync::Step;
 
+use super::authorization::routes;
 use super::client::{AdminClient, Response, send, with_json};
 use crate::environment::{TestEnvironment, wait_until};
 use crate::servers;
@@ -140,16 +139,7 @@ struct Runs {
 
 /// A small fleet, a run that inserted it, one that withheld deletions, and a suspended schedule.
 async fn prepare() -> (Recorder, Runs) {
-    let config = devenv::simulator::Config {
-        fleet: FleetConfig {
-            base_nodes: 4,
-            training_nodes: 0,
-            remote_nodes: 0,
-            ..FleetConfig::default()
-        },
-        ..servers::tcs()
-    };
-    let admin = AdminClient::start_in(TestEnvironment::bare(config).await).await;
+    let admin = AdminClient::start_in(TestEnvironment::bare(servers::tcs_with(4)).await).await;
     let env = &admin.env;
     env.secret("tcs", &servers::credentials()).await;
     env.secret("database", &json!({"url": env.database_url})).await;
@@ -336,20 +326,14 @@ async fn record_cloud_event(recorder: &mut Recorder) {
     Recorder::assert_recorded("", route, &response);
 }
 
-fn documented_routes() -> BTreeSet<String> {
-    let document = serde_json::to_value(openapi()).unwrap();
-    let paths = document["paths"].as_object().unwrap();
-    let routes = paths.iter().flat_map(|(path, methods)| {
-        let methods = methods.as_object().unwrap().keys();
-        methods.map(move |method| format!("{} {path}", method.to_uppercase()))
-    });
-    routes.collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_responds_as_recorded() {
     let (mut recorder, runs) = prepare().await;
     record_reads(&mut recorder, &runs).await;
     record_changes(&mut recorder, &runs).await;
-    assert_eq!(recorder.routes, documented_routes());
+    let documented = routes().into_iter();
+    let documented: BTreeSet<String> = documented
+        .map(|route| format!("{} {}", route.method, route.path))
+        .collect();
+    assert_eq!(recorder.routes, documented);
 }
