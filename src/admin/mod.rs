@@ -24,7 +24,9 @@ mod routes;
 mod runs;
 mod server;
 mod sign_in;
+mod slots;
 mod state;
+mod station_query;
 mod stations;
 mod ui;
 

@@ -6,14 +6,15 @@ use kube::Resource;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::actions::chosen_options;
 use super::auth::{Caller, Permission};
-use super::create::{self, Created};
+use super::create::{self, Created, CreatedUnlessActive, DEFAULT_TTL_SECONDS};
 use super::objects::CachedKind;
 use super::problem::Problem;
 use super::response::sync::SyncResponse;
 use super::runs;
 use super::state::AdminState;
-use crate::api::sync::{TaranaSync, TaranaSyncSpec};
+use crate::api::sync::{ConnectionRef, TaranaSync, TaranaSyncSpec};
 use crate::fault::Reason;
 
 /// What the caller requests with a new run, for its Event.
@@ -25,6 +26,15 @@ pub struct RunRequest<'a> {
     pub reason: Reason,
     /// What the caller did, for example `created this run`.
     pub what: &'a str,
+}
+
+/// Options of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions {
+    /// Only plan, and change nothing.
+    pub dry_run: bool,
+    /// Delete stale rows.
+    pub delete_stale: bool,
 }
 
 /// Result of [`cancel_run`].
@@ -71,6 +81,35 @@ pub async fn create_run(
     let created = create::create(&state.objects, request.namespace, idempotency_key?, spec).await?;
     if let Created::New(sync) = &created {
         state.actions.done(caller, request.reason, request.what, &**sync);
+    }
+    Ok(created)
+}
+
+/// Creates a run of this connection (namespace and name) with these options, unless one is pending or running.
+pub async fn create_run_unless_active(
+    state: &AdminState,
+    caller: &Arc<Caller>,
+    (namespace, connection): (&str, &str),
+    options: RunOptions,
+) -> Result<CreatedUnlessActive, Problem> {
+    authorize_creation(state, caller, (namespace, connection), false).await?;
+    state.rate_limiter.check(&caller.name)?;
+    state.objects.require_synced()?;
+    let spec = TaranaSyncSpec {
+        connection_ref: ConnectionRef {
+            name: connection.to_owned(),
+        },
+        dry_run: options.dry_run,
+        delete_stale: options.delete_stale,
+        ttl_seconds_after_finished: Some(DEFAULT_TTL_SECONDS),
+        trigger: create::trigger(caller),
+        ..TaranaSyncSpec::default()
+    };
+    let created = create::create_unless_active(&state.objects, namespace, spec).await?;
+    if let CreatedUnlessActive::Created(sync) = &created {
+        let options = chosen_options(options.dry_run, options.delete_stale);
+        let what = format!("created this run{options}");
+        state.actions.done(caller, Reason::SyncRequested, &what, &**sync);
     }
     Ok(created)
 }

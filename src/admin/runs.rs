@@ -106,7 +106,7 @@ impl RunFilter {
 #[serde(rename_all = "camelCase")]
 pub struct SyncPage {
     /// The runs.
-    items: Vec<SyncResponse>,
+    pub items: Vec<SyncResponse>,
     /// Cursor of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,

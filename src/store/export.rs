@@ -1,4 +1,4 @@
-//! Exports `tarana_base_stations`: all rows of one snapshot, in chunks.
+//! Exports `tarana_base_stations`: the matching rows of one snapshot, in chunks.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::db::Tx;
 use super::error::DbError;
 use super::handle::Store;
-use super::stations::{COLUMNS, StationRow, read_station};
+use super::stations::{COLUMNS, MATCHES, StationFilter, StationRow, bind_filter, read_station};
 use crate::fault::{Fault, Reason};
 
 /// Rows per chunk. Only one chunk is in memory.
@@ -34,19 +34,24 @@ impl std::fmt::Debug for StationExport {
 }
 
 impl Store {
-    /// Begins an export of all stations, sorted by serial number. `None` if too many exports are in progress: each one holds a
+    /// Begins an export of the matching stations, sorted by serial number. `None` if too many exports are in progress: each one holds a
     /// connection of the small pool for as long as its reader needs.
-    pub async fn begin_export(&self) -> Result<Option<StationExport>, Fault> {
+    pub async fn begin_export(&self, filter: &StationFilter<'_>) -> Result<Option<StationExport>, Fault> {
         let Ok(permit) = Arc::clone(&self.exports).try_acquire_owned() else {
             return Ok(None);
         };
         let mut tx = self.db.begin_read_only().await?;
-        // All fetches from a cursor read the snapshot of its declaration.
         tx.script(format!(
-            "SET LOCAL idle_in_transaction_session_timeout TO '{CHUNK_TIMEOUT}';
-             DECLARE stations NO SCROLL CURSOR FOR SELECT {COLUMNS} FROM tarana_base_stations ORDER BY serial_number"
+            "SET LOCAL idle_in_transaction_session_timeout TO '{CHUNK_TIMEOUT}'"
         ))
         .await?;
+        // All fetches from a cursor read the snapshot of its declaration.
+        let declare = format!(
+            "DECLARE stations NO SCROLL CURSOR FOR
+             SELECT {COLUMNS} FROM tarana_base_stations WHERE {MATCHES} ORDER BY serial_number"
+        );
+        let declare = sqlx::query(sqlx::AssertSqlSafe(declare));
+        tx.execute(bind_filter(declare, filter)).await?;
         Ok(Some(StationExport {
             tx: Some(tx),
             started_at: Instant::now(),

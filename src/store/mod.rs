@@ -29,4 +29,4 @@ pub use log::{
     RunInfo, RunMoment, RunOrder, RunQuery, SweepScope, SweptEnd, Trigger, attempt_message,
 };
 pub use outbox::OutboxEvent;
-pub use stations::{StationChange, StationCounts, StationQuery, StationRow, StationSort};
+pub use stations::{StationChange, StationCounts, StationFilter, StationQuery, StationRow, StationSort};

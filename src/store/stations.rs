@@ -6,6 +6,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use super::db::Statement;
 use super::error::DbError;
 use super::handle::Store;
 use crate::fault::Fault;
@@ -85,9 +86,9 @@ impl StationSort {
     }
 }
 
-/// Which stations to list.
-#[derive(Clone, Debug, Default)]
-pub struct StationQuery<'a> {
+/// Which stations to read. The default is all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StationFilter<'a> {
     /// Substring of serial, host, site, cell or sector, case-insensitive.
     pub text: Option<&'a str>,
     /// Market.
@@ -96,6 +97,13 @@ pub struct StationQuery<'a> {
     pub region: Option<&'a str>,
     /// Online or offline.
     pub online: Option<bool>,
+}
+
+/// Which page of stations to list.
+#[derive(Clone, Debug, Default)]
+pub struct StationQuery<'a> {
+    /// Which stations match.
+    pub filter: StationFilter<'a>,
     /// Sort column.
     pub sort: StationSort,
     /// Descending order.
@@ -148,7 +156,8 @@ pub(super) const COLUMNS: &str = "
     azimuth_deg::float8, band, coalesce(device_status, 0) = 1, cell_name, sector_name,
     (extract(epoch FROM last_updated) * 1000000)::int8";
 
-const MATCHES: &str = "
+/// The condition of a [`StationFilter`], whose values [`bind_filter`] binds.
+pub(super) const MATCHES: &str = "
     ($1::text IS NULL OR serial_number ILIKE $1 OR hostname ILIKE $1 OR site_name ILIKE $1 OR cell_name ILIKE $1
         OR sector_name ILIKE $1)
     AND ($2::text IS NULL OR market = $2) AND ($3::text IS NULL OR region = $3)
@@ -164,20 +173,11 @@ impl Store {
              ORDER BY {column} {order} NULLS LAST, serial_number {order} LIMIT $5 OFFSET $6"
         );
         let count = format!("SELECT count(*) FROM tarana_base_stations WHERE {MATCHES}");
-        let text = query.text.map(contains_pattern);
         let mut tx = self.db.begin_read_only().await?;
-        let counted = sqlx::query(sqlx::AssertSqlSafe(count))
-            .bind(&text)
-            .bind(query.market)
-            .bind(query.region)
-            .bind(query.online);
+        let counted = bind_filter(sqlx::query(sqlx::AssertSqlSafe(count)), &query.filter);
         let counted = tx.one(counted).await?;
         let total = tx.get(&counted, 0)?;
-        let listed = sqlx::query(sqlx::AssertSqlSafe(select))
-            .bind(&text)
-            .bind(query.market)
-            .bind(query.region)
-            .bind(query.online)
+        let listed = bind_filter(sqlx::query(sqlx::AssertSqlSafe(select)), &query.filter)
             .bind(query.limit)
             .bind(query.offset);
         let rows = tx.all(listed).await?;
@@ -231,6 +231,19 @@ impl Store {
         self.decode_all(&rows, read_change)
     }
 
+    /// The first deletions of a run, in order. Includes those that were only planned or withheld.
+    pub async fn deletions(&self, run: Uuid, limit: i64) -> Result<Vec<StationChange>, Fault> {
+        let select = "
+            SELECT c.run, (extract(epoch FROM l.created_at) * 1000000)::int8, c.seq, c.serial, c.op, c.before::jsonb,
+                   c.after::jsonb, c.applied
+            FROM tarana_sync_changes c JOIN tarana_sync_logs l ON l.id = c.run
+            WHERE c.run = $1 AND c.op = 'delete' ORDER BY c.seq LIMIT $2";
+        let mut tx = self.db.begin_read_only().await?;
+        let rows = tx.all(sqlx::query(select).bind(run).bind(limit)).await?;
+        tx.commit().await?;
+        self.decode_all(&rows, read_change)
+    }
+
     /// Numbers of stations in total and by market, the market with the most stations first.
     pub async fn station_counts(&self) -> Result<Vec<StationCounts>, Fault> {
         let select = "
@@ -265,6 +278,15 @@ impl Store {
         let read: Result<_, sqlx::Error> = rows.iter().map(read).collect();
         Ok(read.map_err(|e| DbError::new(self.db.target(), e))?)
     }
+}
+
+/// Binds the values of [`MATCHES`].
+pub(super) fn bind_filter<'q>(statement: Statement<'q>, filter: &StationFilter<'q>) -> Statement<'q> {
+    statement
+        .bind(filter.text.map(contains_pattern))
+        .bind(filter.market)
+        .bind(filter.region)
+        .bind(filter.online)
 }
 
 /// A LIKE pattern that matches `text` literally, anywhere.

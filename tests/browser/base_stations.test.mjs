@@ -16,7 +16,7 @@ async function assertTotals(page) {
   assert.deepEqual(texts, [stations, online, stations - online, connections].map(number))
   const percent = Math.floor((online * 1000) / stations) / 10
   assert.equal(await page.locator('#online-share').textContent(), `${percent} %`)
-  assert.match(await page.locator('.page-title').textContent(), /True as of .*, (less than a minute|\d+ min) ago/)
+  assert.match(await page.locator('.freshness-line').textContent(), /True as of .*, (less than a minute|\d+ min) ago/)
 }
 
 for (const javaScriptEnabled of [true, false]) {
@@ -38,7 +38,7 @@ test('the page is accessible in every width and color scheme', () =>
 test('a time is shown in the time zone of the browser', () =>
   withPage({ timezoneId: 'Africa/Johannesburg', locale: 'en-GB' }, async (page) => {
     await signIn(page, environment.viewer)
-    const time = page.locator('time').first()
+    const time = page.locator('.freshness-line time')
     const expected = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'Africa/Johannesburg' })
     const moment = new Date(await time.getAttribute('datetime'))
     assert.equal(await time.textContent(), expected.format(moment))

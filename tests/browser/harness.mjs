@@ -13,7 +13,7 @@ const axe = require.resolve('axe-core/axe.min.js')
 
 /** The environment that tests/it/admin/browser.rs sets. */
 export const environment = Object.fromEntries(
-  ['CHROMIUM', 'URL', 'VIEWER', 'NOBODY'].map((name) => {
+  ['CHROMIUM', 'URL', 'VIEWER', 'EDITOR', 'NOBODY', 'SIMULATOR', 'HANG'].map((name) => {
     const value = process.env[`TARANA_${name}`]
     if (!value) throw new Error(`TARANA_${name} is not set: run cargo test --test it -- admin::browser`)
     return [name.toLowerCase(), value]
@@ -34,8 +34,18 @@ const FLAGS = [
 const WIDTHS = [360, 1920]
 const SCHEMES = ['light', 'dark']
 
+/** Controls the vendor's API; see the README of devenv/src/simulator. `body` is JSON or its value. */
+export async function simulator(command, body = {}) {
+  const response = await fetch(`${environment.simulator}/_sim/${command}`, {
+    method: 'POST',
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  })
+  assert.equal(response.status, 200, `${command}: ${await response.clone().text()}`)
+  return response.json()
+}
+
 /** Calls `work` with a page of a new browser profile. Options are those of playwright's contexts. */
-export async function withPage(options, work) {
+export async function withPage({ expectsLostUpdates = false, ...options }, work) {
   const profile = mkdtempSync(join(tmpdir(), 'tarana-browser-'))
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: environment.chromium,
@@ -50,7 +60,8 @@ export async function withPage(options, work) {
     const page = await context.newPage()
     const problems = watch(page)
     await work(page)
-    assert.deepEqual(problems, [], 'problems of the pages')
+    const expected = (problem) => expectsLostUpdates && problem.includes('ERR_INTERNET_DISCONNECTED')
+    assert.deepEqual(problems.filter((problem) => !expected(problem)), [], 'problems of the pages')
   } finally {
     await context.close()
     rmSync(profile, { recursive: true, force: true })

@@ -10,6 +10,18 @@ const PAGES = {
   'sign-in': (page) => page.goto(PATHS.signIn),
   rejected: (page) => signIn(page, 'wrong'),
   'base-stations': (page) => signIn(page, environment.viewer),
+  stations: async (page) => {
+    await signIn(page, environment.viewer)
+    await page.goto(`${PATHS.baseStations}?sort=siteName&order=descending#stations-title`)
+  },
+  'no-station': async (page) => {
+    await signIn(page, environment.viewer)
+    await page.goto(`${PATHS.baseStations}?search=nothing&online=false#stations-title`)
+  },
+  station: async (page) => {
+    await signIn(page, environment.viewer)
+    await page.goto(`${PATHS.baseStations}/${process.env.TARANA_CHANGED}`)
+  },
   'permission-missing': (page) => signIn(page, environment.nobody),
 }
 

@@ -45,6 +45,7 @@ test('the requested page is shown after the sign-in, and no page of another host
 test('htmx sends the token of the session', () =>
   withPage({}, async (page) => {
     await signIn(page, environment.viewer)
+    await page.getByRole('heading', { name: 'Base stations', exact: true }).waitFor()
     const requested = page.waitForRequest((request) => request.method() === 'POST')
     await page.evaluate(() => window.htmx.ajax('POST', '/admin/sign-out', { target: 'main', swap: 'none' }))
     const headers = await (await requested).allHeaders()

@@ -13,6 +13,7 @@ mod events;
 mod geojson;
 #[path = "../../src/admin/auth/supabase/tests/issuer.rs"]
 mod issuer;
+mod kml;
 mod legacy;
 mod links;
 mod lists;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tarana_operator::fault::Reason;
 use tarana_operator::station::Change;
-use tarana_operator::store::{CloseRequest, Config, MomentQuery, OpenResult, Outcome, RunInfo, Store};
+use tarana_operator::store::{
+    CloseRequest, Config, MomentQuery, OpenResult, Outcome, RunInfo, StationFilter, Store,
+};
 
 use crate::store_support::{
     AccessMode, Database, apply, drop_when_blocked, open, plan, row, run, sweep, table, tests_with_mode,
@@ -71,7 +73,11 @@ async fn read(store: &Store, run: &RunInfo) {
     };
     let moments = store.run_moments(&query).await.unwrap();
     assert!(!moments.is_empty());
-    let mut export = store.begin_export().await.unwrap().unwrap();
+    let mut export = store
+        .begin_export(&StationFilter::default())
+        .await
+        .unwrap()
+        .unwrap();
     assert!(!export.next_chunk().await.unwrap().is_empty());
     while !export.next_chunk().await.unwrap().is_empty() {}
 }

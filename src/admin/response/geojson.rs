@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::station::StationResponse;
+use super::station::{StationResponse, position};
 use crate::store::StationRow;
 
 /// What precedes the first feature.
@@ -32,18 +32,11 @@ pub fn geojson_feature(row: StationRow) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Feature {
         type_: "Feature",
         id: row.serial.clone(),
-        geometry: point(&row),
+        geometry: position(&row).map(|coordinates| Point {
+            type_: "Point",
+            coordinates,
+        }),
         properties: StationResponse::from(row),
-    })
-}
-
-/// The position, unless it is 0/0, which means that it is not set, or not a position on earth.
-fn point(row: &StationRow) -> Option<Point> {
-    let is_position = (-180.0..=180.0).contains(&row.lng) && (-90.0..=90.0).contains(&row.lat);
-    let is_unset = row.lng.abs() + row.lat.abs() < f64::EPSILON;
-    (is_position && !is_unset).then_some(Point {
-        type_: "Point",
-        coordinates: [row.lng, row.lat],
     })
 }
 

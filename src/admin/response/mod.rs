@@ -3,6 +3,7 @@
 pub mod attempt;
 pub mod connection;
 pub mod geojson;
+pub mod kml;
 pub mod legacy;
 pub mod schedule;
 pub mod slot;

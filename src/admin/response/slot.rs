@@ -13,12 +13,12 @@ use crate::cron::{Cron, OffsetEffect};
 #[serde(rename_all = "camelCase")]
 pub struct SlotResponse {
     /// Time of the slot.
-    at: Timestamp,
+    pub at: Timestamp,
     /// The wall clock in the time zone of the pattern, for example `2026-03-29 03:00 CEST`.
-    local: String,
+    pub local: String,
     /// When its run starts: the slot plus its jitter. Absent in a preview, which has no jitter.
     #[serde(skip_serializing_if = "Option::is_none")]
-    starts_at: Option<Timestamp>,
+    pub starts_at: Option<Timestamp>,
     /// What a change of the zone's offset did to the slot. `Moved`: the wall clock skips its time. `Merged`: several times of
     /// the pattern are this one slot. `Repeated`: the wall clock was set back.
     #[serde(skip_serializing_if = "Option::is_none")]

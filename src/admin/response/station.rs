@@ -13,37 +13,37 @@ use crate::store::{LastReading, StationChange, StationCounts, StationRow};
 #[schema(as = Station)]
 #[serde(rename_all = "camelCase")]
 pub struct StationResponse {
-    serial: String,
-    hostname: String,
-    site_name: String,
+    pub serial: String,
+    pub hostname: String,
+    pub site_name: String,
     /// Whether the station is online.
-    online: bool,
+    pub online: bool,
     /// Number of connected customers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    active_connections: Option<i32>,
+    pub active_connections: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    market: Option<String>,
+    pub market: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    region: Option<String>,
+    pub region: Option<String>,
     /// Degrees north.
-    lat: f64,
+    pub lat: f64,
     /// Degrees east.
-    lng: f64,
+    pub lng: f64,
     /// Metres above sea level.
     #[serde(skip_serializing_if = "Option::is_none")]
-    height_m: Option<f64>,
+    pub height_m: Option<f64>,
     /// Degrees from north.
     #[serde(skip_serializing_if = "Option::is_none")]
-    azimuth_deg: Option<f64>,
+    pub azimuth_deg: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    band: Option<String>,
+    pub band: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cell_name: Option<String>,
+    pub cell_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sector_name: Option<String>,
+    pub sector_name: Option<String>,
     /// When a sync last changed the row.
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_updated: Option<Timestamp>,
+    pub last_updated: Option<Timestamp>,
 }
 
 impl From<StationRow> for StationResponse {
@@ -75,22 +75,22 @@ pub struct ChangeResponse {
     /// Number of the change in its run, from 1.
     pub seq: i32,
     /// Id of the run.
-    run: Uuid,
+    pub run: Uuid,
     /// When the run was created.
-    at: Timestamp,
+    pub at: Timestamp,
     serial: String,
     /// `insert`, `update` or `delete`.
-    op: String,
+    pub op: String,
     /// Columns before the change, by their names in the table; for an update only those that differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    before: Option<Value>,
+    pub before: Option<Value>,
     /// Columns after the change.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    after: Option<Value>,
+    pub after: Option<Value>,
     /// False for a dry run, and for a withheld delete.
-    applied: bool,
+    pub applied: bool,
 }
 
 impl From<StationChange> for ChangeResponse {
@@ -157,6 +157,30 @@ impl From<Option<LastReading>> for Freshness {
     }
 }
 
+/// A page of stations.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Stations)]
+pub struct StationPage {
+    pub items: Vec<StationResponse>,
+    /// Number of stations on all pages.
+    pub total: i64,
+    #[serde(flatten)]
+    pub freshness: Freshness,
+}
+
+/// A station and its history.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Told)]
+pub struct StationDetail {
+    /// Absent if the row is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub station: Option<StationResponse>,
+    /// The newest 100 changes by the newest 500 runs, applied or only planned, newest first.
+    pub changes: Vec<ChangeResponse>,
+    #[serde(flatten)]
+    pub freshness: Freshness,
+}
+
 /// Totals of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Summary)]
@@ -164,7 +188,7 @@ pub struct StationSummary {
     /// All stations.
     pub all: StationTotals,
     /// By market, largest first.
-    markets: Vec<MarketTotals>,
+    pub markets: Vec<MarketTotals>,
     #[serde(flatten)]
     pub freshness: Freshness,
 }
@@ -174,7 +198,7 @@ pub struct StationSummary {
 #[schema(as = Market)]
 pub struct MarketTotals {
     /// Name of the market; empty for stations without one.
-    market: String,
+    pub market: String,
     #[serde(flatten)]
     totals: StationTotals,
 }
@@ -195,6 +219,13 @@ impl StationSummary {
             freshness,
         }
     }
+}
+
+/// Longitude and latitude, unless they are 0/0, which means that they are not set, or not a position on earth.
+pub fn position(row: &StationRow) -> Option<[f64; 2]> {
+    let is_position = (-180.0..=180.0).contains(&row.lng) && (-90.0..=90.0).contains(&row.lat);
+    let is_unset = row.lng.abs() + row.lat.abs() < f64::EPSILON;
+    (is_position && !is_unset).then_some([row.lng, row.lat])
 }
 
 /// Header line of the CSV.

@@ -122,49 +122,49 @@ pub struct SyncResponse {
     pub namespace: Option<String>,
     /// Name of the object; absent in rows of other programs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    pub name: Option<String>,
     /// Name of the connection.
     #[serde(skip_serializing_if = "Option::is_none")]
-    connection: Option<String>,
+    pub connection: Option<String>,
     /// Phase.
     pub phase: SyncPhase,
     /// Step of the attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
-    step: Option<&'static str>,
+    pub step: Option<&'static str>,
     /// Number of the attempt, from 1; 0 before the first attempt.
-    attempt: i32,
+    pub attempt: i32,
     /// Whether the run only plans and changes nothing.
-    dry_run: bool,
+    pub dry_run: bool,
     /// Whether the run deletes stale rows.
-    delete_stale: bool,
+    pub delete_stale: bool,
     /// Whether cancellation was requested.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    cancel: bool,
-    trigger: TriggerResponse,
+    pub cancel: bool,
+    pub trigger: TriggerResponse,
     /// When the run was created.
     pub created_at: Timestamp,
     /// When the first attempt started.
     #[serde(skip_serializing_if = "Option::is_none")]
-    started_at: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
     /// When the run ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    completed_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
     /// Milliseconds from start to end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<i64>,
     /// When the next attempt starts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next_attempt_at: Option<Timestamp>,
+    pub next_attempt_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    progress: Option<ProgressResponse>,
+    pub progress: Option<ProgressResponse>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    counts: Option<CountsResponse>,
+    pub counts: Option<CountsResponse>,
     /// Reason of the condition Finished or Ready.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    pub reason: Option<String>,
     /// Message of that condition.
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
+    pub message: Option<String>,
     /// The vendor's listing that was read: `RegionSearch`, `OperatorList` or `RadioSearch`.
     #[serde(skip_serializing_if = "Option::is_none")]
     listing: Option<String>,
@@ -182,19 +182,19 @@ pub struct SyncResponse {
 #[serde(rename_all = "camelCase")]
 pub struct TriggerResponse {
     #[serde(rename = "type")]
-    type_: SyncTrigger,
+    pub type_: SyncTrigger,
     /// Name of the user or service account.
     #[serde(skip_serializing_if = "Option::is_none")]
-    actor: Option<String>,
+    pub actor: Option<String>,
     /// Id of the user in `admin_users`.
     #[serde(skip_serializing_if = "Option::is_none")]
     admin_user_id: Option<Uuid>,
     /// Name of the schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
-    schedule: Option<String>,
+    pub schedule: Option<String>,
     /// Slot of the schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
-    scheduled_at: Option<Timestamp>,
+    pub scheduled_at: Option<Timestamp>,
 }
 
 /// Progress of a fetch.
@@ -202,9 +202,9 @@ pub struct TriggerResponse {
 #[schema(as = Progress)]
 pub struct ProgressResponse {
     /// Rows read.
-    current: i64,
+    pub current: i64,
     /// Total that the listing reports.
-    total: i64,
+    pub total: i64,
 }
 
 /// What a run changed, or (dry run) would have changed.
@@ -212,19 +212,19 @@ pub struct ProgressResponse {
 #[schema(as = Counts)]
 pub struct CountsResponse {
     /// Base nodes in the listing.
-    fetched: i64,
+    pub fetched: i64,
     /// Rows inserted.
-    inserted: i64,
+    pub inserted: i64,
     /// Rows updated: those that differed.
-    updated: i64,
+    pub updated: i64,
     /// Rows that did not differ.
-    unchanged: i64,
+    pub unchanged: i64,
     /// Rows deleted.
-    deleted: i64,
+    pub deleted: i64,
     /// Records that were skipped as unusable.
-    skipped: i64,
+    pub skipped: i64,
     /// Stale rows that the delete guard kept.
-    withheld: i64,
+    pub withheld: i64,
 }
 
 impl SyncResponse {

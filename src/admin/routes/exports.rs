@@ -1,4 +1,4 @@
-//! Routes that export all stations of a connection's table: CSV, GeoJSON. Both are streamed from one snapshot.
+//! Routes that export the stations of a connection's table: CSV, GeoJSON, KML. Each is streamed from one snapshot.
 
 use std::time::Duration;
 
@@ -16,45 +16,65 @@ use super::errors::CommonErrors;
 use crate::admin::extract::{Authenticated, QueryParams};
 use crate::admin::problem::Problem;
 use crate::admin::response::geojson::{GEOJSON_END, GEOJSON_START, geojson_feature};
+use crate::admin::response::kml::{KML_END, KML_START, kml_placemark};
 use crate::admin::response::station::{CSV_HEADER, csv_line};
 use crate::admin::state::SharedState;
-use crate::admin::stations::{ConnectionQuery, authorized_store};
+use crate::admin::station_query::FilterQuery;
+use crate::admin::stations::authorized_store;
 use crate::store::{StationExport, StationRow, Store};
 
 /// How long a client may take to read a chunk.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub fn router() -> OpenApiRouter<SharedState> {
-    OpenApiRouter::new().routes(routes!(csv)).routes(routes!(geojson))
+    OpenApiRouter::new()
+        .routes(routes!(csv))
+        .routes(routes!(geojson))
+        .routes(routes!(kml))
 }
 
-/// Exports all stations as CSV (RFC 4180, UTF-8), sorted by serial number, in the state of one moment. A field that a spreadsheet
+/// Exports the matching stations as CSV (RFC 4180, UTF-8), sorted by serial number, in the state of one moment. A field that a spreadsheet
 /// would execute as a formula starts with an apostrophe. If the database fails in the middle, the connection is closed before the
 /// end of the response. Two exports of a connection can be in progress. Requires `get` on the connection (`taranaconnections`).
-#[utoipa::path(get, path = "/api/v1/stations.csv", tag = "stations", params(ConnectionQuery), responses(
+#[utoipa::path(get, path = "/api/v1/stations.csv", tag = "stations", params(FilterQuery), responses(
     (status = 200, body = String, content_type = "text/csv"), CommonErrors))]
 async fn csv(
     State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    QueryParams(connection): QueryParams<ConnectionQuery>,
+    QueryParams(query): QueryParams<FilterQuery>,
 ) -> Result<Response, Problem> {
-    let (_, store) = authorized_store(&state, &caller, &connection).await?;
-    export(&store, CSV).await
+    let (_, store) = authorized_store(&state, &caller, &query.connection()).await?;
+    export(&store, &query, CSV).await
 }
 
-/// Exports all stations as GeoJSON (RFC 7946), sorted by serial number, in the state of one moment: a `FeatureCollection` of points
+/// Exports the matching stations as GeoJSON (RFC 7946), sorted by serial number, in the state of one moment: a `FeatureCollection` of points
 /// with the fields of a station as their properties. The geometry of a station without a position is `null`. If the database fails
 /// in the middle, the document is cut off, which is invalid JSON, and the connection is closed. Two exports of a connection can be
 /// in progress. Requires `get` on the connection (`taranaconnections`).
-#[utoipa::path(get, path = "/api/v1/stations.geojson", tag = "stations", params(ConnectionQuery), responses(
+#[utoipa::path(get, path = "/api/v1/stations.geojson", tag = "stations", params(FilterQuery), responses(
     (status = 200, body = Object, content_type = "application/geo+json"), CommonErrors))]
 async fn geojson(
     State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
-    QueryParams(connection): QueryParams<ConnectionQuery>,
+    QueryParams(query): QueryParams<FilterQuery>,
 ) -> Result<Response, Problem> {
-    let (_, store) = authorized_store(&state, &caller, &connection).await?;
-    export(&store, GEOJSON).await
+    let (_, store) = authorized_store(&state, &caller, &query.connection()).await?;
+    export(&store, &query, GEOJSON).await
+}
+
+/// Exports the matching stations as KML 2.2, sorted by serial number, in the state of one moment: a placemark with the fields of a
+/// station as its extended data, colored by status. A station without a position is a placemark without a point. If the database
+/// fails in the middle, the document is cut off, which is invalid XML, and the connection is closed. Two exports of a connection
+/// can be in progress. Requires `get` on the connection (`taranaconnections`).
+#[utoipa::path(get, path = "/api/v1/stations.kml", tag = "stations", params(FilterQuery), responses(
+    (status = 200, body = String, content_type = "application/vnd.google-earth.kml+xml"), CommonErrors))]
+async fn kml(
+    State(state): State<SharedState>,
+    Authenticated(caller): Authenticated,
+    QueryParams(query): QueryParams<FilterQuery>,
+) -> Result<Response, Problem> {
+    let (_, store) = authorized_store(&state, &caller, &query.connection()).await?;
+    export(&store, &query, KML).await
 }
 
 /// How stations become a document.
@@ -86,6 +106,15 @@ const GEOJSON: Format = Format {
     item: geojson_feature,
 };
 
+const KML: Format = Format {
+    content_type: "application/vnd.google-earth.kml+xml",
+    disposition: "attachment; filename=\"stations.kml\"",
+    start: KML_START,
+    separator: "",
+    end: KML_END,
+    item: |row| Ok(kml_placemark(&row)),
+};
+
 impl Format {
     /// The text of a chunk: of the first one with the start of the document, of an empty one its end.
     fn text(&self, rows: Vec<StationRow>, is_first: bool) -> Result<String, Interrupted> {
@@ -110,7 +139,7 @@ impl Format {
 struct Interrupted;
 
 /// Streams the stations. Its memory is bounded by a chunk.
-async fn export(store: &Store, format: Format) -> Result<Response, Problem> {
+async fn export(store: &Store, query: &FilterQuery, format: Format) -> Result<Response, Problem> {
     let unavailable = |fault| Problem::from_database(&fault);
     let busy = || {
         Problem::Unavailable(
@@ -118,7 +147,7 @@ async fn export(store: &Store, format: Format) -> Result<Response, Problem> {
         )
     };
     let mut export = store
-        .begin_export()
+        .begin_export(&query.filter()?)
         .await
         .map_err(unavailable)?
         .ok_or_else(busy)?;

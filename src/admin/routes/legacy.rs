@@ -14,18 +14,17 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::admin::actions::chosen_options;
 use crate::admin::auth::Permission;
-use crate::admin::create::{self, CreatedUnlessActive, DEFAULT_TTL_SECONDS};
+use crate::admin::create::{self, CreatedUnlessActive};
 use crate::admin::extract::{Authenticated, JsonBody, QueryParams};
 use crate::admin::objects::{CachedKind, object_id};
 use crate::admin::problem::Problem;
+use crate::admin::requests::{self, RunOptions};
 use crate::admin::response::legacy::LegacyRow;
 use crate::admin::runs;
 use crate::admin::state::{AdminState, SharedState};
 use crate::api::connection::TaranaConnection;
-use crate::api::sync::{ConnectionRef, TaranaSync, TaranaSyncSpec};
-use crate::fault::Reason;
+use crate::api::sync::TaranaSync;
 use crate::store::RunQuery;
 
 /// Number of rows under `recent`.
@@ -122,28 +121,17 @@ async fn sync(
     Authenticated(caller): Authenticated,
     JsonBody(options): JsonBody<TriggerOptions>,
 ) -> Result<Response, Problem> {
-    let (namespace, connection) = (&state.defaults.namespace, &state.defaults.connection);
-    let permission = Permission::new("create", TaranaSync::RESOURCE, Some(namespace));
-    let reference = || state.connection_reference(namespace, connection);
-    state.authorize(&caller, &permission, reference).await?;
-    state.rate_limiter.check(&caller.name)?;
-    state.objects.require_synced()?;
-    let spec = TaranaSyncSpec {
-        connection_ref: ConnectionRef {
-            name: connection.clone(),
-        },
+    let connection = (
+        state.defaults.namespace.as_str(),
+        state.defaults.connection.as_str(),
+    );
+    let run_options = RunOptions {
         dry_run: options.dry_run,
         delete_stale: options.delete_stale,
-        ttl_seconds_after_finished: Some(DEFAULT_TTL_SECONDS),
-        trigger: create::trigger(&caller),
-        ..TaranaSyncSpec::default()
     };
-    let created = create::create_unless_active(&state.objects, namespace, spec).await?;
+    let created = requests::create_run_unless_active(&state, &caller, connection, run_options).await?;
     Ok(match created {
         CreatedUnlessActive::Created(sync) => {
-            let options_text = chosen_options(options.dry_run, options.delete_stale);
-            let what = format!("created this run{options_text}");
-            state.actions.done(&caller, Reason::SyncRequested, &what, &*sync);
             let body = TriggeredResponse {
                 success: true,
                 sync_log_id: object_id(&*sync),

@@ -14,9 +14,9 @@ use crate::admin::extract::{Authenticated, PathParams, QueryParams, item_count};
 use crate::admin::problem::Problem;
 use crate::admin::response::schedule::SlotRecordResponse;
 use crate::admin::response::slot::SlotResponse;
+use crate::admin::slots::next_slots;
 use crate::admin::state::SharedState;
 use crate::api::schedule::TaranaSyncSchedule;
-use crate::cron::slots::{SlotRules, next_slot};
 use crate::cron::{Cron, Preview};
 
 const DEFAULT_COUNT: usize = 10;
@@ -113,7 +113,7 @@ async fn next(
         authorized_object::<TaranaSyncSchedule>(&state, &caller, "get", (&namespace, &name)).await?;
     let cron = Cron::parse(&schedule.spec.schedule, &schedule.spec.time_zone);
     let (items, invalid) = match cron {
-        Ok(cron) => (next_slots(&schedule, &cron, count), None),
+        Ok(cron) => (next_slots(&schedule, &cron, now(), count), None),
         Err(invalid) => (Vec::new(), Some(invalid.to_string())),
     };
     Ok(Json(NextSlotList {
@@ -143,25 +143,6 @@ async fn history(
     let records = schedule.status.clone().unwrap_or_default().recent_slots;
     let items = records.into_iter().map(Into::into).collect();
     Ok(Json(SlotHistory { items }))
-}
-
-/// The next slots to start, the first of which may be delayed by jitter.
-fn next_slots(schedule: &TaranaSyncSchedule, cron: &Cron, count: usize) -> Vec<SlotResponse> {
-    let (spec, uid) = (
-        &schedule.spec,
-        schedule.metadata.uid.as_deref().unwrap_or_default(),
-    );
-    let rules = SlotRules::new(cron, uid, spec.starting_deadline_seconds, spec.jitter_seconds);
-    let status = schedule.status.as_ref();
-    let not_before = status.and_then(|status| status.not_before.as_ref());
-    let not_before = not_before.map_or(Timestamp::MIN, |time| time.0);
-    let slots = std::iter::successors(next_slot(&rules, not_before, now()), |slot| {
-        cron.next_after(*slot)
-    });
-    slots
-        .take(count)
-        .map(|slot| SlotResponse::of_schedule(&rules, slot))
-        .collect()
 }
 
 #[expect(

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use crate::admin::auth::Caller;
+use crate::admin::auth::{Caller, Session};
 use crate::admin::middleware::CallerName;
 use crate::admin::problem::Problem;
 use crate::admin::state::SharedState;
@@ -18,8 +18,8 @@ pub struct Account {
     pub caller: Arc<Caller>,
     /// User name.
     pub user: String,
-    /// What forms send along.
-    pub csrf_token: String,
+    /// The session.
+    pub session: Session,
 }
 
 impl fmt::Debug for Account {
@@ -41,24 +41,34 @@ impl KnownAccount {
     }
 }
 
-impl FromRequestParts<SharedState> for Account {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
+impl Account {
+    /// The user of a request, who is not protected against forgery: the caller checks it with [`Session::check_forgery`].
+    pub(super) async fn find(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
         state.authorizer.sessions()?;
         let session = state.authorizer.session(&parts.headers).await?;
         let session = session.ok_or_else(|| Problem::Unauthenticated("sign in".to_owned()))?;
-        session.check_forgery(&parts.method, &parts.headers, None)?;
         let caller = state.authorizer.authenticate_session(&session).await?;
         CallerName::set(&parts.extensions, &caller.name);
         let account = Self {
             user: caller.name.clone(),
             caller,
-            csrf_token: session.csrf_token,
+            session,
         };
         if let Some(known) = parts.extensions.get::<KnownAccount>() {
             let _ = known.0.set(account.clone());
         }
+        Ok(account)
+    }
+}
+
+impl FromRequestParts<SharedState> for Account {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
+        let account = Self::find(parts, state).await?;
+        account
+            .session
+            .check_forgery(&parts.method, &parts.headers, None)?;
         Ok(account)
     }
 }

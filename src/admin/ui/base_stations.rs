@@ -1,80 +1,66 @@
-//! The page of the base stations: totals, and how fresh they are.
+//! The page of the base stations: the state of a connection, and the table of its stations.
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::Response;
-use jiff::Timestamp;
 
 use super::account::Account;
+use super::list_params::ListParams;
+use super::overview::Overview;
 use super::page::{self, Layout};
-use super::words;
-use crate::admin::extract::QueryParams;
+use super::return_path;
+use super::station_table::{StationFilters, StationSection, StationTable};
 use crate::admin::problem::Problem;
-use crate::admin::response::station::StationSummary;
 use crate::admin::state::SharedState;
-use crate::admin::stations::{ConnectionQuery, summarize};
+use crate::admin::stations::{list_stations, summarize};
+
+/// htmx sends the element that it replaces as `tag#id`.
+const HTMX_TARGET: HeaderName = HeaderName::from_static("hx-target");
+const TABLE_TARGET: &str = "div#station-table";
 
 #[derive(Template)]
 #[template(path = "base_stations.html")]
 struct BaseStationsPage {
     layout: Layout,
-    stations: String,
-    online: String,
-    online_share: Option<String>,
-    offline: String,
-    connections: String,
-    /// `None` before the first sync.
-    freshness: Option<FreshnessInWords>,
+    overview: Overview,
+    /// Address of its live updates.
+    live: String,
+    station_section: StationSection,
 }
 
-struct FreshnessInWords {
-    time: Timestamp,
-    text: String,
-    ago: String,
-}
-
-/// Shows the totals. Requires `get` on the connection (`taranaconnections`).
+/// Shows the page; only the table if htmx replaces it. Requires `get` on the connection, and for the whole page also `list` on runs and
+/// schedules.
 pub async fn show(
     State(state): State<SharedState>,
     account: Account,
-    QueryParams(connection): QueryParams<ConnectionQuery>,
+    headers: HeaderMap,
+    ListParams { filter, page }: ListParams,
 ) -> Result<Response, Problem> {
-    let summary = summarize(&state, &account.caller, &connection).await?;
-    let mut layout = Layout::new("Base stations", Some(account));
-    layout.is_base_stations = true;
+    let caller = account.caller.clone();
+    let csrf_token = account.session.csrf_token.clone();
+    let layout = Layout {
+        is_base_stations: true,
+        ..Layout::new("Base stations", Some(account))
+    };
     let nonce = layout.nonce;
-    page::render(
-        StatusCode::OK,
-        nonce,
-        &BaseStationsPage::new(layout, &summary, now()),
-    )
-}
-
-impl BaseStationsPage {
-    fn new(layout: Layout, summary: &StationSummary, now: Timestamp) -> Self {
-        let totals = &summary.all;
-        let freshness = summary.freshness.true_as_of.map(|time| FreshnessInWords {
-            time,
-            text: time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-            ago: words::ago(now.duration_since(time)),
-        });
-        Self {
-            layout,
-            stations: words::number(totals.stations),
-            online: words::number(totals.online),
-            online_share: words::share(totals.online, totals.stations),
-            offline: words::number(totals.stations - totals.online),
-            connections: words::number(totals.active_connections),
-            freshness,
-        }
+    let stations = list_stations(&state, &caller, &filter, &page).await?;
+    let table = StationTable::new(nonce, &filter, &page, stations);
+    let target = headers.get(HTMX_TARGET);
+    if target.is_some_and(|target| target == TABLE_TARGET) {
+        return page::render(StatusCode::OK, nonce, &table);
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a page shows how long ago something was"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
+    let connection = filter.connection();
+    let summary = summarize(&state, &caller, &connection).await?;
+    let page = BaseStationsPage {
+        layout,
+        overview: Overview::read(&state, &caller, &csrf_token, &connection, &summary).await?,
+        live: return_path::live(&state, &connection),
+        station_section: StationSection {
+            nonce,
+            filters: StationFilters::new(&filter, &summary.markets),
+            table,
+        },
+    };
+    page::render(StatusCode::OK, nonce, &page)
 }

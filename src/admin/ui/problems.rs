@@ -50,6 +50,7 @@ pub async fn render(mut request: Request, next: Next) -> Response {
         None => response,
         Some(Problem::Unauthenticated(_)) if is_htmx => redirect_htmx(&sign_in),
         Some(Problem::Unauthenticated(_)) => Redirect::to(&sign_in).into_response(),
+        Some(problem) if is_htmx => replace_content(problem_page(problem, account.get())),
         Some(problem) => problem_page(problem, account.get()),
     }
 }
@@ -60,6 +61,19 @@ fn redirect_htmx(path: &str) -> Response {
         Ok(path) => (StatusCode::NO_CONTENT, [(HTMX_REDIRECT, path)]).into_response(),
         Err(error) => Problem::internal("a redirect is invalid", &error).into_response(),
     }
+}
+
+/// htmx would show the page of a problem in place of the part that it requested.
+fn replace_content(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("hx-retarget", "#content"),
+        ("hx-reselect", "#content"),
+        ("hx-reswap", "outerHTML"),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
 }
 
 fn problem_page(problem: &Problem, account: Option<Account>) -> Response {
@@ -79,6 +93,7 @@ fn problem_page(problem: &Problem, account: Option<Account>) -> Response {
         ),
         Problem::TooManyRequests { .. } => ("Too many requests", None),
         Problem::Internal => ("Internal error", None),
+        Problem::Conflict(_) => ("Not possible now", None),
         _ => ("Invalid request", None),
     };
     let layout = Layout::new(title, account);

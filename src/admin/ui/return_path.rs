@@ -1,11 +1,20 @@
-//! Pure: the page to which a user returns after the sign-in. Only pages of this host: an address from a link is not trusted.
+//! Addresses of pages, and the page to which a user returns after the sign-in. Only pages of this host: an address from a link is not trusted.
 
 use std::fmt;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::admin::defaults::Defaults;
+use crate::admin::state::AdminState;
+use crate::admin::station_query::ConnectionQuery;
+use crate::admin::stations::connection_key;
+
 /// Where a user starts.
 pub const START: &str = "/admin/coverage/base-stations";
+/// Live updates of that page.
+pub const LIVE: &str = "/admin/coverage/live";
+/// Starts a sync, and shows the confirmation of one that deletes stations.
+pub const SYNC: &str = "/admin/coverage/sync";
 /// Longer addresses are not kept.
 const MAX_BYTES: usize = 2000;
 
@@ -27,6 +36,38 @@ impl fmt::Display for ReturnPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The page of a connection. That of the default connection has no query.
+pub fn of_connection(state: &AdminState, query: &ConnectionQuery) -> String {
+    with_connection(START, state, query)
+}
+
+/// Live updates of the page of a connection.
+pub fn live(state: &AdminState, query: &ConnectionQuery) -> String {
+    with_connection(LIVE, state, query)
+}
+
+/// The confirmation of a sync of a connection that deletes stations.
+pub fn confirmation(state: &AdminState, query: &ConnectionQuery) -> String {
+    with_connection(SYNC, state, query)
+}
+
+fn with_connection(path: &str, state: &AdminState, query: &ConnectionQuery) -> String {
+    let (namespace, connection) = connection_key(state, query);
+    let Defaults {
+        namespace: default_namespace,
+        connection: default_connection,
+    } = &state.defaults;
+    if (namespace, connection) == (default_namespace, default_connection) {
+        return path.to_owned();
+    }
+    let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    format!(
+        "{path}?namespace={}&connection={}",
+        encode(namespace),
+        encode(connection)
+    )
 }
 
 /// The address of the sign-in page that leads to this page.

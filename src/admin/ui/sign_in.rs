@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::change_form::invalid_form;
 use super::page::{self, Layout};
 use super::return_path::ReturnPath;
 use super::words;
@@ -75,7 +76,7 @@ pub async fn submit(
     headers: HeaderMap,
     form: Result<Form<SignInForm>, FormRejection>,
 ) -> Result<Response, Problem> {
-    let Form(form) = form.map_err(|rejection| invalid_form(&rejection))?;
+    let Form(form) = form.map_err(|rejection| invalid_form(rejection.status()))?;
     let to = ReturnPath::new(&form.to);
     match begin_session(&state, address, &headers, form.token.trim()).await {
         Ok((_, cookies)) => Ok((cookies, Redirect::to(&to.to_string())).into_response()),
@@ -130,15 +131,4 @@ fn form_page(
 fn token_command(namespace: &str, audience: Option<&str>) -> String {
     let audience = audience.map_or_else(String::new, |audience| format!(" \\\n  --audience {audience}"));
     format!("kubectl create token NAME \\\n  --namespace {namespace} \\\n  --duration 12h{audience}")
-}
-
-fn invalid_form(rejection: &FormRejection) -> Problem {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::PayloadTooLarge("the form is too long".to_owned()),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            Problem::UnsupportedMediaType("send the form as application/x-www-form-urlencoded".to_owned())
-        }
-        // The text of the rejection may quote the token.
-        _ => Problem::BadRequest("the form is invalid: it needs the field token".to_owned()),
-    }
 }

@@ -1,16 +1,40 @@
 //! Pure: numbers and durations in words.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 /// How long ago something was: in its largest unit, rounded down. A time in the future, by another clock, is now.
 pub fn ago(duration: SignedDuration) -> String {
     let seconds = duration.as_secs();
-    match seconds {
-        ..60 => "less than a minute ago".to_owned(),
-        60..3600 => format!("{} min ago", seconds / 60),
-        3600..172_800 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} days ago", seconds / 86_400),
+    if seconds < 60 {
+        "less than a minute ago".to_owned()
+    } else {
+        format!("{} ago", self::duration(duration))
     }
+}
+
+/// A duration in its largest unit, rounded down.
+pub fn duration(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// How far away something in the future is. In the past, by another clock or because it is late, it is now.
+pub fn ahead(time: SignedDuration) -> String {
+    if time.as_secs() < 60 {
+        "in less than a minute".to_owned()
+    } else {
+        format!("in {}", duration(time))
+    }
+}
+
+/// A time to the minute, in UTC.
+pub fn utc(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// A number with a comma between thousands.
@@ -66,6 +90,24 @@ mod tests {
         ];
         for (seconds, expected) in cases {
             assert_eq!(ago(SignedDuration::from_secs(seconds)), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn the_future_and_durations_have_the_same_units() {
+        for (seconds, expected) in [
+            (-5, "in less than a minute"),
+            (60, "in 1 min"),
+            (6 * 3600, "in 6 h"),
+        ] {
+            assert_eq!(ahead(SignedDuration::from_secs(seconds)), expected, "{seconds}");
+        }
+        for (seconds, expected) in [(-1, "0 s"), (59, "59 s"), (86_400, "24 h"), (172_800, "2 days")] {
+            assert_eq!(
+                duration(SignedDuration::from_secs(seconds)),
+                expected,
+                "{seconds}"
+            );
         }
     }
 

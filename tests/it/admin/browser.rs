@@ -7,6 +7,9 @@ use tokio::process::Command;
 
 use super::client::AdminClient;
 
+/// The tests of a table without stations.
+const EMPTY: &str = "empty.test.mjs";
+
 /// Runs Node.js in `tests/browser` with the environment that `harness.mjs` expects.
 async fn node(admin: &AdminClient, arguments: &[String]) {
     let stations = admin
@@ -21,6 +24,11 @@ async fn node(admin: &AdminClient, arguments: &[String]) {
         .env
         .number("select coalesce(sum(active_connections), 0)::bigint from tarana_base_stations")
         .await;
+    let changed = "select coalesce(min(serial), '') from tarana_sync_changes where op = 'update' and applied";
+    let changed: String = sqlx::query_scalar(changed)
+        .fetch_one(&admin.env.db)
+        .await
+        .unwrap();
     let totals = json!({"stations": stations, "online": online, "connections": connections});
     let chromium = devenv::chromium().await.expect("Chromium");
     let mut command = Command::new("node");
@@ -31,8 +39,19 @@ async fn node(admin: &AdminClient, arguments: &[String]) {
         .env("TARANA_URL", &admin.url)
         .env("TARANA_VIEWER", &admin.viewer)
         .env("TARANA_NOBODY", &admin.no_roles)
+        .env("TARANA_EDITOR", &admin.editor)
+        .env("TARANA_SIMULATOR", admin.env.tcs.url())
+        .env(
+            "TARANA_HANG",
+            serde_json::to_string(&[crate::servers::hanging_search()]).unwrap(),
+        )
+        .env("TARANA_CHANGED", changed)
         .env("TARANA_TOTALS", totals.to_string())
         .env("TARANA_CHROMIUM", chromium);
+    run(command).await;
+}
+
+async fn run(mut command: Command) {
     let output = command
         .output()
         .await
@@ -48,21 +67,55 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser")
 }
 
-/// The files with tests.
+/// The files with tests of a table with stations, in their order.
 fn test_files() -> Vec<String> {
     let entries = std::fs::read_dir(folder()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.ends_with(".test.mjs")).collect()
+    let mut tests: Vec<String> = names
+        .filter(|name| name.ends_with(".test.mjs") && name != EMPTY)
+        .collect();
+    // The last ones change the stations.
+    tests.sort();
+    tests
+}
+
+/// Stations whose names are scripts, read from right to left, or are as long as the vendor's API allows.
+async fn insert_unusual_stations(admin: &AdminClient) {
+    let long = "W".repeat(4000);
+    let rows = [
+        ("ODD-SCRIPT", "<script>alert(1)</script>", "script-host"),
+        (
+            "ODD-RTL",
+            "\u{5ea}\u{5d7}\u{5e0}\u{5d4} 7 \u{202e}abc",
+            "rtl-host",
+        ),
+        ("ODD-LONG", long.as_str(), long.as_str()),
+    ];
+    for (serial, site, hostname) in rows {
+        let insert = "insert into tarana_base_stations (serial_number, hostname, site_name, lat, lng, market, device_status, active_connections)
+                      values ($1, $2, $3, -30.5, 25.25, 'Odd \"& Sons', 1, 1234)";
+        let insert = sqlx::query(insert).bind(serial).bind(hostname).bind(site);
+        insert.execute(&admin.env.db).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pages_work_in_a_browser() {
     let admin = AdminClient::with_connection().await;
     admin.env.run("first", json!({})).await;
+    admin.env.tcs.drift(1.0);
+    admin.env.run("second", json!({})).await;
+    insert_unusual_stations(&admin).await;
     let tests = ["--test", "--test-concurrency=1"].map(str::to_owned);
     node(&admin, &[tests.to_vec(), test_files()].concat()).await;
     #[expect(clippy::disallowed_methods, reason = "a switch for developers")]
     if std::env::var_os("SCREENSHOTS").is_some() {
         node(&admin, &["screenshots.mjs".to_owned()]).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_table_is_explained_in_a_browser() {
+    let admin = AdminClient::with_connection().await;
+    node(&admin, &["--test", EMPTY].map(str::to_owned)).await;
 }

@@ -88,10 +88,12 @@ async fn station(admin: &AdminClient, serial: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn exports_reject_what_they_do_not_know() {
     let admin = AdminClient::with_connection().await;
-    for export in ["csv", "geojson"] {
+    for export in ["csv", "geojson", "kml"] {
         let path = format!("/api/v1/stations.{export}");
         for (query, status) in [
-            ("?market=Odd", 400),
+            ("?sort=serial", 400),
+            ("?online=1", 400),
+            ("?search=%00", 400),
             ("?format=kml", 400),
             ("?namespace=", 400),
             ("?connection=none", 404),

@@ -4,12 +4,16 @@ use std::collections::HashMap;
 
 use reqwest::RequestBuilder;
 use serde_json::json;
+use tarana_operator::api::sync::Phase;
 
 use super::client::{AdminClient, Response};
-use crate::environment::{TestEnvironment, wait_until};
+use crate::environment::{TestEnvironment, phase, wait_until};
 use crate::servers;
 
 const BASE_STATIONS: &str = "/admin/coverage/base-stations";
+const LIVE: &str = "/admin/coverage/live";
+const SYNC: &str = "/admin/coverage/sync";
+const CANCEL: &str = "/admin/coverage/cancel";
 const SIGN_IN: &str = "/admin/sign-in";
 const SIGN_OUT: &str = "/admin/sign-out";
 
@@ -111,6 +115,10 @@ async fn every_page_requires_a_session_and_the_permission() {
         ("/admin", [303, 303, 303]),
         ("/admin/", [303, 303, 303]),
         (BASE_STATIONS, [303, 200, 403]),
+        (LIVE, [303, 200, 403]),
+        (SYNC, [303, 403, 403]),
+        (CANCEL, [405, 405, 405]),
+        ("/admin/coverage/base-stations/NONE", [303, 404, 403]),
         (SIGN_IN, [200, 303, 303]),
         (SIGN_OUT, [303, 303, 303]),
         ("/admin/nothing", [404, 404, 404]),
@@ -152,6 +160,58 @@ async fn every_page_requires_a_session_and_the_permission() {
         .await;
     assert!(!missing.text.contains("<script>"), "{missing:?}");
     assert!([403, 404].contains(&missing.status), "{missing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_rejects_what_it_does_not_know() {
+    let admin = AdminClient::with_connection().await;
+    let viewer = Browser::signed_in(&admin, &admin.viewer).await;
+    let cases = [
+        ("sort=id", "unknown variant"),
+        ("order=up", "unknown variant"),
+        ("limit=0", "must be a number from 1 to 1000"),
+        ("limit=1001", "must be a number from 1 to 1000"),
+        ("offset=-1", "offset: must be at least 0"),
+        ("online=1", "online"),
+        ("search=%00", "market, region: must have at most 200"),
+        ("cursor=x", "unknown field"),
+        ("market=a&market=b", "duplicate field"),
+    ];
+    for (query, message) in cases {
+        for path in [BASE_STATIONS, "/admin/coverage/base-stations/NONE"] {
+            // The page of a station does not read the filter.
+            if path != BASE_STATIONS && query.contains("%00") {
+                continue;
+            }
+            let page = viewer.get(&format!("{path}?{query}")).await;
+            assert_eq!(page.status, 400, "{path}?{query}: {page:?}");
+            assert!(page.text.contains(message), "{path}?{query}: {page:?}");
+        }
+    }
+    // A form sends all of its fields.
+    let empty = viewer
+        .get(&format!("{BASE_STATIONS}?search=&market=&online=true"))
+        .await;
+    let without_empty = format!("{BASE_STATIONS}?online=true");
+    assert_eq!(
+        (empty.status, empty.header("location")),
+        (303, without_empty.as_str())
+    );
+    // htmx replaces the table only, and the whole content if that is not possible.
+    let part = async |query: &str| {
+        let request = viewer.request("GET", &format!("{BASE_STATIONS}{query}"));
+        let request = request.header("hx-request", "true");
+        read(request.header("hx-target", "div#station-table")).await
+    };
+    let table = part("").await;
+    assert_eq!(table.status, 200);
+    assert!(
+        table.text.starts_with("<div class=\"station-table\""),
+        "{table:?}"
+    );
+    assert!(table.text.contains("The table has no stations yet"), "{table:?}");
+    let problem = part("?limit=0").await;
+    assert_eq!((problem.status, problem.header("hx-retarget")), (400, "#content"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,6 +261,94 @@ async fn a_session_begins_and_ends_only_from_its_own_page() {
             .await;
         assert_eq!(response.header("location"), BASE_STATIONS, "{to}");
     }
+}
+
+/// The fields of a form of the connection `default`.
+fn change<'a>(
+    admin: &'a AdminClient,
+    token: &'a str,
+    fields: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    let target = [
+        ("namespace", admin.env.namespace.as_str()),
+        ("connection", "default"),
+    ];
+    [&target[..], fields, &[("csrf_token", token)]].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_starts_nothing_if_it_is_forged_invalid_or_of_a_user_who_may_not() {
+    let admin = AdminClient::with_connection().await;
+    let editor = Browser::signed_in(&admin, &admin.editor).await;
+    let viewer = Browser::signed_in(&admin, &admin.viewer).await;
+    let (token, viewer_token) = (editor.csrf_token().await, viewer.csrf_token().await);
+    let signed_out = Browser::new(&admin);
+    let response = signed_out.post(SYNC, &change(&admin, &token, &[])).await;
+    assert_eq!((response.status, response.header("location")), (303, SIGN_IN));
+    let foreign = form(editor.request("POST", SYNC), &change(&admin, &token, &[]));
+    assert_eq!(
+        read(foreign.header("sec-fetch-site", "same-site")).await.status,
+        403
+    );
+    let other = |namespace| {
+        vec![
+            ("namespace", namespace),
+            ("connection", "x"),
+            ("csrf_token", token.as_str()),
+        ]
+    };
+    for (fields, status) in [
+        (change(&admin, &token, &[])[..2].to_vec(), 403),
+        (change(&admin, "wrong", &[]), 403),
+        (change(&admin, &viewer_token, &[]), 403),
+        (vec![("csrf_token", token.as_str())], 400),
+        (change(&admin, &token, &[("dry_run", "maybe")]), 400),
+        (other(""), 400),
+        (other("kube-system"), 403),
+    ] {
+        let response = editor.post(SYNC, &fields).await;
+        assert_eq!(response.status, status, "{fields:?}: {response:?}");
+    }
+    let denied = viewer.post(SYNC, &change(&admin, &viewer_token, &[])).await;
+    assert_eq!(denied.status, 403, "{denied:?}");
+    assert!(denied.text.contains("may not create taranasyncs"), "{denied:?}");
+    assert!(admin.runs().await.is_empty(), "nothing was started");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_is_started_and_cancelled_by_a_form_of_a_user_who_may() {
+    let admin = AdminClient::with_connection().await;
+    admin.env.tcs.set_rules(vec![servers::hanging_search()]);
+    let editor = Browser::signed_in(&admin, &admin.editor).await;
+    let viewer = Browser::signed_in(&admin, &admin.viewer).await;
+    let (token, viewer_token) = (editor.csrf_token().await, viewer.csrf_token().await);
+    let deletes = change(&admin, &token, &[("delete_stale", "true")]);
+    let asks = editor.post(SYNC, &deletes).await;
+    assert_eq!((asks.status, asks.header("location")), (303, SYNC), "{asks:?}");
+    let asks = editor.get(SYNC).await;
+    assert_eq!(asks.status, 200, "{asks:?}");
+    assert!(asks.text.contains("Delete stale stations?"), "{asks:?}");
+    assert!(admin.runs().await.is_empty(), "nothing was started");
+
+    let dry_run = change(&admin, &token, &[("dry_run", "true")]);
+    let started = editor.post(SYNC, &dry_run).await;
+    assert_eq!((started.status, started.header("location")), (303, BASE_STATIONS));
+    let run = admin.runs().await.pop().unwrap();
+    assert!(run.spec.dry_run && !run.spec.delete_stale);
+    assert!(run.spec.trigger.actor.unwrap().ends_with(":editor"));
+    let busy = wait_until("the run is cached", || async {
+        let response = editor.post(SYNC, &dry_run).await;
+        (response.status == 409).then_some(response)
+    })
+    .await;
+    assert!(busy.text.contains("A sync is already under way"), "{busy:?}");
+    let id = run.metadata.uid.unwrap();
+    for (browser, token, status) in [(&viewer, &viewer_token, 403), (&editor, &token, 303)] {
+        let fields = change(&admin, token, &[("id", &id)]);
+        assert_eq!(browser.post(CANCEL, &fields).await.status, status);
+    }
+    let name = run.metadata.name.unwrap();
+    assert_eq!(phase(&admin.env.finished(&name).await), Phase::Cancelled);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -198,6 +198,7 @@ async fn record_reads(recorder: &mut Recorder, runs: &Runs) {
         "GET /api/v1/stations",
         "GET /api/v1/stations.csv",
         "GET /api/v1/stations.geojson",
+        "GET /api/v1/stations.kml",
         "GET /api/v1/summary",
         "GET /api/v1/syncs",
     ] {

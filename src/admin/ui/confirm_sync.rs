@@ -1,0 +1,114 @@
+//! The confirmation of a sync that deletes stations: what the last dry run would have deleted.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use jiff::Timestamp;
+
+use super::account::Account;
+use super::page::{self, Layout};
+use super::return_path;
+use super::words;
+use crate::admin::extract::QueryParams;
+use crate::admin::problem::Problem;
+use crate::admin::requests;
+use crate::admin::state::SharedState;
+use crate::admin::station_query::ConnectionQuery;
+use crate::admin::stations::{authorized_store, connection_key};
+use crate::store::{RunOrder, RunQuery, Store};
+
+/// Number of stations that the page lists.
+const SHOWN_DELETIONS: i64 = 20;
+/// Number of ended runs among which the last dry run is searched.
+const SEARCHED_RUNS: i64 = 100;
+
+#[derive(Template)]
+#[template(path = "confirm_sync.html")]
+struct ConfirmationPage {
+    layout: Layout,
+    namespace: String,
+    connection: String,
+    csrf_token: String,
+    back: String,
+    /// What the last dry run would have deleted.
+    planned: Option<Plan>,
+}
+
+struct Plan {
+    ago: String,
+    deletions: String,
+    shown: Vec<PlannedDeletion>,
+    more: i64,
+}
+
+struct PlannedDeletion {
+    serial: String,
+    name: String,
+}
+
+/// Shows the page. Requires `create` on runs and `get` on the connection.
+pub async fn show(
+    State(state): State<SharedState>,
+    account: Account,
+    QueryParams(query): QueryParams<ConnectionQuery>,
+) -> Result<Response, Problem> {
+    let (_, store) = authorized_store(&state, &account.caller, &query).await?;
+    let (namespace, connection) = connection_key(&state, &query);
+    requests::authorize_creation(&state, &account.caller, (namespace, connection), false).await?;
+    let page = ConfirmationPage {
+        planned: last_plan(&store, namespace, connection).await?,
+        namespace: namespace.to_owned(),
+        connection: connection.to_owned(),
+        csrf_token: account.session.csrf_token.clone(),
+        back: return_path::of_connection(&state, &query),
+        layout: Layout::new("Delete stale stations?", Some(account)),
+    };
+    page::render(StatusCode::OK, page.layout.nonce, &page)
+}
+
+/// What the last dry run would have deleted, including what the delete guard would have kept.
+async fn last_plan(store: &Store, namespace: &str, connection: &str) -> Result<Option<Plan>, Problem> {
+    let query = RunQuery {
+        namespace,
+        connection,
+        states: &["completed"],
+        order: RunOrder::Newest,
+        limit: SEARCHED_RUNS,
+        ..RunQuery::default()
+    };
+    let failed = |fault| Problem::from_database(&fault);
+    let runs = store.logged_runs(&query).await.map_err(failed)?;
+    let Some(run) = runs.into_iter().find(|run| run.dry_run && run.delete_stale) else {
+        return Ok(None);
+    };
+    let shown = store.deletions(run.id, SHOWN_DELETIONS).await.map_err(failed)?;
+    let shown: Vec<PlannedDeletion> = shown
+        .into_iter()
+        .map(|change| PlannedDeletion {
+            name: change
+                .before
+                .as_ref()
+                .and_then(|row| row["site_name"].as_str())
+                .unwrap_or_default()
+                .to_owned(),
+            serial: change.serial,
+        })
+        .collect();
+    let deletions = run.counts.deleted + run.counts.withheld;
+    let time = run.completed_at.unwrap_or(run.created_at);
+    Ok(Some(Plan {
+        ago: words::ago(now().duration_since(time)),
+        deletions: words::number(deletions),
+        more: deletions - i64::try_from(shown.len()).unwrap_or_default(),
+        shown,
+    }))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a page shows how long ago something was"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}

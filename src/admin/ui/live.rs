@@ -1,0 +1,117 @@
+//! Live updates of the overview, as server-sent events that htmx swaps into the page.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::stream::unfold;
+use futures::{Stream, StreamExt};
+use tokio::time::timeout;
+
+use super::account::Account;
+use super::overview::Overview;
+use crate::admin::auth::Permission;
+use crate::admin::extract::QueryParams;
+use crate::admin::kind::ApiKind;
+use crate::admin::live::{EventStream, Selection, Sources};
+use crate::admin::objects::CachedKind;
+use crate::admin::problem::Problem;
+use crate::admin::state::SharedState;
+use crate::admin::station_query::ConnectionQuery;
+use crate::admin::stations::{connection_key, summarize};
+use crate::api::connection::TaranaConnection;
+use crate::api::schedule::TaranaSyncSchedule;
+use crate::api::sync::TaranaSync;
+
+/// An event, because htmx hides comments from the page, which measures the silence.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often the overview is rendered if nothing changes, because it says how long ago things were.
+const RENDER_INTERVAL: Duration = Duration::from_secs(30);
+/// After a change, so that many changes are one update.
+const CHANGE_INTERVAL: Duration = Duration::from_millis(250);
+/// Maximum number of changes that are one update.
+const MAX_CHANGES: usize = 256;
+
+/// Streams the overview of a connection whenever it has changed. Ends with the session, and with the permission to watch.
+pub async fn stream(
+    State(state): State<SharedState>,
+    account: Account,
+    QueryParams(query): QueryParams<ConnectionQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (namespace, _) = connection_key(&state, &query);
+    let resources = [
+        (TaranaSync::NAME, TaranaSync::RESOURCE),
+        (TaranaSyncSchedule::NAME, TaranaSyncSchedule::RESOURCE),
+        (TaranaConnection::NAME, TaranaConnection::RESOURCE),
+    ];
+    let permissions = resources.map(|(_, resource)| Permission::new("watch", resource, Some(namespace)));
+    for permission in &permissions {
+        state.authorizer.authorize(&account.caller, permission).await?;
+    }
+    let selection = Selection {
+        namespace: Some(namespace.to_owned()),
+        kinds: resources.map(|(kind, _)| kind).to_vec(),
+        permissions: permissions.to_vec(),
+    };
+    let sources = Sources {
+        objects: Arc::clone(&state.objects),
+        authorizer: Arc::clone(&state.authorizer),
+        streams: Arc::clone(&state.streams),
+    };
+    let changes = EventStream::new(sources, &account.caller.name, selection, &headers, None)?.into_events();
+    let heartbeat = KeepAlive::new()
+        .interval(HEARTBEAT)
+        .event(Event::default().event("heartbeat"));
+    let mut response = Sse::new(overviews(state, account, query, changes))
+        .keep_alive(heartbeat)
+        .into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// The overview, each time that it differs from the one before, until `changes` ends.
+fn overviews<E: Send + 'static>(
+    state: SharedState,
+    account: Account,
+    query: ConnectionQuery,
+    changes: impl Stream<Item = E> + Send + 'static,
+) -> impl Stream<Item = Result<Event, Infallible>> + Send {
+    let changes = Box::pin(changes.ready_chunks(MAX_CHANGES));
+    unfold((changes, String::new()), move |(mut changes, mut sent)| {
+        let (state, account, query) = (Arc::clone(&state), account.clone(), query.clone());
+        async move {
+            loop {
+                if let Ok(None) = timeout(RENDER_INTERVAL, changes.next()).await {
+                    return None;
+                }
+                tokio::time::sleep(CHANGE_INTERVAL).await;
+                let html = render(&state, &account, &query).await?;
+                if html != sent {
+                    sent.clone_from(&html);
+                    return Some((Ok(Event::default().data(html)), (changes, sent)));
+                }
+            }
+        }
+    })
+}
+
+/// The HTML; `None` if it cannot be read now: then the stream ends, and the page says that live updates are lost.
+async fn render(state: &SharedState, account: &Account, query: &ConnectionQuery) -> Option<String> {
+    let csrf_token = &account.session.csrf_token;
+    let summary = summarize(state, &account.caller, query).await.ok()?;
+    let overview = Overview::read(state, &account.caller, csrf_token, query, &summary).await;
+    let html = overview.ok()?.render().ok()?;
+    // A carriage return would end a line of the event.
+    Some(html.replace('\r', " "))
+}

@@ -1,0 +1,200 @@
+//! The state of a connection: what needs attention, the current, last and next sync, and the totals of its stations.
+
+use std::sync::Arc;
+
+use askama::Template;
+use jiff::Timestamp;
+
+use super::attention::{Attention, Facts, attention};
+use super::current_run::{CurrentRun, LastRun};
+use super::words;
+use crate::admin::auth::{Caller, Permission};
+use crate::admin::create::active_run;
+use crate::admin::objects::CachedKind;
+use crate::admin::problem::Problem;
+use crate::admin::response::station::StationSummary;
+use crate::admin::response::sync::{SyncPhase, SyncResponse, SyncTrigger};
+use crate::admin::runs::{RunFilter, list_runs};
+use crate::admin::slots::next_slots;
+use crate::admin::state::AdminState;
+use crate::admin::station_query::ConnectionQuery;
+use crate::admin::stations::connection_key;
+use crate::api::connection::TaranaConnection;
+use crate::api::schedule::TaranaSyncSchedule;
+use crate::api::sync::TaranaSync;
+use crate::cron::Cron;
+use crate::store::RunOrder;
+
+/// Number of ended runs that are read.
+const ENDED_RUNS: usize = 10;
+
+/// The part of the page that live updates replace.
+#[derive(Template)]
+#[template(path = "overview.html")]
+pub struct Overview {
+    pub namespace: String,
+    pub connection: String,
+    pub csrf_token: String,
+    pub attention: Vec<Attention>,
+    /// The active run.
+    pub current: Option<CurrentRun>,
+    /// The run that ended last.
+    pub last: Option<LastRun>,
+    pub next: Option<NextSlot>,
+    /// What the caller lacks to start a sync; `None` if nothing.
+    pub sync_requires: Option<String>,
+    /// What the caller lacks to cancel one.
+    pub cancel_requires: Option<String>,
+    pub totals: Totals,
+}
+
+/// The next slot of the schedules that are not suspended.
+pub struct NextSlot {
+    pub schedule: String,
+    pub time: Timestamp,
+    pub text: String,
+    pub ahead: String,
+}
+
+/// Counts of the stations, and how fresh they are.
+pub struct Totals {
+    pub stations: String,
+    pub online: String,
+    pub online_share: Option<String>,
+    pub offline: String,
+    pub connections: String,
+    /// `None` before the first sync.
+    pub freshness: Option<FreshnessInWords>,
+}
+
+pub struct FreshnessInWords {
+    pub time: Timestamp,
+    pub text: String,
+    pub ago: String,
+}
+
+impl Overview {
+    /// Reads the state. Requires `list` on runs and schedules in the namespace of the connection, whose summary the caller may read.
+    pub async fn read(
+        state: &AdminState,
+        caller: &Arc<Caller>,
+        csrf_token: &str,
+        query: &ConnectionQuery,
+        summary: &StationSummary,
+    ) -> Result<Self, Problem> {
+        let (namespace, name) = connection_key(state, query);
+        for resource in [TaranaSync::RESOURCE, TaranaSyncSchedule::RESOURCE] {
+            let permission = Permission::new("list", resource, Some(namespace));
+            state.authorizer.authorize(caller, &permission).await?;
+        }
+        let not_found = || Problem::NotFound(format!("there is no TaranaConnection {name}"));
+        let connection = state.objects.get::<TaranaConnection>(namespace, name);
+        let connection = connection.ok_or_else(not_found)?;
+        let runs = state
+            .objects
+            .list::<TaranaSync>(Some(namespace), |sync| sync.spec.connection_ref.name == name);
+        let schedules = state
+            .objects
+            .list::<TaranaSyncSchedule>(Some(namespace), |schedule| {
+                schedule.spec.template.spec.connection_ref.name == name
+            });
+        let schedules: Vec<&TaranaSyncSchedule> = schedules.iter().map(|schedule| &**schedule).collect();
+        let ended = ended_runs(state, namespace, name).await?;
+        let now = now();
+        let facts = Facts {
+            connection: &connection,
+            schedules: &schedules,
+            ended: &ended,
+            true_as_of: summary.freshness.true_as_of,
+            now,
+        };
+        let current = active_run(&runs).map(|sync| SyncResponse::from(&*sync));
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            connection: name.to_owned(),
+            csrf_token: csrf_token.to_owned(),
+            attention: attention(&facts),
+            current: current.map(|run| CurrentRun::new(&run)),
+            last: ended.first().map(|run| LastRun::new(run, now)),
+            next: next_slot(&schedules, now),
+            sync_requires: missing(state, caller, "create", namespace).await?,
+            cancel_requires: missing(state, caller, "patch", namespace).await?,
+            totals: Totals::new(summary, now),
+        })
+    }
+}
+
+/// The permission for runs that the caller lacks; `None` if the caller has it.
+async fn missing(
+    state: &AdminState,
+    caller: &Arc<Caller>,
+    verb: &'static str,
+    namespace: &str,
+) -> Result<Option<String>, Problem> {
+    let permission = Permission::new(verb, TaranaSync::RESOURCE, Some(namespace));
+    let is_allowed = state.authorizer.is_allowed(caller, &permission).await?;
+    Ok((!is_allowed).then(|| permission.to_string()))
+}
+
+async fn ended_runs(
+    state: &AdminState,
+    namespace: &str,
+    connection: &str,
+) -> Result<Vec<SyncResponse>, Problem> {
+    let filter = RunFilter {
+        namespace: Some(namespace.to_owned()),
+        connection: Some(connection.to_owned()),
+        phases: vec![SyncPhase::Completed, SyncPhase::Failed, SyncPhase::Cancelled],
+        schedule: None,
+        triggers: SyncTrigger::ALL.to_vec(),
+        ended_from: None,
+        ended_before: None,
+        order: RunOrder::Newest,
+        after: None,
+        limit: ENDED_RUNS,
+    };
+    Ok(list_runs(state, &filter).await?.items)
+}
+
+fn next_slot(schedules: &[&TaranaSyncSchedule], now: Timestamp) -> Option<NextSlot> {
+    let slots = schedules.iter().filter(|schedule| !schedule.spec.suspend);
+    let slots = slots.filter_map(|schedule| {
+        let cron = Cron::parse(&schedule.spec.schedule, &schedule.spec.time_zone).ok()?;
+        let slot = next_slots(schedule, &cron, now, 1).into_iter().next()?;
+        Some((slot.starts_at.unwrap_or(slot.at), schedule))
+    });
+    let (time, schedule) = slots.min_by_key(|(time, _)| *time)?;
+    Some(NextSlot {
+        schedule: schedule.metadata.name.clone().unwrap_or_default(),
+        time,
+        text: words::utc(time),
+        ahead: words::ahead(time.duration_since(now)),
+    })
+}
+
+impl Totals {
+    fn new(summary: &StationSummary, now: Timestamp) -> Self {
+        let totals = &summary.all;
+        let freshness = summary.freshness.true_as_of.map(|time| FreshnessInWords {
+            time,
+            text: words::utc(time),
+            ago: words::ago(now.duration_since(time)),
+        });
+        Self {
+            stations: words::number(totals.stations),
+            online: words::number(totals.online),
+            online_share: words::share(totals.online, totals.stations),
+            offline: words::number(totals.stations - totals.online),
+            connections: words::number(totals.active_connections),
+            freshness,
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a page shows how long ago something was"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
