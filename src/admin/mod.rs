@@ -18,6 +18,8 @@ mod pools;
 mod problem;
 mod public_url;
 mod rate_limit;
+mod records;
+mod repeat;
 mod requests;
 mod response;
 mod routes;

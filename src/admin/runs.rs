@@ -91,7 +91,7 @@ impl RunFilter {
     }
 
     /// Position of a run in the list.
-    fn position_of(&self, run: &SyncResponse) -> Cursor {
+    pub fn position_of(&self, run: &SyncResponse) -> Cursor {
         let value = match self.order {
             RunOrder::Newest => run.created_at.as_microsecond(),
             RunOrder::Longest => run.duration_ms.unwrap_or_default(),
@@ -109,7 +109,7 @@ pub struct SyncPage {
     pub items: Vec<SyncResponse>,
     /// Cursor of the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
     /// Connections whose older runs are missing here, because their database is unavailable.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unread: Vec<String>,

@@ -13,14 +13,14 @@ const axe = require.resolve('axe-core/axe.min.js')
 
 /** The environment that tests/it/admin/browser.rs sets. */
 export const environment = Object.fromEntries(
-  ['CHROMIUM', 'URL', 'VIEWER', 'EDITOR', 'NOBODY', 'SIMULATOR', 'HANG'].map((name) => {
+  ['CHROMIUM', 'URL', 'VIEWER', 'EDITOR', 'NOBODY', 'APPROVER', 'SIMULATOR', 'HANG'].map((name) => {
     const value = process.env[`TARANA_${name}`]
     if (!value) throw new Error(`TARANA_${name} is not set: run cargo test --test it -- admin::browser`)
     return [name.toLowerCase(), value]
   }),
 )
 
-export const PATHS = { signIn: '/admin/sign-in', baseStations: '/admin/coverage/base-stations' }
+export const PATHS = { signIn: '/admin/sign-in', baseStations: '/admin/coverage/base-stations', runs: '/admin/coverage/runs' }
 
 // Without these, Chromium tries to reach hosts of its vendor.
 const FLAGS = [

@@ -29,8 +29,8 @@ test('a dry run is shown live from its start to its end', () =>
     await assertAccessible(page)
     await simulator('clear')
     await simulator('release')
+    await page.locator('#current-state').waitFor({ state: 'detached' })
     await state(page, 'last-state', 'Completed')
-    await page.getByRole('button', { name: 'Sync now' }).waitFor()
     assert.match(await page.locator('#last-summary').textContent(), /^\d+ read, 0 new, 0 changed/)
     await assertSameDocument()
     await assertAccessible(page)
@@ -56,7 +56,7 @@ for (const javaScriptEnabled of [true, false]) {
     }))
 }
 
-test('deletions are confirmed after what the last dry run would have deleted', () =>
+test('deletions are confirmed after what the last dry run found', () =>
   withPage({}, async (page) => {
     await open(page)
     const total = async () => Number((await page.locator('#total').textContent()).replace(/\D/g, ''))
@@ -73,7 +73,7 @@ test('deletions are confirmed after what the last dry run would have deleted', (
     await page.getByLabel('Delete stale stations').check()
     await page.getByRole('button', { name: 'Sync now' }).click()
     await page.locator('.serials').waitFor()
-    const [, planned] = /would have deleted (\d+) of the stations/.exec(await page.locator('#planned').textContent())
+    const [, planned] = /found (\d+) stale stations/.exec(await page.locator('#planned').textContent())
     await page.getByRole('button', { name: 'Sync and delete' }).click()
     await page.locator('#last-summary', { hasText: `, ${planned} deleted` }).waitFor()
     await page.locator('#current-state').waitFor({ state: 'detached' })

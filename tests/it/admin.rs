@@ -17,6 +17,8 @@ mod kml;
 mod legacy;
 mod links;
 mod lists;
+mod page_client;
+mod page_forms;
 mod pages;
 mod sessions;
 mod slots;

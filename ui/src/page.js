@@ -25,17 +25,31 @@ document.addEventListener('htmx:after:swap', () => {
 
 // The server sends a heartbeat every 15 seconds. A connection that is silent for longer is dead.
 const SILENCE_MS = 40_000
-let silence
+// A connection that is back by then was not missed.
+const RECONNECT_MS = 3_000
 let connection
+let silence
+let lostSince
+let announcement
 
-/** Says that live updates are lost, and since when. */
-function showLiveUpdatesLost() {
+/** Says that live updates are lost, and since when, unless they are back after this time. */
+function liveUpdatesLost(delay = 0) {
+  lostSince ??= new Date()
+  clearTimeout(announcement)
+  announcement = setTimeout(() => {
+    const message = document.querySelector('#live-lost')
+    if (!message?.hidden) return
+    message.querySelector('time').dateTime = lostSince.toISOString()
+    message.hidden = false
+    localizeTimes(message)
+  }, delay)
+}
+
+function liveUpdatesReceived() {
+  clearTimeout(announcement)
+  lostSince = undefined
   const message = document.querySelector('#live-lost')
-  if (!message?.hidden) return
-  const time = message.querySelector('time')
-  time.dateTime = new Date().toISOString()
-  message.hidden = false
-  localizeTimes(message)
+  if (message) message.hidden = true
 }
 
 /** Ends the current connection, so that htmx connects again. */
@@ -43,25 +57,38 @@ function reconnect() {
   connection?.reader?.cancel()
 }
 
-function liveUpdatesReceived(event) {
-  connection = event.detail.connection
-  const message = document.querySelector('#live-lost')
-  if (message) message.hidden = true
+function listenForSilence() {
   clearTimeout(silence)
   silence = setTimeout(() => {
-    showLiveUpdatesLost()
+    liveUpdatesLost()
     reconnect()
   }, SILENCE_MS)
 }
 
-// A stream whose first request fails has no connection yet: htmx reports it as the failure of a request.
-for (const name of ['htmx:sse:error', 'htmx:error', 'htmx:response:error']) {
-  document.addEventListener(name, showLiveUpdatesLost)
+document.addEventListener('htmx:sse:before:connection', (event) => {
+  connection = event.detail.connection
+  if (connection.attempt > 0) liveUpdatesLost(RECONNECT_MS)
+})
+document.addEventListener('htmx:sse:after:connection', listenForSilence)
+document.addEventListener('htmx:sse:after:message', (event) => {
+  listenForSilence()
+  const { event: name } = event.detail.message
+  if (name === 'unavailable') liveUpdatesLost()
+  if (!name) liveUpdatesReceived()
+})
+document.addEventListener('htmx:sse:error', (event) => {
+  // The session has ended: the sign-in page leads back here.
+  if (event.detail.status === 401) window.location.reload()
+  liveUpdatesLost(RECONNECT_MS)
+})
+// A failed request of a page that asks for news, or the first one of a stream.
+for (const name of ['htmx:error', 'htmx:response:error']) {
+  document.addEventListener(name, () => liveUpdatesLost())
 }
-for (const name of ['htmx:sse:after:connection', 'htmx:sse:after:message']) {
-  document.addEventListener(name, liveUpdatesReceived)
-}
-window.addEventListener('offline', showLiveUpdatesLost)
+document.addEventListener('htmx:after:swap', () => {
+  if (!connection) liveUpdatesReceived()
+})
+window.addEventListener('offline', () => liveUpdatesLost())
 window.addEventListener('online', reconnect)
 
 /** Counts down to a time in hours, minutes and seconds. */

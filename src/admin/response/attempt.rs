@@ -28,23 +28,23 @@ pub enum AttemptState {
 #[serde(rename_all = "camelCase")]
 pub struct AttemptResponse {
     /// Number of the attempt, from 1.
-    number: i32,
-    state: AttemptState,
+    pub number: i32,
+    pub state: AttemptState,
     /// When the attempt started. Recorded only for the first one; a later one starts after the end of the one before and a pause.
     #[serde(skip_serializing_if = "Option::is_none")]
-    started_at: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
     /// When the attempt ended. Absent while it runs, and if the database was unavailable at its end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ended_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
     /// The step that failed, if the status of the object still has this failure.
     #[serde(skip_serializing_if = "Option::is_none")]
-    step: Option<&'static str>,
+    pub step: Option<&'static str>,
     /// Reason of the failure or of the end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    pub reason: Option<String>,
     /// What happened and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
+    pub message: Option<String>,
 }
 
 /// Attempts of a run.
@@ -53,10 +53,10 @@ pub struct AttemptResponse {
 #[serde(rename_all = "camelCase")]
 pub struct AttemptList {
     /// In their order; empty if the run has not started. A restart of the operator continues the same attempt.
-    items: Vec<AttemptResponse>,
+    pub items: Vec<AttemptResponse>,
     /// When the next attempt starts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next_attempt_at: Option<Timestamp>,
+    pub next_attempt_at: Option<Timestamp>,
 }
 
 impl AttemptResponse {

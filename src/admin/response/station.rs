@@ -78,7 +78,8 @@ pub struct ChangeResponse {
     pub run: Uuid,
     /// When the run was created.
     pub at: Timestamp,
-    serial: String,
+    /// Serial number of the station.
+    pub serial: String,
     /// `insert`, `update` or `delete`.
     pub op: String,
     /// Columns before the change, by their names in the table; for an update only those that differ.

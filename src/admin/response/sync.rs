@@ -248,6 +248,19 @@ impl SyncResponse {
         self.counts.as_ref().map_or(0, |counts| counts.withheld)
     }
 
+    /// Why stale rows were kept, and what to do. A log row has this as its message.
+    pub fn withheld_because(&self) -> Option<&str> {
+        let withheld = self
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == "DeletesWithheld");
+        match withheld {
+            Some(condition) => Some(&condition.message),
+            None if self.conditions.is_empty() => self.message.as_deref(),
+            None => None,
+        }
+    }
+
     /// The spec of a run like this one, as far as the log row holds it.
     pub fn to_spec(&self, default_connection: &str) -> TaranaSyncSpec {
         let name = self

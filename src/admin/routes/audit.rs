@@ -1,7 +1,5 @@
 //! The records that a run left in the database: its errors and its changes.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -12,13 +10,10 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::errors::CommonErrors;
-use crate::admin::auth::Caller;
 use crate::admin::extract::{Authenticated, PathParams, QueryParams};
 use crate::admin::problem::Problem;
-use crate::admin::response::station::ChangeResponse;
-use crate::admin::runs;
-use crate::admin::state::{AdminState, SharedState};
-use crate::store::{LoggedRun, Store};
+use crate::admin::records::{self, ChangePage};
+use crate::admin::state::SharedState;
 
 const DEFAULT_PAGE_SIZE: i64 = 100;
 const MAX_PAGE_SIZE: i64 = 1000;
@@ -45,7 +40,7 @@ async fn errors(
     Authenticated(caller): Authenticated,
     PathParams(id): PathParams<Uuid>,
 ) -> Result<Json<ErrorList>, Problem> {
-    let (_, row) = readable_row(&state, &caller, id).await?;
+    let (_, row) = records::readable_row(&state, &caller, id).await?;
     Ok(Json(ErrorList { items: row.errors }))
 }
 
@@ -60,16 +55,6 @@ struct ChangesQuery {
     /// Page size. Default 100.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<i64>,
-}
-
-/// Changes of stations by a run, applied or only planned, in the order of the run.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Changes)]
-struct ChangePage {
-    items: Vec<ChangeResponse>,
-    /// `after` of the next page; absent on the last page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<i32>,
 }
 
 /// Lists the changes of a run. Requires `get` on `taranasyncs` in its namespace; otherwise 404.
@@ -87,30 +72,8 @@ async fn changes(
             "limit: must be a number from 1 to {MAX_PAGE_SIZE}; after: must be at least 0"
         )));
     }
-    let (store, row) = readable_row(&state, &caller, id).await?;
-    let mut changes = store
-        .changes(row.id, after, limit + 1)
+    let (store, row) = records::readable_row(&state, &caller, id).await?;
+    records::list_changes(&store, row.id, after, limit)
         .await
-        .map_err(|fault| Problem::from_database(&fault))?;
-    let has_more = i64::try_from(changes.len()).is_ok_and(|n| n > limit);
-    changes.truncate(usize::try_from(limit).unwrap_or_default());
-    let items: Vec<ChangeResponse> = changes.into_iter().map(ChangeResponse::from).collect();
-    Ok(Json(ChangePage {
-        next: items.last().filter(|_| has_more).map(|change| change.seq),
-        items,
-    }))
-}
-
-/// The log row of a run that the caller may get.
-async fn readable_row(
-    state: &AdminState,
-    caller: &Arc<Caller>,
-    id: Uuid,
-) -> Result<(Store, LoggedRun), Problem> {
-    state.objects.require_synced()?;
-    let connections = runs::readable_connections(state, caller).await?;
-    let row = runs::find_log_row(state, id, &connections).await?;
-    row.ok_or_else(|| {
-        Problem::NotFound("there is no log row of a sync with this id that you may get".to_owned())
-    })
+        .map(Json)
 }

@@ -1,7 +1,5 @@
 //! Routes that change runs: create, rerun, approve, cancel. Each change is published as an Event with the caller's name.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -14,13 +12,12 @@ use uuid::Uuid;
 
 use super::errors::{CommonErrors, WriteErrors};
 use crate::admin::actions::chosen_options;
-use crate::admin::auth::Caller;
 use crate::admin::create::{self, Created, DEFAULT_TTL_SECONDS};
 use crate::admin::extract::{Authenticated, JsonBody, PathParams};
 use crate::admin::problem::Problem;
+use crate::admin::repeat;
 use crate::admin::requests::{self, Cancellation, RunRequest};
 use crate::admin::response::sync::SyncResponse;
-use crate::admin::runs;
 use crate::admin::state::{AdminState, SharedState};
 use crate::api::sync::{ConnectionRef, TaranaSyncSpec};
 use crate::fault::Reason;
@@ -108,7 +105,8 @@ async fn create(
         reason: Reason::SyncRequested,
         what: &what,
     };
-    create_run(&state, &caller, request, &headers, spec).await
+    let created = requests::create_run(&state, &caller, request, idempotency_key(&headers), spec).await?;
+    created_response(&state, created)
 }
 
 /// Creates a run with the spec of another one, without its `approvedDeletes`. Requires `get` and `create` on `taranasyncs`.
@@ -125,15 +123,8 @@ async fn rerun(
     PathParams(id): PathParams<Uuid>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let original = runs::readable_run(&state, &caller, id).await?;
-    let (namespace, spec) = repeated(&state, &caller, id, &original).await;
-    let what = format!("created this run like {}", original.describe());
-    let request = RunRequest {
-        namespace: &namespace,
-        reason: Reason::SyncRequested,
-        what: &what,
-    };
-    create_run(&state, &caller, request, &headers, spec).await
+    let created = repeat::rerun(&state, &caller, id, idempotency_key(&headers)).await?;
+    created_response(&state, created)
 }
 
 /// Approves the deletions that a run withheld: creates a run with its spec, but no dry run, that deletes up to as many stale rows,
@@ -152,73 +143,8 @@ async fn approve(
     PathParams(id): PathParams<Uuid>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let original = runs::readable_run(&state, &caller, id).await?;
-    let (namespace, spec) = repeated(&state, &caller, id, &original).await;
-    // Before the state of the run is revealed.
-    requests::authorize_creation(&state, &caller, (&namespace, &spec.connection_ref.name), true).await?;
-    if !original.is_final() {
-        return Err(Problem::Conflict(
-            "the run has not ended: wait for its end, or cancel it".to_owned(),
-        ));
-    }
-    let withheld = i32::try_from(original.withheld()).unwrap_or(i32::MAX);
-    if withheld == 0 {
-        return Err(Problem::Conflict(
-            "the run withheld no deletions: there is nothing to approve".to_owned(),
-        ));
-    }
-    if original.has_unproven_listing() {
-        return Err(Problem::Conflict(
-            "the listing could not be proven complete, so an approval has no effect: see the run's condition DeletesWithheld".to_owned(),
-        ));
-    }
-    let mut headers = headers;
-    let key = HeaderValue::from_str(&format!("approve-{id}"));
-    let key = key.map_err(|error| Problem::internal("invalid Idempotency-Key", &error))?;
-    headers.entry(IDEMPOTENCY_KEY).or_insert(key);
-    let spec = TaranaSyncSpec {
-        dry_run: false,
-        delete_stale: true,
-        approved_deletes: Some(withheld),
-        ..spec
-    };
-    let what = format!(
-        "approved {withheld} deletions that {} withheld",
-        original.describe()
-    );
-    let request = RunRequest {
-        namespace: &namespace,
-        reason: Reason::DeletesApproved,
-        what: &what,
-    };
-    create_run(&state, &caller, request, &headers, spec).await
-}
-
-/// Namespace and spec of a run like this one, without its approval.
-async fn repeated(
-    state: &AdminState,
-    caller: &Caller,
-    id: Uuid,
-    original: &SyncResponse,
-) -> (String, TaranaSyncSpec) {
-    let namespace = original.namespace.clone();
-    let spec = match state.objects.sync_by_id(id).await {
-        Some(sync) => TaranaSyncSpec {
-            approved_deletes: None,
-            cancel: false,
-            ..sync.spec.clone()
-        },
-        None => original.to_spec(&state.defaults.connection),
-    };
-    let spec = TaranaSyncSpec {
-        ttl_seconds_after_finished: Some(DEFAULT_TTL_SECONDS),
-        trigger: create::trigger(caller),
-        ..spec
-    };
-    (
-        namespace.unwrap_or_else(|| state.defaults.namespace.clone()),
-        spec,
-    )
+    let created = repeat::approve(&state, &caller, id, idempotency_key(&headers)).await?;
+    created_response(&state, created)
 }
 
 /// Requests the cancellation of a run. What is not committed by then is not written. Requires `get` and `patch` on
@@ -238,15 +164,8 @@ async fn cancel(
     }
 }
 
-async fn create_run(
-    state: &AdminState,
-    caller: &Arc<Caller>,
-    request: RunRequest<'_>,
-    headers: &HeaderMap,
-    spec: TaranaSyncSpec,
-) -> Result<Response, Problem> {
-    let key = idempotency_key(headers);
-    let (status, sync) = match requests::create_run(state, caller, request, key, spec).await? {
+fn created_response(state: &AdminState, created: Created) -> Result<Response, Problem> {
+    let (status, sync) = match created {
         Created::New(sync) => (StatusCode::CREATED, sync),
         Created::Existing(sync) => (StatusCode::OK, sync),
     };

@@ -42,7 +42,7 @@ impl KnownAccount {
 }
 
 impl Account {
-    /// The user of a request, who is not protected against forgery: the caller checks it with [`Session::check_forgery`].
+    /// The user of a request. Does not check for forgery; a change must do so with [`Session::check_forgery`].
     pub(super) async fn find(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
         state.authorizer.sessions()?;
         let session = state.authorizer.session(&parts.headers).await?;

@@ -31,6 +31,7 @@ pub struct CurrentRun {
 /// A run that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastRun {
+    pub id: Uuid,
     /// `Completed`, `Withheld`, `Failed` or `Cancelled`.
     pub state: &'static str,
     pub summary: String,
@@ -45,15 +46,10 @@ impl CurrentRun {
     /// The run as it is now.
     pub fn new(run: &SyncResponse) -> Self {
         let progress = run.progress.filter(|progress| progress.total > 0);
-        let state = match (run.cancel, run.phase) {
-            (true, _) => "Cancelling",
-            (false, SyncPhase::Pending) => "Pending",
-            (false, _) => "Running",
-        };
         let since = run.started_at.unwrap_or(run.created_at);
         Self {
             id: run.id,
-            state,
+            state: state(run),
             detail: words::sentence(run.message.as_deref().unwrap_or("waits for the operator")),
             percent: progress
                 .map(|progress| (progress.current.saturating_mul(100) / progress.total).clamp(0, 100)),
@@ -79,12 +75,8 @@ impl LastRun {
     pub fn new(run: &SyncResponse, now: Timestamp) -> Self {
         let time = run.completed_at.unwrap_or(run.created_at);
         Self {
-            state: match run.phase {
-                SyncPhase::Completed if run.withheld() > 0 => "Withheld",
-                SyncPhase::Completed => "Completed",
-                SyncPhase::Cancelled => "Cancelled",
-                _ => "Failed",
-            },
+            id: run.id,
+            state: state(run),
             summary: summary(run),
             time,
             time_text: words::utc(time),
@@ -95,8 +87,21 @@ impl LastRun {
     }
 }
 
+/// The state of a run in a word, which is also the name of its color.
+pub fn state(run: &SyncResponse) -> &'static str {
+    match run.phase {
+        SyncPhase::Completed if run.withheld() > 0 => "Withheld",
+        SyncPhase::Completed => "Completed",
+        SyncPhase::Cancelled => "Cancelled",
+        SyncPhase::Failed => "Failed",
+        SyncPhase::Pending | SyncPhase::Running if run.cancel => "Cancelling",
+        SyncPhase::Pending => "Pending",
+        SyncPhase::Running => "Running",
+    }
+}
+
 /// What a run changed, or why it did not complete.
-fn summary(run: &SyncResponse) -> String {
+pub fn summary(run: &SyncResponse) -> String {
     let message = || words::sentence(run.message.as_deref().unwrap_or("no details are recorded"));
     let Some(counts) = run.counts.as_ref().filter(|_| run.phase == SyncPhase::Completed) else {
         return message();
@@ -116,10 +121,15 @@ fn summary(run: &SyncResponse) -> String {
         .filter(|(index, (count, _))| *index < 3 || *count > 0)
         .map(|(_, (count, what))| format!("{} {what}", words::number(count)))
         .collect();
-    parts.join(", ")
+    let counts = parts.join(", ");
+    match run.withheld_because() {
+        Some(message) if run.withheld() > 0 => format!("{counts}. {}", words::sentence(message)),
+        _ => counts,
+    }
 }
 
-fn options(run: &SyncResponse) -> String {
+/// The options of a run; empty if it has none.
+pub fn options(run: &SyncResponse) -> String {
     let options = [
         (run.dry_run, "dry run"),
         (run.delete_stale, "deletes stale stations"),
@@ -132,7 +142,8 @@ fn options(run: &SyncResponse) -> String {
     chosen.join(", ")
 }
 
-fn origin(run: &SyncResponse) -> String {
+/// Who or what started a run.
+pub fn origin(run: &SyncResponse) -> String {
     match (&run.trigger.schedule, &run.trigger.actor, run.trigger.type_) {
         (Some(schedule), _, _) => format!("by the schedule {schedule}"),
         (None, Some(actor), _) if !actor.is_empty() => format!("by {actor}"),
@@ -181,7 +192,9 @@ mod tests {
         let ended = |phase: &str, withheld: i64| {
             let finished = json!({"type": "Finished", "status": "True", "reason": "R", "message": "the password is wrong",
                 "lastTransitionTime": "2026-03-10T05:00:00Z"});
-            let status = json!({"phase": phase, "counts": counts(withheld), "completionTime": "2026-03-10T05:00:00Z", "conditions": [finished]});
+            let mut kept = finished.clone();
+            (kept["type"], kept["message"]) = ("DeletesWithheld".into(), "approve them".into());
+            let status = json!({"phase": phase, "counts": counts(withheld), "completionTime": "2026-03-10T05:00:00Z", "conditions": [finished, kept]});
             LastRun::new(&run(&json!({}), &status), now())
         };
         let completed = ended("Completed", 0);
@@ -195,7 +208,10 @@ mod tests {
         );
         let withheld = ended("Completed", 3);
         assert_eq!(withheld.state, "Withheld");
-        assert!(withheld.summary.ends_with("3 kept although no longer listed"));
+        assert_eq!(
+            withheld.summary,
+            "704 read, 2 new, 0 changed, 3 kept although no longer listed. Approve them."
+        );
         let failed = ended("Failed", 0);
         assert_eq!(
             (failed.state, failed.summary.as_str()),

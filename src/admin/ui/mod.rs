@@ -1,31 +1,25 @@
 #![doc = include_str!("README.md")]
 
 mod account;
+mod address;
 mod assets;
-mod attention;
-mod base_stations;
 mod change_form;
-mod confirm_sync;
 mod current_run;
-mod list_params;
-mod live;
 mod overview;
 mod page;
+mod page_params;
 mod problems;
 mod return_path;
+mod runs;
 mod sign_in;
-mod station;
-mod station_changes;
-mod station_links;
-mod station_table;
-mod sync_forms;
+mod stations;
 mod words;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::response::Redirect;
-use axum::routing::{get, post};
+use axum::routing::get;
 
 use super::state::SharedState;
 
@@ -38,11 +32,9 @@ pub fn router() -> Router<SharedState> {
     Router::new()
         .route("/admin", get(start))
         .route("/admin/", get(start))
-        .route(return_path::START, get(base_stations::show))
-        .route(return_path::LIVE, get(live::stream))
-        .route(return_path::SYNC, get(confirm_sync::show).post(sync_forms::sync))
-        .route("/admin/coverage/cancel", post(sync_forms::cancel))
-        .route("/admin/coverage/base-stations/{serial}", get(station::show))
+        .merge(overview::router())
+        .merge(stations::router())
+        .merge(runs::router())
         .route("/admin/sign-in", get(sign_in::show).post(sign_in::submit))
         // GET: a reload after the sign-out.
         .route("/admin/sign-out", get(start).post(sign_in::sign_out))

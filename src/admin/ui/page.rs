@@ -15,10 +15,24 @@ use crate::admin::problem::Problem;
 #[derive(Clone, Copy, Debug)]
 pub struct Nonce(Uuid);
 
+impl Nonce {
+    /// A new one.
+    pub fn new() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 impl fmt::Display for Nonce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.simple())
     }
+}
+
+/// A part of the navigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    BaseStations,
+    Runs,
 }
 
 /// What every page has.
@@ -29,19 +43,29 @@ pub struct Layout {
     /// `None` if nobody is signed in.
     pub account: Option<Account>,
     pub assets: PageAssets,
-    /// Whether this is the page of the base stations.
-    pub is_base_stations: bool,
+    /// The part of the navigation that is the page.
+    pub section: Option<Section>,
 }
 
 impl Layout {
+    /// Whether this is the page of the base stations.
+    pub fn is_base_stations(&self) -> bool {
+        self.section == Some(Section::BaseStations)
+    }
+
+    /// Whether this is the history of the syncs.
+    pub fn is_runs(&self) -> bool {
+        self.section == Some(Section::Runs)
+    }
+
     /// The layout of a page that is not in the navigation.
     pub fn new(title: &'static str, account: Option<Account>) -> Self {
         Self {
             title,
-            nonce: Nonce(Uuid::new_v4()),
+            nonce: Nonce::new(),
             account,
             assets: PAGE_ASSETS,
-            is_base_stations: false,
+            section: None,
         }
     }
 }

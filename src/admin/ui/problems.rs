@@ -55,10 +55,10 @@ pub async fn render(mut request: Request, next: Next) -> Response {
     }
 }
 
-/// htmx would show the sign-in page in a part of the page if the response were a redirect.
+/// htmx would show the sign-in page in a part of the page if the response were a redirect. A stream of server-sent events only sees the status.
 fn redirect_htmx(path: &str) -> Response {
     match HeaderValue::from_str(path) {
-        Ok(path) => (StatusCode::NO_CONTENT, [(HTMX_REDIRECT, path)]).into_response(),
+        Ok(path) => (StatusCode::UNAUTHORIZED, [(HTMX_REDIRECT, path)]).into_response(),
         Err(error) => Problem::internal("a redirect is invalid", &error).into_response(),
     }
 }

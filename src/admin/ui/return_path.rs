@@ -15,6 +15,8 @@ pub const START: &str = "/admin/coverage/base-stations";
 pub const LIVE: &str = "/admin/coverage/live";
 /// Starts a sync, and shows the confirmation of one that deletes stations.
 pub const SYNC: &str = "/admin/coverage/sync";
+/// The history of the runs.
+pub const RUNS: &str = "/admin/coverage/runs";
 /// Longer addresses are not kept.
 const MAX_BYTES: usize = 2000;
 

@@ -6,6 +6,9 @@ use serde_json::json;
 use tokio::process::Command;
 
 use super::client::AdminClient;
+use crate::environment::phase;
+use crate::servers;
+use tarana_operator::api::sync::Phase;
 
 /// The tests of a table without stations.
 const EMPTY: &str = "empty.test.mjs";
@@ -40,10 +43,11 @@ async fn node(admin: &AdminClient, arguments: &[String]) {
         .env("TARANA_VIEWER", &admin.viewer)
         .env("TARANA_NOBODY", &admin.no_roles)
         .env("TARANA_EDITOR", &admin.editor)
+        .env("TARANA_APPROVER", &admin.approver)
         .env("TARANA_SIMULATOR", admin.env.tcs.url())
         .env(
             "TARANA_HANG",
-            serde_json::to_string(&[crate::servers::hanging_search()]).unwrap(),
+            serde_json::to_string(&[servers::hanging_search()]).unwrap(),
         )
         .env("TARANA_CHANGED", changed)
         .env("TARANA_TOTALS", totals.to_string())
@@ -105,6 +109,11 @@ async fn the_pages_work_in_a_browser() {
     admin.env.run("first", json!({})).await;
     admin.env.tcs.drift(1.0);
     admin.env.run("second", json!({})).await;
+    admin.env.tcs.set_rules(vec![servers::hanging_search()]);
+    let late = admin.env.run("late", json!({"activeDeadlineSeconds": 1})).await;
+    assert_eq!(phase(&late), Phase::Failed);
+    admin.env.tcs.clear_rules();
+    admin.env.tcs.release_hanging();
     insert_unusual_stations(&admin).await;
     let tests = ["--test", "--test-concurrency=1"].map(str::to_owned);
     node(&admin, &[tests.to_vec(), test_files()].concat()).await;

@@ -2,107 +2,40 @@
 
 use std::collections::HashMap;
 
-use reqwest::RequestBuilder;
 use serde_json::json;
-use tarana_operator::api::sync::Phase;
 
-use super::client::{AdminClient, Response};
-use crate::environment::{TestEnvironment, phase, wait_until};
+use super::client::AdminClient;
+use super::page_client::{
+    APPROVE, BASE_STATIONS, Browser, CANCEL, LIVE, RERUN, RUNS, SIGN_IN, SIGN_OUT, SYNC, form, read,
+};
+use crate::environment::{TestEnvironment, wait_until};
 use crate::servers;
 
-const BASE_STATIONS: &str = "/admin/coverage/base-stations";
-const LIVE: &str = "/admin/coverage/live";
-const SYNC: &str = "/admin/coverage/sync";
-const CANCEL: &str = "/admin/coverage/cancel";
-const SIGN_IN: &str = "/admin/sign-in";
-const SIGN_OUT: &str = "/admin/sign-out";
-
-/// A browser without JavaScript, which shows redirects.
-struct Browser<'a> {
-    admin: &'a AdminClient,
-    http: reqwest::Client,
-    cookie: Option<String>,
-}
-
-impl<'a> Browser<'a> {
-    fn new(admin: &'a AdminClient) -> Self {
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        Self {
-            admin,
-            http: http.build().unwrap(),
-            cookie: None,
-        }
-    }
-
-    async fn signed_in(admin: &'a AdminClient, token: &str) -> Self {
-        let mut browser = Self::new(admin);
-        let response = browser.post(SIGN_IN, &[("token", token)]).await;
-        assert_eq!(
-            (response.status, response.header("location")),
-            (303, BASE_STATIONS),
-            "{response:?}"
-        );
-        let cookie = response.header("set-cookie");
-        for attribute in ["; HttpOnly", "; Secure", "; SameSite=Strict"] {
-            assert!(cookie.contains(attribute), "{cookie}");
-        }
-        browser.cookie = Some(cookie.split(';').next().unwrap().to_owned());
-        browser
-    }
-
-    fn request(&self, method: &str, path: &str) -> RequestBuilder {
-        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-        let request = self.http.request(method, format!("{}{path}", self.admin.url));
-        match &self.cookie {
-            Some(cookie) => request.header("cookie", cookie),
-            None => request,
-        }
-    }
-
-    async fn get(&self, path: &str) -> Response {
-        read(self.request("GET", path)).await
-    }
-
-    /// Sends a form as the operator's own page does.
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Response {
-        read(form(self.request("POST", path), fields).header("sec-fetch-site", "same-origin")).await
-    }
-
-    /// The hidden field of the forms on the page.
-    async fn csrf_token(&self) -> String {
-        let page = self.get(BASE_STATIONS).await;
-        let (_, rest) = page.text.split_once("name=\"csrf_token\" value=\"").unwrap();
-        rest.split('"').next().unwrap().to_owned()
-    }
-}
-
-fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestBuilder {
-    let encode = |text: &str| {
-        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-    };
-    let pairs: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| format!("{name}={}", encode(value)))
-        .collect();
-    request
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(pairs.join("&"))
-}
-
-/// Sends the request. Every page has a strict Content-Security-Policy and is not cached.
-async fn read(request: RequestBuilder) -> Response {
-    let response = super::client::send(request).await;
-    if response.header("content-type").starts_with("text/html") {
-        let policy = response.header("content-security-policy");
-        assert!(
-            policy.starts_with("default-src 'none'; script-src 'self' 'nonce-"),
-            "{policy}"
-        );
-        assert!(!policy.contains("unsafe"), "{policy}");
-        assert_eq!(response.header("cache-control"), "no-store");
-    }
-    response
-}
+/// Pages, and their statuses without a session, as a viewer, and as a user without roles.
+const PAGES: [(&str, [u16; 3]); 19] = [
+    ("/admin", [303, 303, 303]),
+    ("/admin/", [303, 303, 303]),
+    (BASE_STATIONS, [303, 200, 403]),
+    (LIVE, [303, 200, 403]),
+    (SYNC, [303, 403, 403]),
+    (CANCEL, [405, 405, 405]),
+    ("/admin/coverage/base-stations/NONE", [303, 404, 403]),
+    (RUNS, [303, 200, 403]),
+    ("/admin/coverage/newer-runs", [303, 200, 403]),
+    (
+        "/admin/coverage/runs/00000000-0000-0000-0000-000000000000",
+        [303, 404, 404],
+    ),
+    ("/admin/coverage/runs/nothing", [303, 400, 400]),
+    ("/admin/coverage/runs?cursor=nothing", [303, 400, 403]),
+    ("/admin/coverage/runs?endedFrom=nothing", [303, 400, 400]),
+    ("/admin/coverage/runs?endedTo=1960-01-01", [303, 400, 403]),
+    (RERUN, [405, 405, 405]),
+    (APPROVE, [405, 405, 405]),
+    (SIGN_IN, [200, 303, 303]),
+    (SIGN_OUT, [303, 303, 303]),
+    ("/admin/nothing", [404, 404, 404]),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_requires_a_session_and_the_permission() {
@@ -110,20 +43,7 @@ async fn every_page_requires_a_session_and_the_permission() {
     let viewer = Browser::signed_in(&admin, &admin.viewer).await;
     let nobody = Browser::signed_in(&admin, &admin.no_roles).await;
     let signed_out = Browser::new(&admin);
-    // Without a session, as a viewer, as a user without roles.
-    let pages = [
-        ("/admin", [303, 303, 303]),
-        ("/admin/", [303, 303, 303]),
-        (BASE_STATIONS, [303, 200, 403]),
-        (LIVE, [303, 200, 403]),
-        (SYNC, [303, 403, 403]),
-        (CANCEL, [405, 405, 405]),
-        ("/admin/coverage/base-stations/NONE", [303, 404, 403]),
-        (SIGN_IN, [200, 303, 303]),
-        (SIGN_OUT, [303, 303, 303]),
-        ("/admin/nothing", [404, 404, 404]),
-    ];
-    for (path, expected) in pages {
+    for (path, expected) in PAGES {
         let statuses = [
             signed_out.get(path).await.status,
             viewer.get(path).await.status,
@@ -153,7 +73,7 @@ async fn every_page_requires_a_session_and_the_permission() {
         .request("GET", BASE_STATIONS)
         .header("hx-request", "true");
     let part = read(part).await;
-    assert_eq!((part.status, part.header("hx-redirect")), (204, SIGN_IN));
+    assert_eq!((part.status, part.header("hx-redirect")), (401, SIGN_IN));
     assert_eq!(viewer.get(&format!("{BASE_STATIONS}?x=1")).await.status, 400);
     let missing = viewer
         .get(&format!("{BASE_STATIONS}?connection=%3Cscript%3E"))
@@ -261,94 +181,6 @@ async fn a_session_begins_and_ends_only_from_its_own_page() {
             .await;
         assert_eq!(response.header("location"), BASE_STATIONS, "{to}");
     }
-}
-
-/// The fields of a form of the connection `default`.
-fn change<'a>(
-    admin: &'a AdminClient,
-    token: &'a str,
-    fields: &[(&'a str, &'a str)],
-) -> Vec<(&'a str, &'a str)> {
-    let target = [
-        ("namespace", admin.env.namespace.as_str()),
-        ("connection", "default"),
-    ];
-    [&target[..], fields, &[("csrf_token", token)]].concat()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_form_starts_nothing_if_it_is_forged_invalid_or_of_a_user_who_may_not() {
-    let admin = AdminClient::with_connection().await;
-    let editor = Browser::signed_in(&admin, &admin.editor).await;
-    let viewer = Browser::signed_in(&admin, &admin.viewer).await;
-    let (token, viewer_token) = (editor.csrf_token().await, viewer.csrf_token().await);
-    let signed_out = Browser::new(&admin);
-    let response = signed_out.post(SYNC, &change(&admin, &token, &[])).await;
-    assert_eq!((response.status, response.header("location")), (303, SIGN_IN));
-    let foreign = form(editor.request("POST", SYNC), &change(&admin, &token, &[]));
-    assert_eq!(
-        read(foreign.header("sec-fetch-site", "same-site")).await.status,
-        403
-    );
-    let other = |namespace| {
-        vec![
-            ("namespace", namespace),
-            ("connection", "x"),
-            ("csrf_token", token.as_str()),
-        ]
-    };
-    for (fields, status) in [
-        (change(&admin, &token, &[])[..2].to_vec(), 403),
-        (change(&admin, "wrong", &[]), 403),
-        (change(&admin, &viewer_token, &[]), 403),
-        (vec![("csrf_token", token.as_str())], 400),
-        (change(&admin, &token, &[("dry_run", "maybe")]), 400),
-        (other(""), 400),
-        (other("kube-system"), 403),
-    ] {
-        let response = editor.post(SYNC, &fields).await;
-        assert_eq!(response.status, status, "{fields:?}: {response:?}");
-    }
-    let denied = viewer.post(SYNC, &change(&admin, &viewer_token, &[])).await;
-    assert_eq!(denied.status, 403, "{denied:?}");
-    assert!(denied.text.contains("may not create taranasyncs"), "{denied:?}");
-    assert!(admin.runs().await.is_empty(), "nothing was started");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sync_is_started_and_cancelled_by_a_form_of_a_user_who_may() {
-    let admin = AdminClient::with_connection().await;
-    admin.env.tcs.set_rules(vec![servers::hanging_search()]);
-    let editor = Browser::signed_in(&admin, &admin.editor).await;
-    let viewer = Browser::signed_in(&admin, &admin.viewer).await;
-    let (token, viewer_token) = (editor.csrf_token().await, viewer.csrf_token().await);
-    let deletes = change(&admin, &token, &[("delete_stale", "true")]);
-    let asks = editor.post(SYNC, &deletes).await;
-    assert_eq!((asks.status, asks.header("location")), (303, SYNC), "{asks:?}");
-    let asks = editor.get(SYNC).await;
-    assert_eq!(asks.status, 200, "{asks:?}");
-    assert!(asks.text.contains("Delete stale stations?"), "{asks:?}");
-    assert!(admin.runs().await.is_empty(), "nothing was started");
-
-    let dry_run = change(&admin, &token, &[("dry_run", "true")]);
-    let started = editor.post(SYNC, &dry_run).await;
-    assert_eq!((started.status, started.header("location")), (303, BASE_STATIONS));
-    let run = admin.runs().await.pop().unwrap();
-    assert!(run.spec.dry_run && !run.spec.delete_stale);
-    assert!(run.spec.trigger.actor.unwrap().ends_with(":editor"));
-    let busy = wait_until("the run is cached", || async {
-        let response = editor.post(SYNC, &dry_run).await;
-        (response.status == 409).then_some(response)
-    })
-    .await;
-    assert!(busy.text.contains("A sync is already under way"), "{busy:?}");
-    let id = run.metadata.uid.unwrap();
-    for (browser, token, status) in [(&viewer, &viewer_token, 403), (&editor, &token, 303)] {
-        let fields = change(&admin, token, &[("id", &id)]);
-        assert_eq!(browser.post(CANCEL, &fields).await.status, status);
-    }
-    let name = run.metadata.name.unwrap();
-    assert_eq!(phase(&admin.env.finished(&name).await), Phase::Cancelled);
 }
 
 #[tokio::test(flavor = "multi_thread")]

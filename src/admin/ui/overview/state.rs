@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use askama::Template;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::attention::{Attention, Facts, attention};
-use super::current_run::{CurrentRun, LastRun};
-use super::words;
 use crate::admin::auth::{Caller, Permission};
 use crate::admin::create::active_run;
 use crate::admin::objects::CachedKind;
@@ -19,6 +18,10 @@ use crate::admin::slots::next_slots;
 use crate::admin::state::AdminState;
 use crate::admin::station_query::ConnectionQuery;
 use crate::admin::stations::connection_key;
+use crate::admin::ui::current_run::{CurrentRun, LastRun};
+use crate::admin::ui::runs::links;
+use crate::admin::ui::runs::query::RunsQuery;
+use crate::admin::ui::words;
 use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::TaranaSync;
@@ -35,6 +38,8 @@ pub struct Overview {
     pub namespace: String,
     pub connection: String,
     pub csrf_token: String,
+    /// Selects the runs of this connection.
+    pub runs: RunsQuery,
     pub attention: Vec<Attention>,
     /// The active run.
     pub current: Option<CurrentRun>,
@@ -113,6 +118,11 @@ impl Overview {
             namespace: namespace.to_owned(),
             connection: name.to_owned(),
             csrf_token: csrf_token.to_owned(),
+            runs: RunsQuery {
+                namespace: query.namespace.clone(),
+                connection: query.connection.clone(),
+                ..RunsQuery::default()
+            },
             attention: attention(&facts),
             current: current.map(|run| CurrentRun::new(&run)),
             last: ended.first().map(|run| LastRun::new(run, now)),
@@ -121,6 +131,16 @@ impl Overview {
             cancel_requires: missing(state, caller, "patch", namespace).await?,
             totals: Totals::new(summary, now),
         })
+    }
+
+    /// Address of the history of the runs.
+    fn history_link(&self) -> String {
+        links::history(&self.runs)
+    }
+
+    /// Address of a run.
+    fn run_link(&self, id: &Uuid) -> String {
+        links::run(*id, &self.runs, None)
     }
 }
 
@@ -136,6 +156,7 @@ async fn missing(
     Ok((!is_allowed).then(|| permission.to_string()))
 }
 
+/// The newest runs that have ended, last ended first. The order of the list, by creation, is the same except for runs of one second.
 async fn ended_runs(
     state: &AdminState,
     namespace: &str,
@@ -153,7 +174,9 @@ async fn ended_runs(
         after: None,
         limit: ENDED_RUNS,
     };
-    Ok(list_runs(state, &filter).await?.items)
+    let mut runs = list_runs(state, &filter).await?.items;
+    runs.sort_by_key(|run| std::cmp::Reverse(run.completed_at));
+    Ok(runs)
 }
 
 fn next_slot(schedules: &[&TaranaSyncSchedule], now: Timestamp) -> Option<NextSlot> {

@@ -6,16 +6,16 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 
-use super::account::Account;
-use super::page::{self, Layout};
-use super::return_path;
-use super::words;
 use crate::admin::extract::QueryParams;
 use crate::admin::problem::Problem;
 use crate::admin::requests;
 use crate::admin::state::SharedState;
 use crate::admin::station_query::ConnectionQuery;
 use crate::admin::stations::{authorized_store, connection_key};
+use crate::admin::ui::account::Account;
+use crate::admin::ui::page::{self, Layout};
+use crate::admin::ui::return_path;
+use crate::admin::ui::words;
 use crate::store::{RunOrder, RunQuery, Store};
 
 /// Number of stations that the page lists.
@@ -37,7 +37,10 @@ struct ConfirmationPage {
 
 struct Plan {
     ago: String,
-    deletions: String,
+    /// Number of stations that the vendor no longer listed.
+    stale: String,
+    /// How many of them the delete guard would have kept; `None` if none.
+    withheld: Option<String>,
     shown: Vec<PlannedDeletion>,
     more: i64,
 }
@@ -67,7 +70,7 @@ pub async fn show(
     page::render(StatusCode::OK, page.layout.nonce, &page)
 }
 
-/// What the last dry run would have deleted, including what the delete guard would have kept.
+/// Which stations the last dry run found to be stale.
 async fn last_plan(store: &Store, namespace: &str, connection: &str) -> Result<Option<Plan>, Problem> {
     let query = RunQuery {
         namespace,
@@ -95,12 +98,14 @@ async fn last_plan(store: &Store, namespace: &str, connection: &str) -> Result<O
             serial: change.serial,
         })
         .collect();
-    let deletions = run.counts.deleted + run.counts.withheld;
+    let withheld = run.counts.withheld;
+    let stale = run.counts.deleted + withheld;
     let time = run.completed_at.unwrap_or(run.created_at);
     Ok(Some(Plan {
         ago: words::ago(now().duration_since(time)),
-        deletions: words::number(deletions),
-        more: deletions - i64::try_from(shown.len()).unwrap_or_default(),
+        stale: words::number(stale),
+        withheld: (withheld > 0).then(|| words::number(withheld)),
+        more: stale - i64::try_from(shown.len()).unwrap_or_default(),
         shown,
     }))
 }

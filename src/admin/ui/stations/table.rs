@@ -3,11 +3,12 @@
 use askama::Template;
 use jiff::Timestamp;
 
-use super::page::Nonce;
-use super::station_links::{self, Pair};
-use super::words;
+use super::links;
 use crate::admin::response::station::{MarketTotals, StationPage, StationResponse};
 use crate::admin::station_query::{FilterQuery, MAX_FILTER_CHARS, Order, PageQuery, Sort};
+use crate::admin::ui::address::Pair;
+use crate::admin::ui::page::Nonce;
+use crate::admin::ui::words;
 
 /// The form above the table. It stays when the table is replaced, so that a text field keeps its cursor.
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ impl StationFilters {
             max_chars: MAX_FILTER_CHARS,
             markets: names.into_iter().map(choice).collect(),
             statuses: [status(true, "Online"), status(false, "Offline")],
-            hidden: station_links::filter_pairs(filter)
+            hidden: links::filter_pairs(filter)
                 .into_iter()
                 .filter(|(name, _)| !has_field(name))
                 .collect(),
@@ -144,7 +145,7 @@ impl StationTable {
     pub fn new(nonce: Nonce, filter: &FilterQuery, page: &PageQuery, stations: StationPage) -> Self {
         let StationPage { items, total, .. } = stations;
         let at = |offset: i64| {
-            station_links::table(
+            links::table(
                 filter,
                 &PageQuery {
                     offset,
@@ -157,11 +158,11 @@ impl StationTable {
                 offset: 0,
                 ..page.clone()
             };
-            station_links::table(&filter.without_filters(), &page)
+            links::table(&filter.without_filters(), &page)
         });
         let export = |(title, format)| Export {
             title,
-            address: station_links::export(format, filter),
+            address: links::export(format, filter),
         };
         Self {
             nonce,
@@ -171,7 +172,7 @@ impl StationTable {
             range: range(page.offset, items.len(), total),
             is_empty: total == 0 && unfiltered.is_none(),
             unfiltered,
-            hidden: station_links::kept_pairs(page),
+            hidden: links::kept_pairs(page),
             exports: EXPORTS.map(export).into(),
             pager: pager(page, total, &at),
             first_page: at(0),
@@ -197,7 +198,7 @@ fn column(title: &'static str, sort: Sort, filter: &FilterQuery, page: &PageQuer
     };
     Column {
         title,
-        address: station_links::table(filter, &sorted),
+        address: links::table(filter, &sorted),
         sort,
         aria_sort,
     }
@@ -205,7 +206,7 @@ fn column(title: &'static str, sort: Sort, filter: &FilterQuery, page: &PageQuer
 
 fn row(station: StationResponse, filter: &FilterQuery, page: &PageQuery) -> TableRow {
     TableRow {
-        address: station_links::station(&station.serial, filter, page),
+        address: links::station(&station.serial, filter, page),
         connections: station.active_connections.map(|n| words::number(n.into())),
         changed: station.last_updated.map(|time| (time, words::utc(time))),
         station,

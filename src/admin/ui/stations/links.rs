@@ -1,28 +1,24 @@
 //! Pure: addresses of the stations, with filters, sort and page. What has its default is left out.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
-use super::return_path::START;
 use crate::admin::station_query::{FilterQuery, Order, PageQuery, Sort};
+use crate::admin::ui::address::{Pair, address, encode, given};
+use crate::admin::ui::return_path::START;
 
 /// A page of the table.
 pub fn table(filter: &FilterQuery, page: &PageQuery) -> String {
-    address(START, [filter_pairs(filter), page_pairs(page)].concat())
+    address(START, &[filter_pairs(filter), page_pairs(page)].concat())
 }
 
 /// A station. The address has the table's parameters, so that its page leads back to the same table.
 pub fn station(serial: &str, filter: &FilterQuery, page: &PageQuery) -> String {
     let path = format!("{START}/{}", encode(serial));
-    address(&path, [filter_pairs(filter), page_pairs(page)].concat())
+    address(&path, &[filter_pairs(filter), page_pairs(page)].concat())
 }
 
 /// An export of the matching stations: `csv`, `geojson` or `kml`.
 pub fn export(format: &str, filter: &FilterQuery) -> String {
-    address(&format!("/api/v1/stations.{format}"), filter_pairs(filter))
+    address(&format!("/api/v1/stations.{format}"), &filter_pairs(filter))
 }
-
-/// A parameter and its value.
-pub type Pair = (&'static str, String);
 
 /// The parameters of a filter.
 pub fn filter_pairs(filter: &FilterQuery) -> Vec<Pair> {
@@ -59,26 +55,6 @@ pub fn kept_pairs(page: &PageQuery) -> Vec<Pair> {
 fn page_pairs(page: &PageQuery) -> Vec<Pair> {
     let offset = given([("offset", (page.offset > 0).then(|| page.offset.to_string()))]);
     [kept_pairs(page), offset].concat()
-}
-
-fn given<const N: usize>(pairs: [(&'static str, Option<String>); N]) -> Vec<Pair> {
-    pairs
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
-}
-
-fn address(path: &str, pairs: Vec<Pair>) -> String {
-    let pairs: Vec<String> = pairs
-        .into_iter()
-        .map(|(name, value)| format!("{name}={}", encode(&value)))
-        .collect();
-    let separator = if pairs.is_empty() { "" } else { "?" };
-    format!("{path}{separator}{}", pairs.join("&"))
-}
-
-fn encode(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 #[cfg(test)]

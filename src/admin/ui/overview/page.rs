@@ -5,15 +5,15 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::Response;
 
-use super::account::Account;
-use super::list_params::ListParams;
-use super::overview::Overview;
-use super::page::{self, Layout};
-use super::return_path;
-use super::station_table::{StationFilters, StationSection, StationTable};
+use super::state::Overview;
 use crate::admin::problem::Problem;
 use crate::admin::state::SharedState;
 use crate::admin::stations::{list_stations, summarize};
+use crate::admin::ui::account::Account;
+use crate::admin::ui::page::{self, Layout, Section};
+use crate::admin::ui::return_path;
+use crate::admin::ui::stations::params::ListParams;
+use crate::admin::ui::stations::table::{StationFilters, StationSection, StationTable};
 
 /// htmx sends the element that it replaces as `tag#id`.
 const HTMX_TARGET: HeaderName = HeaderName::from_static("hx-target");
@@ -40,7 +40,7 @@ pub async fn show(
     let caller = account.caller.clone();
     let csrf_token = account.session.csrf_token.clone();
     let layout = Layout {
-        is_base_stations: true,
+        section: Some(Section::BaseStations),
         ..Layout::new("Base stations", Some(account))
     };
     let nonce = layout.nonce;

@@ -1,21 +1,18 @@
-//! The query of the table of stations. Forms send empty fields; they are removed from the address.
+//! The query of a page. Forms send empty fields; they are removed from the address.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::de::DeserializeOwned;
 
 use crate::admin::extract::QueryParams;
 use crate::admin::state::SharedState;
-use crate::admin::station_query::{FilterQuery, ListQuery, PageQuery};
 
-/// Which stations, and which page of them. A request with empty parameters is redirected to the same address without them.
+/// The query of a page. A request with empty parameters is redirected to the same address without them.
 #[derive(Debug)]
-pub struct ListParams {
-    pub filter: FilterQuery,
-    pub page: PageQuery,
-}
+pub struct PageParams<T>(pub T);
 
-impl FromRequestParts<SharedState> for ListParams {
+impl<T: DeserializeOwned> FromRequestParts<SharedState> for PageParams<T> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Response> {
@@ -24,10 +21,9 @@ impl FromRequestParts<SharedState> for ListParams {
             let separator = if query.is_empty() { "" } else { "?" };
             return Err(Redirect::to(&format!("{path}{separator}{query}")).into_response());
         }
-        let query = QueryParams::<ListQuery>::from_request_parts(parts, state).await;
+        let query = QueryParams::from_request_parts(parts, state).await;
         let QueryParams(query) = query.map_err(IntoResponse::into_response)?;
-        let (filter, page) = query.into_parts().map_err(IntoResponse::into_response)?;
-        Ok(Self { filter, page })
+        Ok(Self(query))
     }
 }
 

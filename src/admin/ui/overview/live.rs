@@ -13,8 +13,7 @@ use futures::stream::unfold;
 use futures::{Stream, StreamExt};
 use tokio::time::timeout;
 
-use super::account::Account;
-use super::overview::Overview;
+use super::state::Overview;
 use crate::admin::auth::Permission;
 use crate::admin::extract::QueryParams;
 use crate::admin::kind::ApiKind;
@@ -24,6 +23,7 @@ use crate::admin::problem::Problem;
 use crate::admin::state::SharedState;
 use crate::admin::station_query::ConnectionQuery;
 use crate::admin::stations::{connection_key, summarize};
+use crate::admin::ui::account::Account;
 use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::TaranaSync;
@@ -96,22 +96,35 @@ fn overviews<E: Send + 'static>(
                     return None;
                 }
                 tokio::time::sleep(CHANGE_INTERVAL).await;
-                let html = render(&state, &account, &query).await?;
-                if html != sent {
-                    sent.clone_from(&html);
-                    return Some((Ok(Event::default().data(html)), (changes, sent)));
-                }
+                let event = match render(&state, &account, &query).await {
+                    Ok(html) if html == sent => continue,
+                    Ok(html) => {
+                        sent = html;
+                        Event::default().data(&sent)
+                    }
+                    // The stream ends, and the browser learns the reason from its next request.
+                    Err(Problem::Unauthenticated(_) | Problem::Forbidden(_) | Problem::NotFound(_)) => {
+                        return None;
+                    }
+                    Err(_) => {
+                        // What is sent next replaces what the page shows, even if it is the same.
+                        sent.clear();
+                        Event::default().event("unavailable")
+                    }
+                };
+                return Some((Ok(event), (changes, sent)));
             }
         }
     })
 }
 
-/// The HTML; `None` if it cannot be read now: then the stream ends, and the page says that live updates are lost.
-async fn render(state: &SharedState, account: &Account, query: &ConnectionQuery) -> Option<String> {
+/// The HTML of the overview.
+async fn render(state: &SharedState, account: &Account, query: &ConnectionQuery) -> Result<String, Problem> {
     let csrf_token = &account.session.csrf_token;
-    let summary = summarize(state, &account.caller, query).await.ok()?;
-    let overview = Overview::read(state, &account.caller, csrf_token, query, &summary).await;
-    let html = overview.ok()?.render().ok()?;
+    let summary = summarize(state, &account.caller, query).await?;
+    let overview = Overview::read(state, &account.caller, csrf_token, query, &summary).await?;
+    let html = overview.render();
+    let html = html.map_err(|error| Problem::internal("the overview cannot be rendered", &error))?;
     // A carriage return would end a line of the event.
-    Some(html.replace('\r', " "))
+    Ok(html.replace('\r', " "))
 }

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::words;
 use crate::admin::response::station::ChangeResponse;
+use crate::admin::ui::words;
 
 /// Columns of the table and their names, in the order in which a page shows them.
 const COLUMNS: [(&str, &str); 19] = [
@@ -34,6 +34,8 @@ const COLUMNS: [(&str, &str); 19] = [
 #[derive(Clone, Debug)]
 pub struct StationChangeView {
     pub title: &'static str,
+    /// Serial number of the station.
+    pub serial: String,
     pub time: Timestamp,
     pub time_text: String,
     /// Id of the run.
@@ -66,6 +68,7 @@ impl From<ChangeResponse> for StationChangeView {
         };
         Self {
             title,
+            serial: change.serial,
             time: change.at,
             time_text: words::utc(change.at),
             run: change.run,

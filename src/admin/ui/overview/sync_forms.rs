@@ -5,14 +5,14 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::change_form::ChangeForm;
-use super::return_path;
 use crate::admin::create::CreatedUnlessActive;
 use crate::admin::problem::Problem;
 use crate::admin::requests::{self, Cancellation, RunOptions};
 use crate::admin::state::{AdminState, SharedState};
 use crate::admin::station_query::ConnectionQuery;
 use crate::admin::stations::connection_key;
+use crate::admin::ui::change_form::ChangeForm;
+use crate::admin::ui::return_path;
 
 /// The form to start a sync.
 #[derive(Debug, Deserialize)]

@@ -1,9 +1,10 @@
 //! Pure: what needs the attention of a user, with the next action for each.
 
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
-use super::words;
 use crate::admin::response::sync::{SyncPhase, SyncResponse};
+use crate::admin::ui::words;
 use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::cron::Cron;
@@ -15,6 +16,8 @@ pub struct Attention {
     pub problem: String,
     /// What to do.
     pub action: String,
+    /// Id of the run that it is about.
+    pub run: Option<Uuid>,
 }
 
 /// What is known of a connection.
@@ -54,19 +57,21 @@ fn connection_not_ready(connection: &TaranaConnection) -> Option<Attention> {
     let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
     // A suspended connection is not ready on purpose.
     (ready.status == "False" && !connection.spec.suspend).then(|| Attention {
+        run: None,
         problem: format!("The connection is not ready: {}", words::sentence(&ready.message)),
         action: "Syncs wait until this is corrected. The operator checks again every few minutes.".to_owned(),
     })
 }
 
 fn repeated_failures(ended: &[SyncResponse]) -> Option<Attention> {
-    let failures = ended
+    let failed: Vec<&SyncResponse> = ended
         .iter()
         .filter(|run| !run.dry_run && run.phase != SyncPhase::Cancelled)
         .take_while(|run| run.phase == SyncPhase::Failed)
-        .count();
-    let newest = ended.iter().find(|run| run.phase == SyncPhase::Failed)?;
+        .collect();
+    let (newest, failures) = (failed.first()?, failed.len());
     (failures >= 2).then(|| Attention {
+        run: Some(newest.id),
         problem: format!(
             "The last {failures} syncs failed. {}",
             words::sentence(newest.message.as_deref().unwrap_or("no reason is recorded"))
@@ -83,15 +88,21 @@ fn withheld_deletions(ended: &[SyncResponse]) -> Option<Attention> {
         .find(|run| run.phase == SyncPhase::Completed && !run.dry_run)?;
     let withheld = newest.withheld();
     (withheld > 0).then(|| Attention {
+        run: Some(newest.id),
         problem: format!(
             "{} {} no longer in the vendor's listing, but kept in the table.",
             words::number(withheld),
-            if withheld == 1 { "station is" } else { "stations are" }
+            if withheld == 1 {
+                "station is"
+            } else {
+                "stations are"
+            }
         ),
-        action: format!(
-            "If they are truly gone, somebody with the permission approve on taranasyncs approves the deletions of the run {}.",
-            newest.describe()
-        ),
+        action: if newest.has_unproven_listing() {
+            "The listing was not proven complete, so they cannot be approved: sync again.".to_owned()
+        } else {
+            "If they are truly gone, approve their deletion on the page of the sync.".to_owned()
+        },
     })
 }
 
@@ -102,6 +113,7 @@ fn stale_data(facts: &Facts<'_>) -> Option<Attention> {
         .min()?;
     let age = facts.now.duration_since(facts.true_as_of?);
     (age > interval.saturating_mul(2)).then(|| Attention {
+        run: None,
         problem: format!(
             "The stations are stale: they were read {}, although a sync is due every {}.",
             words::ago(age),
@@ -120,6 +132,7 @@ fn interval(schedule: &TaranaSyncSchedule, now: Timestamp) -> Option<SignedDurat
 
 fn suspended_connection(connection: &TaranaConnection) -> Option<Attention> {
     connection.spec.suspend.then(|| Attention {
+        run: None,
         problem: "The connection is suspended: no sync starts.".to_owned(),
         action: "To resume it, set spec.suspend of the TaranaConnection to false.".to_owned(),
     })
@@ -134,6 +147,7 @@ fn suspended_schedule(schedule: &TaranaSyncSchedule) -> Option<Attention> {
         reason
     };
     schedule.spec.suspend.then(|| Attention {
+        run: None,
         problem: format!("The schedule {name} is suspended: {}", words::sentence(reason)),
         action: "Its slots start no sync until it is resumed. Sync now to refresh the stations once."
             .to_owned(),

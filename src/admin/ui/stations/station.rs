@@ -5,18 +5,21 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
+use uuid::Uuid;
 
-use super::account::Account;
-use super::list_params::ListParams;
-use super::page::{self, Layout};
-use super::station_changes::StationChangeView;
-use super::station_links;
-use super::words;
+use super::changes::StationChangeView;
+use super::links as station_links;
+use super::params::ListParams;
 use crate::admin::extract::PathParams;
 use crate::admin::problem::Problem;
 use crate::admin::response::station::{StationDetail, StationResponse};
 use crate::admin::state::SharedState;
 use crate::admin::stations::find_station;
+use crate::admin::ui::account::Account;
+use crate::admin::ui::page::{self, Layout};
+use crate::admin::ui::runs::links;
+use crate::admin::ui::runs::query::RunsQuery;
+use crate::admin::ui::words;
 
 #[derive(Template)]
 #[template(path = "station.html")]
@@ -25,6 +28,8 @@ struct StationPage {
     serial: String,
     /// The table that led here.
     back: String,
+    /// Selects the runs of the connection.
+    runs: RunsQuery,
     /// `None` if the station was deleted.
     station: Option<StationResponse>,
     /// Names and values of the fields, as far as they have one.
@@ -43,23 +48,34 @@ pub async fn show(
     let detail = find_station(&state, &account.caller, &serial, &filter.connection()).await?;
     let layout = Layout::new("Base station", Some(account));
     let back = station_links::table(&filter, &page);
-    let page = StationPage::new(layout, serial, back, detail);
+    let runs = RunsQuery {
+        namespace: filter.namespace.clone(),
+        connection: filter.connection.clone(),
+        ..RunsQuery::default()
+    };
+    let page = StationPage::new(layout, serial, back, runs, detail);
     page::render(StatusCode::OK, page.layout.nonce, &page)
 }
 
 impl StationPage {
-    fn new(layout: Layout, serial: String, back: String, detail: StationDetail) -> Self {
+    fn new(layout: Layout, serial: String, back: String, runs: RunsQuery, detail: StationDetail) -> Self {
         let StationDetail { station, changes, .. } = detail;
         let changed = station.as_ref().and_then(|station| station.last_updated);
         Self {
             layout,
             serial,
             back,
+            runs,
             fields: station.as_ref().map(fields).unwrap_or_default(),
             changed: changed.map(|time| (time, words::utc(time))),
             station,
             history: changes.into_iter().map(StationChangeView::from).collect(),
         }
+    }
+
+    /// Address of a run.
+    fn run_link(&self, id: &Uuid) -> String {
+        links::run(*id, &self.runs, None)
     }
 }
 
