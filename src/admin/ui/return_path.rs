@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
+use super::address::{address, encode};
 use crate::admin::defaults::Defaults;
 use crate::admin::state::AdminState;
 use crate::admin::station_query::ConnectionQuery;
@@ -64,12 +63,11 @@ fn with_connection(path: &str, state: &AdminState, query: &ConnectionQuery) -> S
     if (namespace, connection) == (default_namespace, default_connection) {
         return path.to_owned();
     }
-    let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    format!(
-        "{path}?namespace={}&connection={}",
-        encode(namespace),
-        encode(connection)
-    )
+    let pairs = [
+        ("namespace", namespace.to_owned()),
+        ("connection", connection.to_owned()),
+    ];
+    address(path, &pairs)
 }
 
 /// The address of the sign-in page that leads to this page.
@@ -77,10 +75,7 @@ pub fn sign_in(path: &ReturnPath) -> String {
     if path.0 == START {
         return "/admin/sign-in".to_owned();
     }
-    format!(
-        "/admin/sign-in?to={}",
-        utf8_percent_encode(&path.0, NON_ALPHANUMERIC)
-    )
+    format!("/admin/sign-in?to={}", encode(&path.0))
 }
 
 #[cfg(test)]

@@ -118,11 +118,7 @@ impl Overview {
             namespace: namespace.to_owned(),
             connection: name.to_owned(),
             csrf_token: csrf_token.to_owned(),
-            runs: RunsQuery {
-                namespace: query.namespace.clone(),
-                connection: query.connection.clone(),
-                ..RunsQuery::default()
-            },
+            runs: RunsQuery::of_connection(query.namespace.clone(), query.connection.clone()),
             attention: attention(&facts),
             current: current.map(|run| CurrentRun::new(&run)),
             last: ended.first().map(|run| LastRun::new(run, now)),

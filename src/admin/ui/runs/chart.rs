@@ -4,7 +4,7 @@ use crate::admin::response::sync::SyncResponse;
 use crate::admin::ui::current_run::state;
 
 /// Height of a row in units of the drawing.
-pub const ROW_HEIGHT: i64 = 40;
+const ROW_HEIGHT: i64 = 40;
 /// Width of a run.
 pub const STEP: i64 = 10;
 /// Height of a bar of something that is not zero.

@@ -49,10 +49,9 @@ pub async fn approve(
 
 fn redirect_to(created: &Created) -> Response {
     let (Created::New(sync) | Created::Existing(sync)) = created;
-    let query = RunsQuery {
-        namespace: sync.metadata.namespace.clone(),
-        connection: Some(sync.spec.connection_ref.name.clone()),
-        ..RunsQuery::default()
-    };
+    let query = RunsQuery::of_connection(
+        sync.metadata.namespace.clone(),
+        Some(sync.spec.connection_ref.name.clone()),
+    );
     Redirect::to(&links::run(object_id(&**sync), &query, None)).into_response()
 }

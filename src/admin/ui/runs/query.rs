@@ -41,6 +41,15 @@ pub struct RunsQuery {
 }
 
 impl RunsQuery {
+    /// All runs of a connection.
+    pub fn of_connection(namespace: Option<String>, connection: Option<String>) -> Self {
+        Self {
+            namespace,
+            connection,
+            ..Self::default()
+        }
+    }
+
     /// The connection whose runs are shown.
     pub fn connection(&self) -> ConnectionQuery {
         ConnectionQuery {
@@ -57,11 +66,7 @@ impl RunsQuery {
 
     /// The same connection without filters.
     pub fn without_filters(&self) -> Self {
-        Self {
-            namespace: self.namespace.clone(),
-            connection: self.connection.clone(),
-            ..Self::default()
-        }
+        Self::of_connection(self.namespace.clone(), self.connection.clone())
     }
 
     /// The filter, for the runs of this connection (namespace and name).

@@ -48,11 +48,7 @@ pub async fn show(
     let detail = find_station(&state, &account.caller, &serial, &filter.connection()).await?;
     let layout = Layout::new("Base station", Some(account));
     let back = station_links::table(&filter, &page);
-    let runs = RunsQuery {
-        namespace: filter.namespace.clone(),
-        connection: filter.connection.clone(),
-        ..RunsQuery::default()
-    };
+    let runs = RunsQuery::of_connection(filter.namespace.clone(), filter.connection.clone());
     let page = StationPage::new(layout, serial, back, runs, detail);
     page::render(StatusCode::OK, page.layout.nonce, &page)
 }
