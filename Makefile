@@ -104,6 +104,12 @@ OTHERS = $(dir $(BUILT))others
 others:
 	@$(call virtual_environment,$(OTHERS),benches/others/requirements.txt)
 
+.PHONY: screenshots
+screenshots: needs ui ## Make pictures of the pages, in tests/browser/screenshots and, small, in src/admin/ui/screenshots
+	cargo build --workspace --locked
+	$(BUILT)/devenv tools
+	SCREENSHOTS=1 cargo test --locked --test it -- admin::browser
+
 .PHONY: soak
 soak: needs ui ## Run an hour of changes, faults and kills with 100,000 devices (MINUTES, DEVICES, SEED), then report
 	cargo build --release --workspace --locked

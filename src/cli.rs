@@ -54,7 +54,8 @@ pub struct Run {
     /// Run the controllers only while holding a Lease, so that several replicas can run.
     #[arg(long, env = "TARANA_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
     pub leader_elect: bool,
-    /// Namespace of the Lease. Default: the namespace of the pod, or of the current kubeconfig context.
+    /// Namespace of the Lease, and of the `ConfigMap` of the browser sessions that were ended. Default: the namespace of the pod, or of the
+    /// current kubeconfig context.
     #[arg(long, env = "TARANA_LEASE_NAMESPACE", value_name = "NAMESPACE")]
     pub lease_namespace: Option<String>,
     /// Name of the Lease.
@@ -159,6 +160,17 @@ pub struct Admin {
         value_name = "ORIGIN"
     )]
     pub cors_origins: Vec<String>,
+    /// URL of the tiles behind the map, with {z}, {x} and {y}, such as `https://tiles.example.org/{z}/{x}/{y}.png`: browsers load them from there.
+    /// A path is one of the host of the pages. Default: land, lakes and borders, without a tile server.
+    #[arg(long, env = "TARANA_MAP_TILE_URL", default_value = "", value_name = "URL")]
+    pub map_tile_url: String,
+    /// PMTiles file of the tiles behind the map, which the operator serves to signed-in users: images, or vector tiles with the layers of
+    /// Protomaps' basemaps. Instead of --map-tile-url.
+    #[arg(long, env = "TARANA_MAP_TILE_FILE", value_name = "FILE")]
+    pub map_tile_file: Option<PathBuf>,
+    /// Whom the map credits for these tiles, as text. Required with --map-tile-url and --map-tile-file.
+    #[arg(long, env = "TARANA_MAP_ATTRIBUTION", default_value = "", value_name = "TEXT")]
+    pub map_attribution: String,
     /// Who may authenticate callers of the admin API. Can be repeated, or separated by commas.
     #[arg(
         long = "admin-auth",

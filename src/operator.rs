@@ -38,7 +38,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The configuration according to the flags. `namespace` is the default namespace of the Lease and the admin API.
+    /// The configuration according to the flags. `namespace` is the default namespace of its own objects and of requests.
     ///
     /// # Errors
     /// If the flags of the admin API are invalid.
@@ -47,11 +47,9 @@ impl Config {
             .identity
             .clone()
             .unwrap_or_else(|| format!("tarana-operator-{}", Uuid::new_v4().simple()));
+        let own = flags.lease_namespace.as_deref().unwrap_or(namespace);
         let election = flags.leader_elect.then(|| Election {
-            namespace: flags
-                .lease_namespace
-                .clone()
-                .unwrap_or_else(|| namespace.to_owned()),
+            namespace: own.to_owned(),
             lease: flags.lease_name.clone(),
             identity: identity.clone(),
         });
@@ -67,7 +65,7 @@ impl Config {
             election,
             migrate: flags.migrate,
             probe_interval: Duration::from_secs(flags.resync_seconds),
-            admin: admin_config::from_flags(&flags.admin, namespace)?,
+            admin: admin_config::from_flags(&flags.admin, namespace, own)?,
         })
     }
 }

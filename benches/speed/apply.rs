@@ -87,14 +87,14 @@ async fn timed(work: impl Future<Output = Result<()>>) -> Result<f64> {
 /// One run from open to COMMIT, with a simple comparison.
 async fn sync(store: &Store, fleet: Vec<Row>) -> Result<()> {
     let run = run();
-    let OpenResult::Opened(fence) = store.open(&run, 1).await? else {
+    let OpenResult::Opened(fence) = store.open(&run, 1, |_| Vec::new()).await? else {
         return Err("not opened".into());
     };
     let BeginApply::Started(mut apply) = store.begin_apply(run.id, fence).await? else {
         return Err("already closed".into());
     };
     let plan = plan(&mut apply, fleet).await?;
-    apply.finish(&plan, false).await?;
+    apply.finish(&plan, false, &[]).await?;
     Ok(())
 }
 

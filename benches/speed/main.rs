@@ -10,6 +10,7 @@ mod apply;
 mod fetch;
 mod in_flight;
 mod machine;
+mod pages;
 mod raw_copy;
 mod report;
 mod schedules;
@@ -27,7 +28,16 @@ use servers::Servers;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The sections, in the order in which they run.
-const SECTIONS: [&str; 7] = ["apply", "fetch", "schedules", "admin", "small", "whole", "faults"];
+const SECTIONS: [&str; 8] = [
+    "apply",
+    "fetch",
+    "schedules",
+    "admin",
+    "pages",
+    "small",
+    "whole",
+    "faults",
+];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -60,6 +70,9 @@ async fn main() -> Result<()> {
     }
     if is_selected("admin") {
         admin::measure(&postgres, &mut report).await?;
+    }
+    if is_selected("pages") {
+        pages::measure(&postgres).await?;
     }
     if ["whole", "small", "faults"].into_iter().any(&is_selected) {
         let alternatives = alternatives::Alternatives::find(&mut report);

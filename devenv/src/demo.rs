@@ -3,6 +3,8 @@
 //! Every command is run as shown and its result is checked: the demo fails when a result is unexpected.
 
 mod check;
+mod next_steps;
+mod session_key;
 mod shell;
 mod steps;
 
@@ -42,7 +44,7 @@ pub(crate) async fn demo(once: bool) -> Result<()> {
     let result = if once {
         Ok(())
     } else {
-        steps::print_next_steps(&environment, &summary);
+        next_steps::print_next_steps(&environment, &summary);
         tokio::select! {
             signalled = wait_for_shutdown_signal() => signalled,
             failure = wait_for_failure(&environment, &summary.operator) => failure,

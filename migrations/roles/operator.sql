@@ -56,7 +56,8 @@ GRANT SELECT,
     INSERT (id, status, trigger_type, triggered_by, namespace, name, connection, connection_uid, actor, dry_run,
             delete_stale, cluster_uid),
     UPDATE (status, attempt, fence, started_at, heartbeat_at, completed_at, duration_ms, outcome, reason, message,
-            errors, stations_fetched, inserted, updated, unchanged, deleted, skipped, withheld, listing, proof)
+            errors, stations_fetched, inserted, updated, unchanged, deleted, skipped, withheld, listing, proof,
+            spans)
     ON tarana_sync_logs TO :"role";
 -- The changes of a run are written once, and shown by the admin API.
 GRANT SELECT, INSERT ON tarana_sync_change_batches TO :"role";

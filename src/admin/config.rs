@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::auth;
 use super::cors::AllowedOrigins;
 use super::defaults::Defaults;
+use super::map_tiles::MapTiles;
 use super::public_url::PublicUrl;
 
 /// Configuration of the admin API.
@@ -21,6 +22,8 @@ pub struct Config {
     pub defaults: Defaults,
     /// Base of all links.
     pub public_url: PublicUrl,
+    /// The tiles behind the map.
+    pub map_tiles: Option<MapTiles>,
     /// Other origins whose pages may call the API.
     pub allowed_origins: AllowedOrigins,
 }

@@ -2,9 +2,12 @@
 
 mod actions;
 mod auth;
+mod authorized;
 mod base_url;
+mod clock;
 mod cloud_event;
 mod config;
+mod connections;
 mod cors;
 mod create;
 mod cursor;
@@ -12,6 +15,9 @@ mod defaults;
 mod extract;
 mod kind;
 mod live;
+mod map_query;
+mod map_tiles;
+mod map_view;
 mod middleware;
 mod objects;
 mod pools;
@@ -22,14 +28,18 @@ mod records;
 mod repeat;
 mod requests;
 mod response;
+mod rights;
 mod routes;
 mod runs;
+mod schedules;
 mod server;
 mod sign_in;
 mod slots;
 mod state;
+mod station_map;
 mod station_query;
 mod stations;
+mod timeline;
 mod ui;
 
 pub use auth::{
@@ -39,6 +49,7 @@ pub use auth::{
 pub use config::{Config, Tls};
 pub use cors::{AllowedOrigins, InvalidOrigin};
 pub use defaults::Defaults;
+pub use map_tiles::{InvalidMapTiles, MapTiles};
 pub use public_url::{InvalidPublicUrl, PublicUrl};
 pub use routes::openapi;
 pub use server::{Error, serve};

@@ -11,7 +11,6 @@ use super::objects::CachedKind;
 use super::problem::Problem;
 use super::response::attempt::AttemptList;
 use super::response::station::ChangeResponse;
-use super::response::sync::SyncResponse;
 use super::runs;
 use super::state::AdminState;
 use crate::api::connection::TaranaConnection;
@@ -50,29 +49,41 @@ pub async fn list_attempts(
     caller: &Arc<Caller>,
     id: Uuid,
 ) -> Result<AttemptList, Problem> {
-    state.objects.require_synced()?;
-    let mut object = state.objects.sync_by_id(id).await;
-    if let Some(sync) = &object {
-        let permission = Permission::new("get", TaranaSync::RESOURCE, sync.metadata.namespace.as_deref());
-        if !state.authorizer.is_allowed(caller, &permission).await? {
-            object = None;
-        }
-    }
-    let row = if let Some(sync) = &object {
+    let object = readable_object(state, caller, id).await?;
+    let row = match &object {
         // The status has the last attempts, also while the database is unavailable.
-        let row = runs::find_log_row(state, id, &connection_of(state, sync)).await;
-        row.unwrap_or_default()
-    } else {
-        let connections = runs::readable_connections(state, caller).await?;
-        runs::find_log_row(state, id, &connections).await?
+        Some(sync) => find_row(state, caller, id, connection_of(sync))
+            .await
+            .unwrap_or_default(),
+        None => find_row(state, caller, id, None).await?,
     };
     if object.is_none() && row.is_none() {
         return Err(Problem::NotFound(
             "there is no sync with this id that you may get".to_owned(),
         ));
     }
-    let status = object.as_ref().and_then(|sync| sync.status.as_ref());
-    Ok(AttemptList::of(row.as_ref().map(|(_, row)| row), status))
+    Ok(attempts(object.as_deref(), row.as_ref().map(|(_, row)| row)))
+}
+
+/// The attempts of a run, as far as its object and its log row tell.
+pub fn attempts(object: Option<&TaranaSync>, row: Option<&LoggedRun>) -> AttemptList {
+    let status = object.and_then(|sync| sync.status.as_ref());
+    AttemptList::of(row, status).with_pending_wait(object)
+}
+
+/// The object of a run, if it exists and the caller may get it.
+pub async fn readable_object(
+    state: &AdminState,
+    caller: &Arc<Caller>,
+    id: Uuid,
+) -> Result<Option<Arc<TaranaSync>>, Problem> {
+    state.objects.require_synced()?;
+    let Some(sync) = state.objects.sync_by_id(id).await else {
+        return Ok(None);
+    };
+    let permission = Permission::new("get", TaranaSync::RESOURCE, sync.metadata.namespace.as_deref());
+    let is_allowed = state.authorizer.is_allowed(caller, &permission).await?;
+    Ok(is_allowed.then_some(sync))
 }
 
 /// The log row of a run that the caller may get.
@@ -89,25 +100,24 @@ pub async fn readable_row(
     })
 }
 
-/// The log row of a run that the caller may get, if its database can be read. Only the database of its connection is asked, if that exists.
+/// The log row of a run that the caller may get, if its database can be read. Only the database of its connection (namespace and name) is
+/// asked, if that exists.
 pub async fn find_row(
     state: &AdminState,
     caller: &Arc<Caller>,
-    run: &SyncResponse,
+    id: Uuid,
+    connection: Option<(&str, &str)>,
 ) -> Result<Option<(Store, LoggedRun)>, Problem> {
-    let (namespace, name) = (run.namespace.as_deref(), run.connection.as_deref());
-    let own = namespace.zip(name);
-    let own = own.and_then(|(namespace, name)| state.objects.get::<TaranaConnection>(namespace, name));
+    let own = connection.and_then(|(namespace, name)| state.objects.get::<TaranaConnection>(namespace, name));
     let connections = match own {
         Some(connection) => vec![connection],
         None => runs::readable_connections(state, caller).await?,
     };
-    runs::find_log_row(state, run.id, &connections).await
+    runs::find_log_row(state, id, &connections).await
 }
 
-/// The connection of a run, if it exists.
-fn connection_of(state: &AdminState, sync: &TaranaSync) -> Vec<Arc<TaranaConnection>> {
-    let namespace = sync.metadata.namespace.as_deref().unwrap_or_default();
-    let found = state.objects.get(namespace, &sync.spec.connection_ref.name);
-    found.into_iter().collect()
+/// Namespace and name of the connection of a run.
+fn connection_of(sync: &TaranaSync) -> Option<(&str, &str)> {
+    let namespace = sync.metadata.namespace.as_deref()?;
+    Some((namespace, &sync.spec.connection_ref.name))
 }

@@ -21,8 +21,7 @@ pub async fn rerun(
     id: Uuid,
     idempotency_key: Result<Option<&str>, Problem>,
 ) -> Result<Created, Problem> {
-    let original = runs::readable_run(state, caller, id).await?;
-    let (namespace, spec) = repeated(state, caller, id, &original).await;
+    let (original, namespace, spec) = repeated(state, caller, id).await?;
     let what = format!("created this run like {}", original.describe());
     let request = RunRequest {
         namespace: &namespace,
@@ -40,8 +39,7 @@ pub async fn approve(
     id: Uuid,
     idempotency_key: Result<Option<&str>, Problem>,
 ) -> Result<Created, Problem> {
-    let original = runs::readable_run(state, caller, id).await?;
-    let (namespace, spec) = repeated(state, caller, id, &original).await;
+    let (original, namespace, spec) = repeated(state, caller, id).await?;
     // Before the state of the run is revealed.
     requests::authorize_creation(state, caller, (&namespace, &spec.connection_ref.name), true).await?;
     if !original.is_final() {
@@ -80,13 +78,13 @@ pub async fn approve(
     requests::create_run(state, caller, request, key, spec).await
 }
 
-/// Namespace and spec of a run like this one, without its approval.
+/// A run, and namespace and spec of a run like it, without its approval. Requires `get` on the run.
 async fn repeated(
     state: &AdminState,
-    caller: &Caller,
+    caller: &Arc<Caller>,
     id: Uuid,
-    original: &SyncResponse,
-) -> (String, TaranaSyncSpec) {
+) -> Result<(SyncResponse, String, TaranaSyncSpec), Problem> {
+    let original = runs::readable_run(state, caller, id).await?;
     let namespace = original.namespace.clone();
     let spec = match state.objects.sync_by_id(id).await {
         Some(sync) => TaranaSyncSpec {
@@ -101,8 +99,6 @@ async fn repeated(
         trigger: create::trigger(caller),
         ..spec
     };
-    (
-        namespace.unwrap_or_else(|| state.defaults.namespace.clone()),
-        spec,
-    )
+    let namespace = namespace.unwrap_or_else(|| state.defaults.namespace.clone());
+    Ok((original, namespace, spec))
 }

@@ -12,6 +12,7 @@ use super::auth::{self, AdminUsers, Authorizer, Caller, Permission, Sessions, Su
 use super::config::Config;
 use super::defaults::Defaults;
 use super::live::Streams;
+use super::map_tiles::MapTiles;
 use super::objects::Objects;
 use super::pools::StorePools;
 use super::problem::Problem;
@@ -47,6 +48,8 @@ pub struct AdminState {
     pub defaults: Defaults,
     /// Base of all links.
     pub public_url: PublicUrl,
+    /// The tile server behind the map.
+    pub map_tiles: Option<MapTiles>,
 }
 
 /// [`AdminState`] as axum clones it for each request.
@@ -84,6 +87,7 @@ impl AdminState {
             sign_in_limiter: CallerRateLimiter::new(SIGN_INS_PER_MINUTE),
             defaults,
             public_url: config.public_url,
+            map_tiles: config.map_tiles,
         })
     }
 

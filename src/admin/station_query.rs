@@ -25,6 +25,22 @@ pub struct ConnectionQuery {
     pub connection: Option<String>,
 }
 
+impl ConnectionQuery {
+    /// A connection that a form names.
+    pub fn named(namespace: &str, connection: &str) -> Result<Self, Problem> {
+        // An empty namespace would be authorized as all namespaces.
+        if namespace.is_empty() || connection.is_empty() {
+            return Err(Problem::BadRequest(
+                "namespace, connection: must not be empty".to_owned(),
+            ));
+        }
+        Ok(Self {
+            namespace: Some(namespace.to_owned()),
+            connection: Some(connection.to_owned()),
+        })
+    }
+}
+
 /// Query of an export.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -83,7 +83,7 @@ pub async fn find_station(
 }
 
 /// How fresh the table is. It is read before the stations, so that they are at least as fresh as it tells.
-async fn freshness(connection: &TaranaConnection, store: &Store) -> Result<Freshness, Problem> {
+pub async fn freshness(connection: &TaranaConnection, store: &Store) -> Result<Freshness, Problem> {
     let reading = store.last_reading(object_id(connection)).await;
     let reading = reading.map_err(|fault| Problem::from_database(&fault))?;
     Ok(Freshness::from(reading))

@@ -6,6 +6,7 @@ mod pattern;
 mod preview;
 mod search;
 pub mod slots;
+mod words;
 
 pub use pattern::InvalidCron;
 pub use preview::Preview;

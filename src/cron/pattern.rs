@@ -43,14 +43,16 @@ pub struct InvalidCron(pub String);
 /// A parsed pattern, each field as a bit set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
-    minutes: u64,
-    hours: u64,
-    days: u64,
-    months: u64,
+    pub minutes: u64,
+    pub hours: u64,
+    /// Bit 1 is the first day of a month.
+    pub days: u64,
+    /// Bit 1 is January.
+    pub months: u64,
     /// Bit 0 is Sunday.
-    weekdays: u64,
+    pub weekdays: u64,
     /// Whether a day must match both day fields, because one of them starts with `*`. Otherwise one of them is enough.
-    both_days: bool,
+    pub both_days: bool,
     /// Whether neither minute nor hour starts with `*`.
     pub fixed: bool,
 }

@@ -67,6 +67,11 @@ impl Cron {
         })
     }
 
+    /// The pattern.
+    pub(super) fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
     /// The time zone.
     pub fn zone(&self) -> &TimeZone {
         &self.zone

@@ -4,8 +4,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::admin::{
-    AllowedOrigins, AuthConfig, Config, Defaults, InvalidOrigin, InvalidPublicUrl, InvalidSessionKey,
-    InvalidSupabaseConfig, KubernetesConfig, PublicUrl, Role, SessionConfig, SessionKey, SupabaseConfig, Tls,
+    AllowedOrigins, AuthConfig, Config, Defaults, InvalidMapTiles, InvalidOrigin, InvalidPublicUrl,
+    InvalidSessionKey, InvalidSupabaseConfig, KubernetesConfig, MapTiles, PublicUrl, Role, SessionConfig,
+    SessionKey, SupabaseConfig, Tls,
 };
 use crate::cli::{self, AuthMode};
 
@@ -47,13 +48,20 @@ pub enum InvalidAdminFlags {
     /// `--admin-public-url` is invalid.
     #[error(transparent)]
     PublicUrl(#[from] InvalidPublicUrl),
+    /// `--map-tile-url`, `--map-tile-file` or `--map-attribution` is invalid.
+    #[error(transparent)]
+    MapTiles(#[from] InvalidMapTiles),
     /// `--admin-cors-origin` is invalid.
     #[error(transparent)]
     Origin(#[from] InvalidOrigin),
 }
 
-/// The configuration; `None` if the API is not served. `namespace` is the default namespace of requests.
-pub(super) fn from_flags(flags: &cli::Admin, namespace: &str) -> Result<Option<Config>, InvalidAdminFlags> {
+/// The configuration; `None` if the API is not served. `namespace` is the default namespace of requests, `own` that of the operator's objects.
+pub(super) fn from_flags(
+    flags: &cli::Admin,
+    namespace: &str,
+    own: &str,
+) -> Result<Option<Config>, InvalidAdminFlags> {
     let address = flags.listen.trim();
     if address.is_empty() {
         return Ok(None);
@@ -73,7 +81,7 @@ pub(super) fn from_flags(flags: &cli::Admin, namespace: &str) -> Result<Option<C
         auth: AuthConfig {
             kubernetes,
             supabase: supabase(flags)?,
-            sessions: sessions(flags, namespace)?,
+            sessions: sessions(flags, own)?,
         },
         tls: tls.map(|(certificate, key)| Tls { certificate, key }),
         defaults: Defaults {
@@ -81,6 +89,11 @@ pub(super) fn from_flags(flags: &cli::Admin, namespace: &str) -> Result<Option<C
             connection: flags.connection.clone(),
         },
         public_url: public_url(flags)?,
+        map_tiles: MapTiles::from_flags(
+            &flags.map_tile_url,
+            non_empty(flags.map_tile_file.as_ref()).map(PathBuf::as_path),
+            &flags.map_attribution,
+        )?,
         allowed_origins: allowed_origins(flags)?,
     }))
 }
@@ -157,7 +170,7 @@ mod tests {
         let arguments = ["tarana-operator", "run"].iter().chain(flags);
         let cli = Cli::try_parse_from(arguments).map_err(|e| e.to_string())?;
         let Command::Run(run) = cli.command else { panic!() };
-        from_flags(&run.admin, "home").map_err(|e| e.to_string())
+        from_flags(&run.admin, "home", "own").map_err(|e| e.to_string())
     }
 
     #[test]
@@ -192,6 +205,15 @@ mod tests {
         let url = "--supabase-url=https://a.supabase.co";
         for (flags, part) in [
             (&["--admin-listen=here"][..], "--admin-listen"),
+            (&["--map-tile-url=https://a.org/{z}/{x}/{y}"], "--map-attribution"),
+            (
+                &["--map-tile-url=https://a.org", "--map-attribution=A"],
+                "--map-tile-url",
+            ),
+            (
+                &["--map-tile-file=/dev/null", "--map-attribution=A"],
+                "--map-tile-file /dev/null",
+            ),
             (&["--admin-auth=none"], "--admin-auth"),
             (&["--admin-auth="], "--admin-auth"),
             (&[supabase], "--supabase-url"),

@@ -12,7 +12,7 @@
 //! The table lock (`SHARE ROW EXCLUSIVE`) admits readers and excludes every other writer, so the plan is computed from the
 //! rows that are then written. It is taken before the row lock: a run that waits for the table holds no lock.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ use super::db::{Db, Tx};
 use super::decode::RowDecoder;
 use super::error::DbError;
 use super::handle::Store;
-use super::log::{self, ClosedRow, find_closed, superseded};
+use super::log::{self, ClosedRow, Span, find_closed, superseded};
 use super::{outbox, write};
 use crate::fault::{Fault, Reason};
 use crate::station::{Plan, Row};
@@ -43,18 +43,19 @@ pub enum BeginApply {
 pub struct Apply {
     tx: Tx,
     run: Uuid,
+    locking: Duration,
 }
 
 impl Store {
     /// Waits for the table lock without a limit: drop the future to stop waiting. Fails with `Superseded` if the run has a
     /// newer fence.
     pub async fn begin_apply(&self, run: Uuid, fence: i64) -> Result<BeginApply, Fault> {
-        let mut tx = lock_table(&self.db).await?;
+        let (mut tx, locking) = lock_table(&self.db).await?;
         let select = "SELECT fence IS NOT DISTINCT FROM $2 AND status = 'running' FROM tarana_sync_logs
                       WHERE id = $1 FOR UPDATE";
         let row = tx.optional(sqlx::query(select).bind(run).bind(fence)).await?;
         if row.map(|r| tx.get::<bool>(&r, 0)).transpose()? == Some(true) {
-            return Ok(BeginApply::Started(Apply { tx, run }));
+            return Ok(BeginApply::Started(Apply { tx, run, locking }));
         }
         let closed = find_closed(&mut tx, run).await?;
         tx.rollback().await?;
@@ -63,15 +64,20 @@ impl Store {
 }
 
 /// Waits in slices of one second, each in a transaction of its own: a waiting process holds no lock, other writers get the
-/// table between the slices, and a server that does not notice a dropped client stops waiting by itself.
-async fn lock_table(db: &Db) -> Result<Tx, DbError> {
+/// table between the slices, and a server that does not notice a dropped client stops waiting by itself. Also returns how long
+/// the statements took.
+async fn lock_table(db: &Db) -> Result<(Tx, Duration), DbError> {
     let lock = "SET LOCAL lock_timeout TO '1s';
                 LOCK TABLE tarana_base_stations IN SHARE ROW EXCLUSIVE MODE;
                 SET LOCAL lock_timeout TO '5s'";
+    let mut took = Duration::ZERO;
     loop {
         let mut tx = db.begin().await?;
-        match tx.script(lock.to_owned()).await {
-            Ok(()) => return Ok(tx),
+        let began = Instant::now();
+        let locked = tx.script(lock.to_owned()).await;
+        took += began.elapsed();
+        match locked {
+            Ok(()) => return Ok((tx, took)),
             Err(e) if e.has_code("55P03") => tx.rollback().await?,
             Err(e) => return Err(e),
         }
@@ -79,6 +85,11 @@ async fn lock_table(db: &Db) -> Result<Tx, DbError> {
 }
 
 impl Apply {
+    /// How long it took to lock the table.
+    pub fn locking(&self) -> Duration {
+        self.locking
+    }
+
     /// Passes every row of the table to `each`, in no particular order.
     pub async fn read_rows(&mut self, mut each: impl FnMut(Row)) -> Result<(), Fault> {
         let select = list(|name, kind| format!("{name}::{kind}"));
@@ -105,11 +116,12 @@ impl Apply {
         Ok(self.tx.rollback().await?)
     }
 
-    /// Writes the plan and commits. A dry run writes the change rows and the log row only.
-    pub async fn finish(mut self, plan: &Plan, dry_run: bool) -> Result<ClosedRow, Fault> {
+    /// Writes the plan and commits. A dry run writes the change rows and the log row only. `spans` are those of the run so far: the
+    /// ones that last end with the commit.
+    pub async fn finish(mut self, plan: &Plan, dry_run: bool, spans: &[Span]) -> Result<ClosedRow, Fault> {
         self.tx.set_statement_timeout(WRITE_TIMEOUT).await?;
         write::write_changes(&mut self.tx, self.run, &plan.changes, dry_run).await?;
-        let closed = log::complete(&mut self.tx, self.run, plan).await?;
+        let closed = log::complete(&mut self.tx, self.run, plan, spans).await?;
         outbox::enqueue(&mut self.tx, &[self.run]).await?;
         self.tx.commit().await?;
         Ok(closed)

@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order, without gaps. A released file is never edited: databases contain its checksum.
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         version: 1,
         description: "stations",
@@ -59,6 +59,11 @@ const MIGRATIONS: [Migration; 8] = [
         version: 8,
         description: "cluster",
         sql: include_str!("../../migrations/0008_cluster.sql"),
+    },
+    Migration {
+        version: 9,
+        description: "spans",
+        sql: include_str!("../../migrations/0009_spans.sql"),
     },
 ];
 

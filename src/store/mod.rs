@@ -15,6 +15,7 @@ mod log;
 mod migrate;
 mod outbox;
 mod rights;
+mod station_map;
 mod stations;
 mod verify;
 mod write;
@@ -25,8 +26,10 @@ pub use config::Config;
 pub use export::StationExport;
 pub use handle::Store;
 pub use log::{
-    CloseRequest, ClosedRow, FailedAttempt, LastReading, LoggedRun, MomentQuery, OpenResult, Outcome,
-    RunInfo, RunMoment, RunOrder, RunQuery, SweepScope, SweptEnd, Trigger, attempt_message,
+    CloseRequest, ClosedRow, FailedAttempt, LastReading, LoggedRun, MAX_SPANS, MomentQuery, OpenResult,
+    OpenedRow, Outcome, RunInfo, RunMoment, RunOrder, RunQuery, Span, SpanKind, SweepScope, SweptEnd,
+    Trigger, WaitCause, attempt_message, push_span,
 };
 pub use outbox::OutboxEvent;
+pub use station_map::{Bounds, MapQuery, MappedStation, StationExtent, StationGroup, StationMap};
 pub use stations::{StationChange, StationCounts, StationFilter, StationQuery, StationRow, StationSort};

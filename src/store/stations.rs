@@ -217,29 +217,30 @@ impl Store {
 
     /// The changes of a run after this sequence number, in order. Includes changes that were not applied.
     pub async fn changes(&self, run: Uuid, after: i32, limit: i64) -> Result<Vec<StationChange>, Fault> {
+        self.changes_of(run, after, None, limit).await
+    }
+
+    /// The first deletions of a run, in order. Includes those that were only planned or withheld.
+    pub async fn deletions(&self, run: Uuid, limit: i64) -> Result<Vec<StationChange>, Fault> {
+        self.changes_of(run, i32::MIN, Some("delete"), limit).await
+    }
+
+    async fn changes_of(
+        &self,
+        run: Uuid,
+        after: i32,
+        op: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<StationChange>, Fault> {
         // Batches before `after` are not unpacked.
         let select = "
             SELECT c.run, (extract(epoch FROM l.created_at) * 1000000)::int8, c.seq, c.serial, c.op, c.before::jsonb,
                    c.after::jsonb, c.applied
             FROM tarana_sync_changes c JOIN tarana_sync_logs l ON l.id = c.run
-            WHERE c.run = $1 AND c.seq > $2 ORDER BY c.seq LIMIT $3";
+            WHERE c.run = $1 AND c.seq > $2 AND ($3::text IS NULL OR c.op = $3) ORDER BY c.seq LIMIT $4";
         let mut tx = self.db.begin_read_only().await?;
-        let rows = tx
-            .all(sqlx::query(select).bind(run).bind(after).bind(limit))
-            .await?;
-        tx.commit().await?;
-        self.decode_all(&rows, read_change)
-    }
-
-    /// The first deletions of a run, in order. Includes those that were only planned or withheld.
-    pub async fn deletions(&self, run: Uuid, limit: i64) -> Result<Vec<StationChange>, Fault> {
-        let select = "
-            SELECT c.run, (extract(epoch FROM l.created_at) * 1000000)::int8, c.seq, c.serial, c.op, c.before::jsonb,
-                   c.after::jsonb, c.applied
-            FROM tarana_sync_changes c JOIN tarana_sync_logs l ON l.id = c.run
-            WHERE c.run = $1 AND c.op = 'delete' ORDER BY c.seq LIMIT $2";
-        let mut tx = self.db.begin_read_only().await?;
-        let rows = tx.all(sqlx::query(select).bind(run).bind(limit)).await?;
+        let query = sqlx::query(select).bind(run).bind(after).bind(op).bind(limit);
+        let rows = tx.all(query).await?;
         tx.commit().await?;
         self.decode_all(&rows, read_change)
     }

@@ -10,8 +10,10 @@ use kube::runtime::reflector::{ObjectRef, Store as Reader};
 use kube::{Client, ResourceExt};
 use uuid::Uuid;
 
+use super::clock::now;
 use super::machine::{AttemptState, Termination};
 use super::plan::Missed;
+use super::spans::{Clock, SpanRecorder};
 use crate::api::sync::TaranaSync;
 use crate::cluster::{WatchCache, unfinished_on, version};
 use crate::connection::{ConnectionClients, Connections, Key};
@@ -51,6 +53,8 @@ pub(super) struct RunState {
     pub pending_end: Option<Termination>,
     /// The log row exists.
     pub registered: bool,
+    /// What the run does and what it waits for.
+    pub spans: Option<SpanRecorder>,
     /// The clients with which this process last wrote the log row. They outlive the connection and its Secrets, so that the
     /// row is closed whatever was deleted first.
     pub clients: Option<Arc<ConnectionClients>>,
@@ -102,6 +106,18 @@ impl SyncContext {
     /// Reads the state of a run without creating an entry, since most runs are finished and have none.
     pub(super) fn read_state<T>(&self, uid: &str, read: impl FnOnce(&RunState) -> T) -> T {
         read(self.runs().get(uid).unwrap_or(&RunState::default()))
+    }
+
+    /// Reads or changes what is recorded of a run.
+    pub(super) fn with_spans<T>(&self, uid: &str, change: impl FnOnce(&mut SpanRecorder) -> T) -> T {
+        self.with_state(uid, |state| {
+            change(state.spans.get_or_insert_with(|| {
+                SpanRecorder::new(Clock {
+                    instant: Instant::now(),
+                    time: now(),
+                })
+            }))
+        })
     }
 
     /// Drops the state of the current attempt.

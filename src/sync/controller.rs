@@ -10,9 +10,10 @@ use k8s_openapi::jiff::SignedDuration;
 use kube::runtime::controller::{self, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
 
+use super::clock::now;
 use super::context::SyncContext;
 use super::machine::{self, Action, Observed};
-use super::run::{Next, SyncRun, now};
+use super::run::{Next, SyncRun};
 use crate::api::condition;
 use crate::api::connection::TaranaConnection;
 use crate::api::sync::TaranaSync;
@@ -113,7 +114,7 @@ async fn reconcile_run(
             now: now(),
         };
         let next = match machine::decide(observed) {
-            Action::Requeue(after) => Next::Requeue(after),
+            Action::Requeue(after) => run.continue_back_off(after),
             Action::AwaitChange => Next::AwaitChange,
             Action::AddFinalizer => run.add_finalizer().await?,
             Action::Wait(reason, after) => run.wait(&reason, after).await?,

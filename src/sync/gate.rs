@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 
+use super::clock::now;
 use super::machine::Gate;
-use super::run::{SyncRun, now};
+use super::run::SyncRun;
 use crate::api::sync::Phase;
 use crate::connection::ConnectionState;
 use crate::fault::{Fault, Reason};

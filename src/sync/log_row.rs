@@ -7,7 +7,7 @@ use super::machine::Termination;
 use crate::api::sync::{Phase, TaranaSync, TaranaSyncStatus, TriggerType};
 use crate::connection::ConnectionClients;
 use crate::fault::{Fault, Reason};
-use crate::store::{CloseRequest, Outcome, RunInfo, Trigger, attempt_message};
+use crate::store::{CloseRequest, Outcome, RunInfo, Span, Trigger, attempt_message};
 
 /// The run as its log row identifies it.
 pub(super) fn run_info(sync: &TaranaSync, clients: &ConnectionClients, cluster_uid: Option<Uuid>) -> RunInfo {
@@ -36,10 +36,12 @@ pub(super) fn close_request(
     termination: &Termination,
     status: &TaranaSyncStatus,
     fence: Option<i64>,
+    spans: Option<(i64, Vec<Span>)>,
 ) -> CloseRequest {
     let cancelled = termination.phase == Phase::Cancelled;
     CloseRequest {
         fence: fence.filter(|_| !cancelled),
+        spans,
         outcome: if cancelled {
             Outcome::Cancelled
         } else {
@@ -60,6 +62,7 @@ pub(super) fn fail_request(
 ) -> CloseRequest {
     CloseRequest {
         fence,
+        spans: None,
         outcome: Outcome::Failed,
         reason,
         message: message.to_owned(),
@@ -67,19 +70,19 @@ pub(super) fn fail_request(
     }
 }
 
-/// Records a failed attempt in the log row. If that fails, the object still has the newest failure. Returns the fault if
+/// Records a failed attempt, and the spans of the run, in the log row. If that fails, the object still has the newest failure. Returns the fault if
 /// another process owns the run: then the failed attempt was not the run's any more.
 pub(super) async fn record_failed_attempt(
     clients: &ConnectionClients,
     run: &RunInfo,
     fence: i64,
-    attempt: i32,
-    fault: &Fault,
+    (attempt, fault): (i32, &Fault),
+    spans: &[Span],
 ) -> Option<Fault> {
     let message = attempt_message(attempt, fault);
     let fault = clients
         .store
-        .record_failure(run.id, fence, &message)
+        .record_failure(run.id, fence, &message, spans)
         .await
         .err()?;
     if fault.reason == Reason::Superseded {

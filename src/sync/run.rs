@@ -1,26 +1,27 @@
 //! One run in one reconcile: what it observes, and the effect of each action of the machine but Fetch and Apply.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt};
 
+use super::clock::now;
 use super::context::SyncContext;
 use super::machine::{self, AttemptState, RetryDecision, Termination};
 use super::record::Record;
-use super::status::{RunResult, StatusBuilder};
+use super::spans::Opening;
+use super::status::StatusBuilder;
 use super::{log_row, results};
 use crate::api::sync::{Phase, Step, TaranaSync, TaranaSyncStatus};
 use crate::cluster::{ReconcileError, rejected_writes};
-use crate::connection::{ConnectionClients, ConnectionState, ConnectionView, Key};
+use crate::connection::{ConnectionClients, ConnectionView, Key};
 use crate::fault::{Fault, Reason};
 use crate::notify::EventSpec;
 use crate::store;
 
 /// How long a fenced process leaves the run alone.
 const TAKEOVER_BACKOFF: SignedDuration = SignedDuration::from_secs(30);
-/// Requeue interval while a log row cannot be closed.
-const CLOSE_RETRY: SignedDuration = SignedDuration::from_secs(3);
 /// Requeue interval while another run's log row is running, or this run's is locked.
 const BUSY_RETRY: SignedDuration = SignedDuration::from_secs(2);
 
@@ -43,7 +44,7 @@ pub(super) struct SyncRun<'a> {
     pub(super) connection: Key,
     pub(super) view: ConnectionView,
     /// The step that failed in this reconcile, which the object may not show yet.
-    failed_step: Option<Step>,
+    pub(super) failed_step: Option<Step>,
 }
 
 impl<'a> SyncRun<'a> {
@@ -97,6 +98,7 @@ impl<'a> SyncRun<'a> {
         if reason.reason == Reason::Superseded {
             return Ok(Next::Requeue(after));
         }
+        self.record_wait(reason);
         if let Some(clients) = self.clients()
             && !self.context.read_state(&self.uid, |state| state.registered)
         {
@@ -123,10 +125,30 @@ impl<'a> SyncRun<'a> {
             return Ok(Next::Requeue(after));
         }
         self.close_former_row(&clients).await;
-        match clients.store.open(&self.run_info(&clients), attempt).await {
+        let began = Instant::now();
+        let mut spans = self.context.with_spans(&self.uid, |spans| spans.clone());
+        let record = |row: &store::OpenedRow| {
+            let now = Instant::now();
+            spans.open(
+                row,
+                Opening {
+                    attempt,
+                    resumed,
+                    began,
+                    now,
+                },
+            );
+            spans.spans()
+        };
+        match clients
+            .store
+            .open(&self.run_info(&clients), attempt, record)
+            .await
+        {
             Ok(store::OpenResult::Opened(fence)) => {
                 self.context.with_state(&self.uid, |state| {
                     (state.clients, state.row_fence) = (Some(clients), Some(fence));
+                    state.spans = Some(spans);
                 });
                 self.opened(attempt, resumed, fence).await
             }
@@ -143,7 +165,12 @@ impl<'a> SyncRun<'a> {
             }
             Ok(store::OpenResult::Closed(row)) => self.end(&results::from_row(&row, self.sync())).await,
             Err(fault) if fault.reason == Reason::DatabaseBusy => self.row_locked(resumed, &fault).await,
-            Err(fault) => self.attempt_failed(attempt, Step::Open, &fault).await,
+            Err(fault) => {
+                let now = Instant::now();
+                self.context
+                    .with_spans(&self.uid, |spans| spans.fail_to_open(attempt, began, now));
+                self.attempt_failed(attempt, Step::Open, &fault).await
+            }
         }
     }
 
@@ -237,13 +264,14 @@ impl<'a> SyncRun<'a> {
             }
             RetryDecision::Retry(next) => {
                 self.context.reset_attempt(&self.uid);
+                let spans = self.record_backoff(fault, next);
                 if let (Some(clients), Some(fence)) = (self.clients(), fence)
                     && let Some(superseded) = log_row::record_failed_attempt(
                         &clients,
                         &self.run_info(&clients),
                         fence,
-                        attempt,
-                        fault,
+                        (attempt, fault),
+                        &spans,
                     )
                     .await
                 {
@@ -262,92 +290,13 @@ impl<'a> SyncRun<'a> {
     }
 
     /// Another process has a newer fence: drop the attempt.
-    fn fenced(&mut self, fault: &Fault) -> Next {
+    pub(super) fn fenced(&mut self, fault: &Fault) -> Next {
         tracing::warn!(sync = self.sync().name_any(), %fault, "fenced: another process has taken this run over");
         self.context.reset_attempt(&self.uid);
         let until = now().checked_add(TAKEOVER_BACKOFF).unwrap_or(Timestamp::MAX);
         self.context
             .with_state(&self.uid, |state| state.fenced_until = Some(until));
         Next::Requeue(TAKEOVER_BACKOFF)
-    }
-
-    /// Closes the log row and records the end, which is the row's: it may say that the run completed.
-    pub async fn terminate(&mut self, termination: &Termination) -> Result<Next, ReconcileError> {
-        let fence = self.context.read_state(&self.uid, |state| state.fence);
-        let closed = match (self.row_clients(), &self.view.state) {
-            (Some(clients), _) => {
-                let request = log_row::close_request(termination, &self.status(), fence);
-                clients
-                    .store
-                    .close(&self.run_info(&clients), &request)
-                    .await
-                    .map(Some)
-            }
-            // After a restart no database is available before the first probe ends. A row may exist, whatever the object says,
-            // and if it stayed open, other runs would wait for it.
-            (None, ConnectionState::Unverified(reason)) if self.view.checked.is_none() => {
-                let reason = reason.clone();
-                return self.await_row_close(termination, &reason).await;
-            }
-            (None, ConnectionState::Unverified(reason)) => Err(reason.clone()),
-            (None, _) => Ok(None),
-        };
-        let result = match closed {
-            Ok(Some(row)) => results::from_close(&row, termination, self.sync()),
-            Ok(None) => results::without_row(termination),
-            Err(fault) if fault.reason == Reason::Superseded => return Ok(self.fenced(&fault)),
-            Err(fault) if self.may_close_later(&fault, termination) => {
-                return self.await_row_close(termination, &fault).await;
-            }
-            Err(fault) => {
-                tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be closed; the sweeper will close it");
-                results::without_row(termination)
-            }
-        };
-        self.end(&result).await
-    }
-
-    /// Whether another try may close the log row. While the connection is being verified, only its former clients may be known,
-    /// which a new password has locked out.
-    fn may_close_later(&self, fault: &Fault, termination: &Termination) -> bool {
-        let is_being_verified =
-            self.view.checked.is_none() && matches!(self.view.state, ConnectionState::Unverified(_));
-        let is_in_time = termination.row_close_deadline.is_some_and(|t| now() < t);
-        is_being_verified || (!fault.is_permanent() && is_in_time)
-    }
-
-    /// Waits until the log row can be closed.
-    async fn await_row_close(
-        &mut self,
-        termination: &Termination,
-        fault: &Fault,
-    ) -> Result<Next, ReconcileError> {
-        self.context.with_state(&self.uid, |state| {
-            state.pending_end = Some(termination.clone());
-        });
-        let message = format!(
-            "ends with {} ({}) once its log row is closed: {}",
-            termination.reason, termination.message, fault.message
-        );
-        self.wait(&Fault::new(fault.reason, message), CLOSE_RETRY).await
-    }
-
-    /// Records the end.
-    pub(super) async fn end(&mut self, result: &RunResult) -> Result<Next, ReconcileError> {
-        self.context.reset_attempt(&self.uid);
-        let step = self.failed_step.or(self.status().step);
-        let status = StatusBuilder::new(self.sync(), now()).ended(result, step);
-        self.record.set_status(status).await?;
-        self.context.with_state(&self.uid, |state| state.clients = None);
-        let RunResult {
-            phase,
-            reason,
-            message,
-            duration_ms,
-            ..
-        } = result;
-        tracing::info!(sync = self.sync().name_any(), connection = %self.connection, ?phase, %reason, duration_ms, "run ended: {message}");
-        Ok(Next::Continue)
     }
 
     /// Publishes the final Events, then removes the finalizer.
@@ -387,12 +336,4 @@ impl<'a> SyncRun<'a> {
             .publish(&self.sync().object_ref(&()), event)
             .await;
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place of this controller that reads the clock"
-)]
-pub(super) fn now() -> Timestamp {
-    Timestamp::now()
 }

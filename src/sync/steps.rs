@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join;
 use k8s_openapi::jiff::SignedDuration;
@@ -12,10 +12,11 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use super::clock::now;
 use super::context::{RunState, SyncContext};
 use super::plan::{Missed, Options, Planner};
 use super::record::Record;
-use super::run::{Next, SyncRun, now};
+use super::run::{Next, SyncRun};
 use super::status::StatusBuilder;
 use super::{machine, results};
 use crate::api::sync::{Step, TaranaSync};
@@ -24,7 +25,7 @@ use crate::connection::ConnectionClients;
 use crate::fault::{Fault, Reason};
 use crate::notify::EventSpec;
 use crate::station::Fetched;
-use crate::store;
+use crate::store::{self, Span};
 
 /// How often the watch cache is checked for a cancellation. This costs no request.
 const CANCEL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
@@ -32,6 +33,9 @@ const CANCEL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 /// Number of progress updates per heartbeat of the log row.
 const HEARTBEAT_EVERY: u32 = 4;
+
+/// From how long on locking the table is recorded as a wait. Without another lock it takes a round trip.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
 
 /// The result of a long step.
 enum StepResult<T> {
@@ -49,18 +53,24 @@ impl SyncRun<'_> {
             return Ok(Next::Requeue(SignedDuration::from_secs(1)));
         };
         let rows_read = RowsRead::default();
+        self.begin_step(attempt, Step::Fetch);
         let run = self.run_info(&clients);
         let outcome = {
             let progress = |current, total| rows_read.set(current, total);
             let fetch = clients.tarana.fetch(&progress);
             let cancelled_or_expired = cancelled_or_expired(self.context, self.sync().clone());
-            let publish_progress = publish_progress(&mut self.record, &clients, &run, fence, &rows_read);
+            let context = self.context;
+            let spans = || record_reading(context, &run, attempt, &clients, &rows_read);
+            let publish_progress =
+                publish_progress(&mut self.record, &clients, (&run, fence), &rows_read, spans);
             tokio::select! {
                 fetched = fetch => fetched.map_or_else(StepResult::Failed, StepResult::Done),
                 () = cancelled_or_expired => StepResult::Interrupted,
                 fault = publish_progress => StepResult::Failed(fault),
             }
         };
+        record_reading(self.context, &run, attempt, &clients, &rows_read);
+        self.end_step(&outcome);
         match outcome {
             StepResult::Done(mut fetched) => {
                 if let Some(why) = fetched.fallback_reason.take() {
@@ -93,12 +103,13 @@ impl SyncRun<'_> {
             return Ok(Next::Continue);
         };
         let run = self.run_info(&clients);
+        self.begin_step(attempt, Step::Apply);
         let applying = StatusBuilder::new(self.sync(), now()).applying(fetched.len());
         let (write, cancelled_or_expired) = (
             write(
+                self.context,
                 &clients,
-                &run,
-                fence,
+                (&run, fence, attempt),
                 (fetched, missed),
                 options(self.sync(), &clients),
             ),
@@ -120,6 +131,7 @@ impl SyncRun<'_> {
             }
             outcome
         };
+        self.end_step(&outcome);
         match outcome {
             StepResult::Done(Written::Closed(row)) => self.end(&results::from_row(&row, self.sync())).await,
             StepResult::Done(Written::ToConfirm(missed)) => {
@@ -130,6 +142,25 @@ impl SyncRun<'_> {
             StepResult::Failed(fault) => self.attempt_failed(attempt, Step::Apply, &fault).await,
             StepResult::Interrupted => self.interrupted(),
         }
+    }
+
+    fn begin_step(&self, attempt: i32, step: Step) {
+        let now = Instant::now();
+        self.context.with_spans(&self.uid, |spans| {
+            spans.begin_step(attempt, &format!("{step:?}"), now);
+        });
+    }
+
+    /// The end of the run is also that of a step that was interrupted.
+    fn end_step<T>(&self, outcome: &StepResult<T>) {
+        let failed = match outcome {
+            StepResult::Done(_) => false,
+            StepResult::Failed(_) => true,
+            StepResult::Interrupted => return,
+        };
+        let now = Instant::now();
+        self.context
+            .with_spans(&self.uid, |spans| spans.end_step(failed, now));
     }
 
     fn clients_and_fence(&self) -> Option<(Arc<ConnectionClients>, i64)> {
@@ -156,19 +187,40 @@ impl SyncRun<'_> {
     }
 }
 
-/// Rows read so far, and their total.
+/// Rows read so far, their total, and the number of pages.
 #[derive(Default)]
-struct RowsRead(AtomicU64, AtomicU64);
+struct RowsRead(AtomicU64, AtomicU64, AtomicU64);
 
 impl RowsRead {
+    /// After a page.
     fn set(&self, current: u64, total: u64) {
         self.0.store(current, Ordering::Relaxed);
         self.1.store(total, Ordering::Relaxed);
+        self.2.fetch_add(1, Ordering::Relaxed);
     }
 
     fn get(&self) -> (u64, u64) {
         (self.0.load(Ordering::Relaxed), self.1.load(Ordering::Relaxed))
     }
+
+    fn pages(&self) -> u64 {
+        self.2.load(Ordering::Relaxed)
+    }
+}
+
+/// Records how far the listing is read, and the pauses that the API asked for. Returns the spans of the run.
+fn record_reading(
+    context: &SyncContext,
+    run: &store::RunInfo,
+    attempt: i32,
+    clients: &ConnectionClients,
+    rows_read: &RowsRead,
+) -> Vec<Span> {
+    let (pages, pauses) = (rows_read.pages(), clients.tarana.pauses());
+    context.with_spans(&run.id.to_string(), |spans| {
+        spans.read(attempt, pages, &pauses, Instant::now());
+        spans.spans()
+    })
 }
 
 /// Resolves when the run is cancelled or deleted, or its deadline passes.
@@ -194,9 +246,9 @@ fn cancelled_or_expired(context: &SyncContext, sync: TaranaSync) -> impl Future<
 async fn publish_progress(
     record: &mut Record<'_>,
     clients: &ConnectionClients,
-    run: &store::RunInfo,
-    fence: i64,
+    (run, fence): (&store::RunInfo, i64),
     rows_read: &RowsRead,
+    spans: impl Fn() -> Vec<Span>,
 ) -> Fault {
     let mut ticks = interval(PROGRESS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -219,7 +271,7 @@ async fn publish_progress(
         beat += 1;
         if beat % HEARTBEAT_EVERY == 0 {
             let fetched = i64::try_from(current).unwrap_or(i64::MAX);
-            match clients.store.heartbeat(run.id, fence, fetched).await {
+            match clients.store.heartbeat(run.id, fence, fetched, &spans()).await {
                 Err(fault) if fault.reason == Reason::Superseded => return fault,
                 Err(fault) => tracing::warn!(sync = run.name, %fault, "the heartbeat could not be written"),
                 Ok(()) => {}
@@ -242,9 +294,9 @@ enum Written {
 /// reading alone makes no row stale: a first listing that misses rows is discarded, and only rows that the second one misses
 /// as well are stale.
 async fn write(
+    context: &SyncContext,
     clients: &ConnectionClients,
-    run: &store::RunInfo,
-    fence: i64,
+    (run, fence, attempt): (&store::RunInfo, i64, i32),
     (fetched, missed): (Fetched, Option<Missed>),
     options: Options,
 ) -> Result<Written, Fault> {
@@ -252,6 +304,14 @@ async fn write(
         store::BeginApply::Started(apply) => apply,
         store::BeginApply::Closed(row) => return Ok(Written::Closed(row)),
     };
+    let uid = run.id.to_string();
+    let (locking, now) = (apply.locking(), Instant::now());
+    if locking >= LOCK_WAIT {
+        let began = now.checked_sub(locking).unwrap_or(now);
+        context.with_spans(&uid, |spans| {
+            spans.waited_for_lock(attempt, began, now);
+        });
+    }
     let is_first_reading = missed.is_none();
     let mut planner = Planner::new(fetched, options).confirming(missed);
     apply.read_rows(|stored| planner.add_row(stored)).await?;
@@ -260,8 +320,9 @@ async fn write(
         apply.abort().await?;
         return Ok(Written::ToConfirm(missed));
     }
+    let spans = context.with_spans(&uid, |spans| spans.spans());
     apply
-        .finish(&planner.finish(), run.dry_run)
+        .finish(&planner.finish(), run.dry_run, &spans)
         .await
         .map(Written::Closed)
 }

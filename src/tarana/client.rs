@@ -43,7 +43,8 @@ impl Client {
         Ok(Verified { operator_id, regions })
     }
 
-    /// Reads the whole listing and proves it complete. Calls `progress` with the rows read and the total, as far as known.
+    /// Reads the whole listing and proves it complete. Calls `progress` once for each page of stations, with the rows read and the
+    /// total, as far as known.
     ///
     /// # Errors
     /// Every fault of the API; `FetchIncomplete` and `FetchEmpty` if the answers are inconsistent.
@@ -74,5 +75,13 @@ impl Client {
             .api
             .throttled_until()
             .map(tokio::time::Instant::into_std)
+    }
+
+    /// The newest pauses that the API asked for, oldest first: from the request that was rejected until when nothing is sent.
+    pub fn pauses(&self) -> Vec<(Instant, Instant)> {
+        let pauses = self.context.api.pauses().into_iter();
+        pauses
+            .map(|(from, until)| (from.into_std(), until.into_std()))
+            .collect()
     }
 }

@@ -2,25 +2,24 @@
 // Content-Security-Policy, nor request anything from another host.
 
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { after } from 'node:test'
 
 const require = createRequire(new URL('../../ui/package.json', import.meta.url))
 const { chromium } = require('playwright-core')
 const axe = require.resolve('axe-core/axe.min.js')
 
-/** The environment that tests/it/admin/browser.rs sets. */
+/** The environment that tests/it/admin/browser.rs sets; benches/speed/pages.rs sets a part of it. */
 export const environment = Object.fromEntries(
-  ['CHROMIUM', 'URL', 'VIEWER', 'EDITOR', 'NOBODY', 'APPROVER', 'SIMULATOR', 'HANG'].map((name) => {
-    const value = process.env[`TARANA_${name}`]
-    if (!value) throw new Error(`TARANA_${name} is not set: run cargo test --test it -- admin::browser`)
-    return [name.toLowerCase(), value]
+  ['CHROMIUM', 'URL', 'VIEWER', 'EDITOR', 'NOBODY', 'APPROVER', 'SIMULATOR', 'HANG', 'DATABASE', 'TILES', 'LEAVER', 'KUBECTL', 'KUBECONFIG', 'NAMESPACE'].map((name) => {
+    return [name.toLowerCase(), process.env[`TARANA_${name}`]]
   }),
 )
 
-export const PATHS = { signIn: '/admin/sign-in', baseStations: '/admin/coverage/base-stations', runs: '/admin/coverage/runs' }
+if (!environment.url) throw new Error('TARANA_URL is not set: run cargo test --test it -- admin::browser')
+
+export const PATHS = { signIn: '/admin/sign-in', baseStations: '/admin/coverage/base-stations', sync: '/admin/coverage/sync', runs: '/admin/coverage/runs', map: '/admin/coverage/map', schedules: '/admin/coverage/schedules', connections: '/admin/coverage/connections', me: '/admin/me' }
 
 // Without these, Chromium tries to reach hosts of its vendor.
 const FLAGS = [
@@ -34,6 +33,19 @@ const FLAGS = [
 const WIDTHS = [360, 1920]
 const SCHEMES = ['light', 'dark']
 
+/** Runs SQL in the database of this URL. */
+export function sql(url, ...statements) {
+  const commands = statements.flatMap((statement) => ['--command', statement])
+  execFileSync('psql', [url, '--no-psqlrc', '--quiet', '--set', 'ON_ERROR_STOP=1', ...commands], { stdio: ['ignore', 'ignore', 'inherit'] })
+}
+
+/** Removes roles of a service account. */
+export function revoke(account, roles) {
+  const { kubectl, kubeconfig, namespace } = environment
+  const bindings = roles.map((role) => `${account}-${role}`)
+  execFileSync(kubectl, ['--kubeconfig', kubeconfig, '--namespace', namespace, 'delete', 'rolebinding', ...bindings], { stdio: ['ignore', 'ignore', 'inherit'] })
+}
+
 /** Controls the vendor's API; see the README of devenv/src/simulator. `body` is JSON or its value. */
 export async function simulator(command, body = {}) {
   const response = await fetch(`${environment.simulator}/_sim/${command}`, {
@@ -44,14 +56,32 @@ export async function simulator(command, body = {}) {
   return response.json()
 }
 
-/** Calls `work` with a page of a new browser profile. Options are those of playwright's contexts. */
-export async function withPage({ expectsLostUpdates = false, ...options }, work) {
-  const profile = mkdtempSync(join(tmpdir(), 'tarana-browser-'))
-  const context = await chromium.launchPersistentContext(profile, {
+let browser
+
+/** The browser of this process. */
+async function openBrowser() {
+  browser ??= chromium.launch({
     executablePath: environment.chromium,
     headless: true,
     chromiumSandbox: process.getuid() !== 0,
     args: FLAGS,
+  })
+  return browser
+}
+
+/** Closes the browser; a file of tests does so at its end. */
+export async function closeBrowser() {
+  await (await browser)?.close()
+}
+
+if (process.env.NODE_TEST_CONTEXT) after(closeBrowser)
+
+/**
+ * Calls `work` with a page that shares nothing with those of other calls. `expected` has patterns of problems that the test causes; the other
+ * options are those of playwright's contexts.
+ */
+export async function withPage({ expected = [], ...options }, work) {
+  const context = await (await openBrowser()).newContext({
     baseURL: environment.url,
     viewport: { width: 1280, height: 800 },
     ...options,
@@ -60,11 +90,10 @@ export async function withPage({ expectsLostUpdates = false, ...options }, work)
     const page = await context.newPage()
     const problems = watch(page)
     await work(page)
-    const expected = (problem) => expectsLostUpdates && problem.includes('ERR_INTERNET_DISCONNECTED')
-    assert.deepEqual(problems.filter((problem) => !expected(problem)), [], 'problems of the pages')
+    const unexpected = problems.filter((problem) => !expected.some((pattern) => pattern.test(problem)))
+    assert.deepEqual(unexpected, [], 'problems of the pages')
   } finally {
     await context.close()
-    rmSync(profile, { recursive: true, force: true })
   }
 }
 
@@ -83,6 +112,16 @@ function watch(page) {
   return problems
 }
 
+/** Reloads the page until the condition is true. */
+export async function reloadUntil(page, isReached) {
+  const deadline = Date.now() + 60_000
+  while (!(await isReached())) {
+    assert.ok(Date.now() < deadline, `${page.url()} is not as expected within a minute`)
+    await page.waitForTimeout(200)
+    await page.reload()
+  }
+}
+
 export async function signIn(page, token) {
   await page.goto(PATHS.signIn)
   await page.getByLabel('Token').fill(token)
@@ -93,7 +132,8 @@ export async function signIn(page, token) {
 export async function assertAccessible(page) {
   for (const colorScheme of SCHEMES) {
     for (const width of WIDTHS) {
-      await page.emulateMedia({ colorScheme })
+      // A color in transition has neither contrast.
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
       await page.setViewportSize({ width, height: 800 })
       const where = `${page.url()} ${colorScheme} ${width}`
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)

@@ -65,3 +65,75 @@ test('the sign-in page is usable with the keyboard alone', () =>
     await page.keyboard.press('Tab')
     assert.equal(await page.evaluate(() => document.activeElement.className), 'skip-link')
   }))
+
+test('a user sees groups, rights and the end of the session', () =>
+  withPage({}, async (page) => {
+    await signIn(page, environment.viewer)
+    await page.getByRole('link', { name: /^system:serviceaccount:/ }).click()
+    const text = await page.getByRole('main').textContent()
+    assert.match(text, /system:serviceaccounts/)
+    assert.match(text, /Session ends.* in 1[12] h/)
+    assert.match(text, /kubectl create token NAME/)
+    assert.match(text, /Missing Start a sync\s*You need the permission to create taranasyncs/)
+    assert.match(text, /Allowed See the base stations/)
+    await assertAccessible(page)
+    await page.getByRole('main').getByRole('button', { name: 'Sign out' }).click()
+    await page.getByLabel('Token').waitFor()
+  }))
+
+test('a form of an earlier session is rejected, and starts nothing', () =>
+  withPage({ expected: [/status of 403/] }, async (page) => {
+    await signIn(page, environment.editor)
+    await page.getByRole('heading', { name: 'Sync', exact: true }).waitFor()
+    const other = await page.context().newPage()
+    const newestSync = async () => {
+      await other.goto(PATHS.runs)
+      return other.locator('.run').first().getByRole('link').getAttribute('href')
+    }
+    const before = await newestSync()
+    await other.goto(PATHS.me)
+    await other.getByRole('main').getByRole('button', { name: 'Sign out' }).click()
+    // The first tab still shows the page of the session that has ended.
+    await page.getByRole('button', { name: 'Sync now' }).click()
+    await page.getByLabel('Token').waitFor()
+    await page.getByLabel('Token').fill(environment.editor)
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Sync', exact: true }).waitFor()
+    await other.goto(PATHS.me)
+    await other.getByRole('main').getByRole('button', { name: 'Sign out' }).click()
+    await signIn(other, environment.viewer)
+    await other.locator('#total').waitFor()
+    await page.getByRole('button', { name: 'Sync now' }).click()
+    await page.getByRole('heading', { name: 'Permission missing' }).waitFor()
+    assert.match(await page.getByRole('main').textContent(), /csrf/i)
+    assert.equal(await newestSync(), before)
+  }))
+
+test('an address without a page, and an address that only receives forms, are explained', () =>
+  withPage({}, async (page) => {
+    for (const [path, status, title] of [['/admin/nothing', 404, 'Not found'], ['/admin/coverage/cancel', 405, 'Nothing to show']]) {
+      const response = await page.goto(path)
+      assert.equal(response.status(), status)
+      await page.getByRole('heading', { name: title }).waitFor()
+      await assertAccessible(page)
+    }
+  }))
+
+for (const javaScriptEnabled of [true, false]) {
+  test(`a link on another site leads to the page of who is signed in, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, () =>
+    withPage({ javaScriptEnabled }, async (page) => {
+      const link = `${environment.url}${PATHS.runs}?phase=Failed`
+      const follow = async () => {
+        await page.goto('about:blank')
+        await page.setContent(`<a href="${link}">A failed sync</a>`)
+        await page.getByRole('link').click()
+      }
+      await follow()
+      await page.getByLabel('Token').fill(environment.viewer)
+      await page.keyboard.press('Enter')
+      await page.waitForURL(link)
+      await follow()
+      await page.waitForURL(link)
+      await page.getByRole('heading', { name: 'Syncs', exact: true }).waitFor()
+    }))
+}

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { assertAccessible, environment, PATHS, signIn, simulator, withPage } from './harness.mjs'
+import { assertAccessible, environment, PATHS, reloadUntil, signIn, simulator, withPage } from './harness.mjs'
 
 const state = (page, id, text) => page.locator(`#${id}`, { hasText: text }).waitFor()
 
@@ -45,10 +45,7 @@ for (const javaScriptEnabled of [true, false]) {
       await page.getByRole('button', { name: 'Cancel', exact: true }).click()
       if (javaScriptEnabled) await state(page, 'last-state', 'Cancelled')
       // Without JavaScript, a person reloads.
-      while ((await page.locator('#last-state').textContent()) !== 'Cancelled') {
-        await page.waitForTimeout(200)
-        await page.reload()
-      }
+      await reloadUntil(page, async () => (await page.locator('#last-state').textContent()) === 'Cancelled')
       await simulator('clear')
       await simulator('release')
       await page.reload()
@@ -75,10 +72,9 @@ test('deletions are confirmed after what the last dry run found', () =>
     await page.locator('.serials').waitFor()
     const [, planned] = /found (\d+) stale stations/.exec(await page.locator('#planned').textContent())
     await page.getByRole('button', { name: 'Sync and delete' }).click()
+    // The summary of the dry run is the same.
+    await reloadUntil(page, async () => (await total()) === before - planned)
     await page.locator('#last-summary', { hasText: `, ${planned} deleted` }).waitFor()
-    await page.locator('#current-state').waitFor({ state: 'detached' })
-    await page.reload()
-    assert.equal(await total(), before - planned)
     // The button Back of the browser shows the question again, and does not start another sync.
     await page.goBack()
     await page.getByRole('heading', { name: 'Delete stale stations?' }).waitFor()
@@ -86,16 +82,44 @@ test('deletions are confirmed after what the last dry run found', () =>
     assert.match(await page.locator('#last-summary').textContent(), new RegExp(`, ${planned} deleted`))
   }))
 
+/** Reloads until the newest sync of the list matches. */
+async function newestSync(page, pattern) {
+  await page.goto(PATHS.runs)
+  await reloadUntil(page, async () => pattern.test(await page.locator('.run').first().textContent()))
+}
+
+test('a schedule runs now with options, and deletions are confirmed', () =>
+  withPage({}, async (page) => {
+    await open(page)
+    await page.goto(PATHS.schedules)
+    await page.getByLabel('Dry run').check()
+    await page.getByRole('button', { name: 'Run now' }).click()
+    await newestSync(page, /Completed.*by the schedule nightly \(dry run\)/s)
+    await page.goto(PATHS.schedules)
+    await page.getByLabel('Delete stale stations').check()
+    await page.getByRole('button', { name: 'Run now' }).click()
+    await page.getByRole('heading', { name: 'Delete stale stations?' }).waitFor()
+    await page.getByRole('button', { name: 'Dry run first' }).click()
+    await newestSync(page, /Completed.*by the schedule nightly \(dry run, deletes stale stations\)/s)
+    await page.goto(PATHS.schedules)
+    await page.getByLabel('Delete stale stations').check()
+    await page.getByRole('button', { name: 'Run now' }).click()
+    await page.locator('#planned', { hasText: 'The last dry run' }).waitFor()
+    await page.getByRole('link', { name: 'Back' }).click()
+    await page.waitForURL(`**${PATHS.schedules}`)
+  }))
+
 test('a chosen option survives live updates', () =>
   withPage({}, async (page) => {
     await open(page)
     await page.getByLabel('Dry run').check()
-    await page.evaluate(() => {
+    // At once: a real update may follow.
+    const [isMorphed, isChecked] = await page.evaluate(async () => {
       const text = `${document.querySelector('#overview').innerHTML}<p id="morphed">New</p>`
-      return window.htmx.swap({ target: '#overview', text, swap: 'innerMorph', sourceElement: document.body })
+      await window.htmx.swap({ target: '#overview', text, swap: 'innerMorph', sourceElement: document.body })
+      return [document.querySelector('#morphed') !== null, document.querySelector('[name="dry_run"]').checked]
     })
-    await page.locator('#morphed').waitFor()
-    assert.ok(await page.getByLabel('Dry run').isChecked())
+    assert.deepEqual([isMorphed, isChecked], [true, true])
   }))
 
 test('a user who may not start a sync is told which right is missing', () =>
@@ -103,15 +127,4 @@ test('a user who may not start a sync is told which right is missing', () =>
     await open(page, environment.viewer)
     assert.ok(await page.getByRole('button', { name: 'Sync now' }).isDisabled())
     assert.match(await page.locator('#sync-form').textContent(), /You need the permission to create taranasyncs\.tarana\.dev in namespace/)
-  }))
-
-test('lost live updates are announced with the time', () =>
-  withPage({ expectsLostUpdates: true }, async (page) => {
-    await open(page)
-    await page.locator('#live-lost').waitFor({ state: 'hidden' })
-    await page.context().setOffline(true)
-    await page.locator('#live-lost').waitFor({ state: 'visible' })
-    assert.match(await page.locator('#live-lost').textContent(), /Live updates are lost since .*\d/)
-    await page.context().setOffline(false)
-    await page.locator('#live-lost').waitFor({ state: 'hidden' })
   }))

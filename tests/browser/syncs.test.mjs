@@ -72,3 +72,18 @@ test('the changes of a sync are shown as before and after, and lead to the stati
     await change.getByRole('link', { name: process.env.TARANA_CHANGED }).click()
     await page.getByRole('heading', { name: process.env.TARANA_CHANGED }).waitFor()
   }))
+
+test('where the time of a sync went is shown as text and bars', () =>
+  withPage({ javaScriptEnabled: false, viewport: { width: 360, height: 740 } }, async (page) => {
+    await signIn(page, environment.viewer)
+    await page.goto(`${PATHS.runs}?phase=Failed`)
+    await page.locator('.run', { hasText: 'Failed' }).first().getByRole('link').click()
+    const waterfall = page.getByRole('table').filter({ hasText: 'From the request to the end' })
+    const attempt = waterfall.getByRole('row').filter({ hasText: 'Attempt 1 failed' })
+    assert.match(await attempt.getByRole('cell').last().textContent(), /\d (ms|s)$/)
+    // The bar is in the row below, over the whole width.
+    const bar = waterfall.locator('tr', { hasText: 'Attempt 1 failed' }).locator('+ tr rect.bar-failed')
+    assert.ok((await bar.boundingBox()).width > 3)
+    const { width } = await waterfall.boundingBox()
+    assert.ok(width <= 360, `${width}`)
+  }))

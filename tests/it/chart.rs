@@ -39,6 +39,8 @@ const MODES: [&[&str]; 5] = [
         "--set",
         "admin.tlsSecretName=tls,admin.sessions.secretName=sessions",
         "--set",
+        "admin.map.tileFile.path=a.pmtiles,admin.map.tileFile.volume.persistentVolumeClaim.claimName=maps,admin.map.attribution=A",
+        "--set",
         "admin.publicUrl=https://tarana.example.org,admin.corsOrigins={https://app.example.org,http://localhost:3000}",
     ],
 ];
@@ -106,6 +108,18 @@ async fn routes_and_links_to_the_admin_api_are_rendered_as_configured() {
             linked.contains(&format!("value: \"{value}\"")),
             "{value}: {linked}"
         );
+    }
+    let tiles = "admin.map.tileUrl=https://a.org/\\{z\\}/\\{x\\}/\\{y\\},admin.map.attribution=A";
+    let tiles = render(tiles, "deployment").await;
+    assert!(tiles.contains("value: \"https://a.org/{z}/{x}/{y}\""), "{tiles}");
+    let file = "admin.map.tileFile.path=planet.pmtiles,admin.map.tileFile.volume.persistentVolumeClaim.claimName=maps,admin.map.attribution=A";
+    let file = render(file, "deployment").await;
+    for line in [
+        "              value: \"/var/lib/tarana-operator/map/planet.pmtiles\"",
+        "              mountPath: /var/lib/tarana-operator/map",
+        "            claimName: maps",
+    ] {
+        assert!(file.lines().any(|l| l == line), "{line}: {file}");
     }
     let closed = render("admin.enabled=false", "networkpolicy").await;
     assert!(closed.contains("ingress: []"), "{closed}");

@@ -39,6 +39,7 @@ mod store_config;
 mod store_drop;
 mod store_least_privilege;
 mod store_logs;
+mod store_map;
 mod store_migrate;
 mod store_outages;
 mod store_pgbouncer;

@@ -68,7 +68,7 @@ async fn only_synced_columns_of_an_existing_table_change(mode: AccessMode) {
         },
         Change::Delete(rows[1].clone()),
     ];
-    let ended = apply.finish(&plan(changes), false).await.unwrap();
+    let ended = apply.finish(&plan(changes), false, &[]).await.unwrap();
     assert_eq!(
         (ended.counts.inserted, ended.counts.updated, ended.counts.deleted),
         (1, 1, 1)
@@ -120,7 +120,7 @@ async fn changes_log_row_and_event_agree(mode: AccessMode) {
     plan.counts.skipped = 1;
     let ended = apply(&store, &run, fence)
         .await
-        .finish(&plan, false)
+        .finish(&plan, false, &[])
         .await
         .unwrap();
 
@@ -175,7 +175,7 @@ async fn a_dry_run_changes_no_station(mode: AccessMode) {
     let changes = plan(vec![Change::Insert(row("S2")), Change::Delete(row("S1"))]);
     let ended = apply(&store, &run, fence)
         .await
-        .finish(&changes, true)
+        .finish(&changes, true, &[])
         .await
         .unwrap();
     assert_eq!(ended.counts.inserted, 1);
@@ -201,11 +201,15 @@ async fn a_superseded_process_is_fenced(mode: AccessMode) {
     let fault = store.begin_apply(run.id, late).await.map(|_| ()).unwrap_err();
     assert_eq!(fault.reason, Reason::Superseded);
     assert_eq!(
-        store.heartbeat(run.id, late, 1).await.unwrap_err().reason,
+        store.heartbeat(run.id, late, 1, &[]).await.unwrap_err().reason,
         Reason::Superseded
     );
     assert_eq!(
-        store.record_failure(run.id, late, "x").await.unwrap_err().reason,
+        store
+            .record_failure(run.id, late, "x", &[])
+            .await
+            .unwrap_err()
+            .reason,
         Reason::Superseded
     );
     assert_eq!(
@@ -214,7 +218,7 @@ async fn a_superseded_process_is_fenced(mode: AccessMode) {
     );
     apply(&store, &run, current)
         .await
-        .finish(&plan(vec![Change::Insert(row("S1"))]), false)
+        .finish(&plan(vec![Change::Insert(row("S1"))]), false, &[])
         .await
         .unwrap();
     // After the commit, every process gets the closed row.
@@ -238,7 +242,7 @@ async fn a_suppressed_write_rolls_back_the_transaction(mode: AccessMode) {
     let changes = plan(vec![Change::Insert(row("S1")), Change::Insert(row("S2"))]);
     let fault = apply(&store, &run, fence)
         .await
-        .finish(&changes, false)
+        .finish(&changes, false, &[])
         .await
         .unwrap_err();
     assert_eq!(fault.reason, Reason::DatabaseError);

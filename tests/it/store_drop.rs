@@ -79,6 +79,7 @@ async fn dropped_while_waiting_for_the_table_lock(mode: AccessMode) {
         message: "cancelled".into(),
         attempt: 1,
         fence: Some(fence),
+        spans: None,
     };
     assert_eq!(
         store.close(&run, &cancel).await.unwrap().outcome,
@@ -135,7 +136,7 @@ async fn drop_at_yield_points(mode: AccessMode, stride: usize) {
         let mut work = Box::pin(async {
             let mut apply = apply(&store, &run, fence).await;
             apply.read_rows(drop).await.unwrap();
-            apply.finish(&plan, false).await.unwrap();
+            apply.finish(&plan, false, &[]).await.unwrap();
         });
         let mut remaining = polls;
         let is_done = std::future::poll_fn(|cx| {
@@ -176,7 +177,7 @@ async fn dropped_while_the_server_executes_a_statement(mode: AccessMode) {
     let apply = apply(&store, &run, fence).await;
     let plan = plan(vec![Change::Insert(row("S2"))]);
     drop_when_blocked(&database, async {
-        let _ = apply.finish(&plan, false).await;
+        let _ = apply.finish(&plan, false, &[]).await;
     })
     .await;
     assert_unchanged(&database).await;
@@ -198,11 +199,11 @@ async fn an_idle_transaction_loses_the_table_lock(mode: AccessMode) {
     // It holds table and log row and sends nothing. Another process opens the run once the server has ended the
     // transaction. The write of the first process is then rejected.
     wait_until("another process opens the run", || async {
-        store.open(&run, 1).await.ok()
+        store.open(&run, 1, |_| Vec::new()).await.ok()
     })
     .await;
     let fault = stalled
-        .finish(&plan(vec![Change::Insert(row("S2"))]), false)
+        .finish(&plan(vec![Change::Insert(row("S2"))]), false, &[])
         .await
         .unwrap_err();
     assert_eq!(fault.reason, Reason::DatabaseUnreachable, "{fault}");

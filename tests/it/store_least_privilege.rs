@@ -12,11 +12,11 @@ use crate::store_support::{ADMINS, AccessMode, Database, EXISTING, perform, plan
 async fn use_store(store: &Store) -> Result<(), tarana_operator::fault::Fault> {
     let run = run();
     store.register(&run).await?;
-    let OpenResult::Opened(fence) = store.open(&run, 1).await? else {
+    let OpenResult::Opened(fence) = store.open(&run, 1, |_| Vec::new()).await? else {
         panic!("not opened")
     };
-    store.heartbeat(run.id, fence, 1).await?;
-    store.record_failure(run.id, fence, "retry").await?;
+    store.heartbeat(run.id, fence, 1, &[]).await?;
+    store.record_failure(run.id, fence, "retry", &[]).await?;
     let BeginApply::Started(mut apply) = store.begin_apply(run.id, fence).await? else {
         panic!("not started")
     };
@@ -33,7 +33,7 @@ async fn use_store(store: &Store) -> Result<(), tarana_operator::fault::Fault> {
         });
         changes.push(Change::Delete(second.clone()));
     }
-    apply.finish(&plan(changes), false).await?;
+    apply.finish(&plan(changes), false, &[]).await?;
     let events: Vec<i64> = store
         .undelivered_events(run.id)
         .await?
@@ -47,6 +47,7 @@ async fn use_store(store: &Store) -> Result<(), tarana_operator::fault::Fault> {
         message: String::new(),
         attempt: 1,
         fence: None,
+        spans: None,
     };
     store.close(&self::run(), &closing).await?;
     sweep(store, run.connection_uid, &[], std::time::Duration::ZERO).await?;
@@ -283,7 +284,7 @@ async fn psql_creates_both_roles_in_any_schema() {
     };
     let owners = config(&owner, true);
     let migrated = Store::new(&owners).unwrap().migrate().await.unwrap();
-    assert_eq!(migrated.len(), 8);
+    assert_eq!(migrated.len(), 9);
     psql(&database.url, "operator.sql", &operator, schema);
     database.sql(&login(&operator)).await;
     let granted = "SELECT string_agg(relname || relacl::text, ' ' ORDER BY relname) FROM pg_class WHERE relname ~ '^tarana_.*[^y]$'";
@@ -324,7 +325,7 @@ async fn an_owner_role_migrates_existing_tables(mode: AccessMode) {
         migrate: true,
         ..database.config_of(Some((&name, "p")))
     };
-    assert_eq!(Store::new(&owner).unwrap().migrate().await.unwrap().len(), 8);
+    assert_eq!(Store::new(&owner).unwrap().migrate().await.unwrap().len(), 9);
     database.grant_operator_role("public");
     let store = Store::new(&Config {
         migrate: false,

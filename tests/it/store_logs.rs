@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tarana_operator::fault::Reason;
 use tarana_operator::station::Change;
-use tarana_operator::store::{CloseRequest, OpenResult, Outcome, Store, SweepScope, SweptEnd};
+use tarana_operator::store::{
+    CloseRequest, OpenResult, Outcome, RunInfo, Span, SpanKind, Store, SweepScope, SweptEnd,
+};
 use uuid::Uuid;
 
 use crate::store_support::{
@@ -20,6 +22,7 @@ tests_with_every_mode! {
     a_connection_runs_one_sync_at_a_time,
     an_unknown_admin_user_is_stored_as_null,
     the_sweep_closes_abandoned_rows,
+    spans_are_written_by_the_owner_of_the_row_only,
 }
 
 fn failed(message: &str, fence: Option<i64>) -> CloseRequest {
@@ -29,6 +32,7 @@ fn failed(message: &str, fence: Option<i64>) -> CloseRequest {
         message: message.into(),
         attempt: 2,
         fence,
+        spans: None,
     }
 }
 
@@ -44,9 +48,9 @@ async fn a_run_is_pending_then_running_then_failed(mode: AccessMode) {
     );
     let fence = open(&store, &run).await;
     assert_eq!(fence, 1);
-    store.heartbeat(run.id, fence, 70).await.unwrap();
+    store.heartbeat(run.id, fence, 70, &[]).await.unwrap();
     store
-        .record_failure(run.id, fence, "page 3 was short\0")
+        .record_failure(run.id, fence, "page 3 was short\0", &[])
         .await
         .unwrap();
     assert_eq!(
@@ -70,7 +74,10 @@ async fn a_run_is_pending_then_running_then_failed(mode: AccessMode) {
     );
     let end = "SELECT concat_ws(' ', status, outcome, attempt, duration_ms >= 0, completed_at IS NULL) FROM tarana_sync_logs";
     assert_eq!(database.value(end).await, "failed failed 2 t f");
-    assert_eq!(store.open(&run, 3).await.unwrap(), OpenResult::Closed(ended));
+    assert_eq!(
+        store.open(&run, 3, |_| Vec::new()).await.unwrap(),
+        OpenResult::Closed(ended)
+    );
 }
 
 async fn closing_twice_creates_one_event(mode: AccessMode) {
@@ -82,6 +89,7 @@ async fn closing_twice_creates_one_event(mode: AccessMode) {
         message: "cancelled by someone".into(),
         attempt: 1,
         fence: None,
+        spans: None,
     };
     // Closing creates the row if the run was never registered or opened.
     let first = store.close(&run, &cancelled).await.unwrap();
@@ -100,7 +108,7 @@ async fn a_committed_run_cannot_be_cancelled(mode: AccessMode) {
     let fence = open(&store, &run).await;
     let done = apply(&store, &run, fence)
         .await
-        .finish(&plan(vec![Change::Insert(row("S1"))]), false)
+        .finish(&plan(vec![Change::Insert(row("S1"))]), false, &[])
         .await
         .unwrap();
     assert_eq!(store.close(&run, &failed("no", Some(fence))).await.unwrap(), done);
@@ -126,6 +134,82 @@ async fn a_superseded_process_cannot_close_the_row(mode: AccessMode) {
         .unwrap();
 }
 
+/// A span that began at this second.
+fn span(second: i64) -> Span {
+    Span::new(
+        SpanKind::Attempt,
+        Some(1),
+        jiff::Timestamp::from_second(second).unwrap(),
+    )
+}
+
+/// When the recorded spans began, in seconds.
+async fn recorded(store: &Store, run: &RunInfo) -> Vec<i64> {
+    let spans = store.logged_run(run.id).await.unwrap().unwrap().spans;
+    spans.iter().map(|span| span.started_at.as_second()).collect()
+}
+
+async fn spans_are_written_by_the_owner_of_the_row_only(mode: AccessMode) {
+    let (_database, store) = ready(mode).await;
+    let run = run();
+    store.register(&run).await.unwrap();
+    assert_eq!(recorded(&store, &run).await, [0_i64; 0]);
+    let first = store.open(&run, 1, |row| {
+        assert_eq!((row.fence, row.spans.len(), row.heartbeat_at), (1, 0, None));
+        vec![span(1)]
+    });
+    assert_eq!(first.await.unwrap(), OpenResult::Opened(1));
+    store.heartbeat(run.id, 1, 0, &[span(1), span(2)]).await.unwrap();
+    store.heartbeat(run.id, 1, 0, &[]).await.unwrap();
+    assert_eq!(recorded(&store, &run).await, [1, 2], "no spans change nothing");
+    // Another process takes the run over, and continues its spans.
+    let second = store.open(&run, 1, |row| {
+        assert!(row.heartbeat_at.is_some_and(|at| at <= row.at), "{row:?}");
+        [row.spans.clone(), vec![span(3)]].concat()
+    });
+    assert_eq!(second.await.unwrap(), OpenResult::Opened(2));
+    let late = [
+        store.heartbeat(run.id, 1, 0, &[span(9)]).await,
+        store.record_failure(run.id, 1, "late", &[span(9)]).await,
+    ];
+    assert!(
+        late.into_iter()
+            .all(|late| late.unwrap_err().reason == Reason::Superseded)
+    );
+    assert_eq!(recorded(&store, &run).await, [1, 2, 3]);
+    store
+        .record_failure(run.id, 2, "failed", &[span(4)])
+        .await
+        .unwrap();
+    assert_eq!(recorded(&store, &run).await, [4]);
+    // A cancellation applies whoever owns the run, but not its spans.
+    let cancel = CloseRequest {
+        spans: Some((1, vec![span(9)])),
+        ..failed("cancelled", None)
+    };
+    store
+        .close(&run, &cancel)
+        .await
+        .unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!(recorded(&store, &run).await, [4]);
+
+    for completes in [false, true] {
+        let run = self::run();
+        let fence = open(&store, &run).await;
+        if completes {
+            let apply = apply(&store, &run, fence).await;
+            apply.finish(&plan(vec![]), false, &[span(5)]).await.unwrap();
+        } else {
+            let close = CloseRequest {
+                spans: Some((fence, vec![span(5)])),
+                ..failed("failed", Some(fence))
+            };
+            store.close(&run, &close).await.unwrap();
+        }
+        assert_eq!(recorded(&store, &run).await, [5], "completes: {completes}");
+    }
+}
+
 async fn a_connection_runs_one_sync_at_a_time(mode: AccessMode) {
     let (database, store) = ready(mode).await;
     let first = run();
@@ -133,7 +217,10 @@ async fn a_connection_runs_one_sync_at_a_time(mode: AccessMode) {
     second.connection_uid = first.connection_uid;
     second.name = "sync-2".into();
     // Of two concurrent calls, one opens its run and the other returns the name of that run.
-    let (a, b) = tokio::join!(store.open(&first, 1), store.open(&second, 1));
+    let (a, b) = tokio::join!(
+        store.open(&first, 1, |_| Vec::new()),
+        store.open(&second, 1, |_| Vec::new())
+    );
     let (a, b) = (a.unwrap(), b.unwrap());
     let busy = match (&a, &b) {
         (OpenResult::Opened(_), OpenResult::Busy { name, .. }) => name == "sync-1",
@@ -148,7 +235,10 @@ async fn a_connection_runs_one_sync_at_a_time(mode: AccessMode) {
         "1"
     );
     let other = run();
-    assert_eq!(store.open(&other, 1).await.unwrap(), OpenResult::Opened(1));
+    assert_eq!(
+        store.open(&other, 1, |_| Vec::new()).await.unwrap(),
+        OpenResult::Opened(1)
+    );
 }
 
 async fn an_unknown_admin_user_is_stored_as_null(mode: AccessMode) {
@@ -226,7 +316,7 @@ async fn the_sweep_closes_rows_of_deleted_connections_of_its_own_cluster_and_nam
     for run in [&finished, &gone, &live].into_iter().chain(&others) {
         store.register(run).await.unwrap();
     }
-    store.open(&finished, 1).await.unwrap();
+    store.open(&finished, 1, |_| Vec::new()).await.unwrap();
     let sweep = |grace| sweep_cluster(&store, cluster, live.id, finished.id, grace);
     assert!(
         sweep(Duration::from_mins(1)).await.is_empty(),

@@ -94,7 +94,7 @@ async fn assert_survives(database: &Database, store: &Store, crash: impl AsyncFn
     started.read_rows(drop).await.unwrap();
     crash().await;
     let fault = started
-        .finish(&plan(vec![Change::Insert(row("X"))]), false)
+        .finish(&plan(vec![Change::Insert(row("X"))]), false, &[])
         .await
         .unwrap_err();
     assert_transient(&fault, "check that it runs");
@@ -114,7 +114,7 @@ async fn assert_survives(database: &Database, store: &Store, crash: impl AsyncFn
         wait_for_value(database, sleeps, "1").await;
         crash().await;
     };
-    let (ended, ()) = tokio::join!(started.finish(&changes, false), crashed);
+    let (ended, ()) = tokio::join!(started.finish(&changes, false, &[]), crashed);
     assert_transient(&ended.unwrap_err(), "check that it runs");
     database.sql("DROP TRIGGER slow ON tarana_base_stations").await;
     assert_recovered(database, store).await;

@@ -24,9 +24,12 @@ async fn execute_run(store: &Store, number: usize) {
     let run = run();
     store.register(&run).await.unwrap();
     let fence = open(store, &run).await;
-    store.heartbeat(run.id, fence, 1).await.unwrap();
-    store.record_failure(run.id, fence, "once more").await.unwrap();
-    let OpenResult::Opened(fence) = store.open(&run, 2).await.unwrap() else {
+    store.heartbeat(run.id, fence, 1, &[]).await.unwrap();
+    store
+        .record_failure(run.id, fence, "once more", &[])
+        .await
+        .unwrap();
+    let OpenResult::Opened(fence) = store.open(&run, 2, |_| Vec::new()).await.unwrap() else {
         panic!("not opened")
     };
     let mut apply = apply(store, &run, fence).await;
@@ -41,7 +44,7 @@ async fn execute_run(store: &Store, number: usize) {
         });
         changes.push(Change::Delete(before[before.len() - 1].clone()));
     }
-    apply.finish(&plan(changes), false).await.unwrap();
+    apply.finish(&plan(changes), false, &[]).await.unwrap();
     let events = store.undelivered_events(run.id).await.unwrap();
     store.mark_delivered(&[events[0].id]).await.unwrap();
     let cancelled = CloseRequest {
@@ -50,6 +53,7 @@ async fn execute_run(store: &Store, number: usize) {
         message: String::new(),
         attempt: 1,
         fence: None,
+        spans: None,
     };
     assert_eq!(
         store.close(&run, &cancelled).await.unwrap().outcome,

@@ -358,7 +358,7 @@ pub fn plan(changes: Vec<Change>) -> Plan {
 }
 
 pub async fn open(store: &Store, run: &RunInfo) -> i64 {
-    match store.open(run, 1).await.unwrap() {
+    match store.open(run, 1, |_| Vec::new()).await.unwrap() {
         OpenResult::Opened(fence) => fence,
         other => panic!("{other:?}"),
     }
@@ -385,7 +385,7 @@ pub async fn perform(store: &Store, changes: Vec<Change>) -> RunInfo {
     let fence = open(store, &run).await;
     apply(store, &run, fence)
         .await
-        .finish(&plan(changes), false)
+        .finish(&plan(changes), false, &[])
         .await
         .unwrap();
     run

@@ -120,9 +120,12 @@ async fn assert_all_time_out(store: &Store, run: &RunInfo, fence: i64, closing: 
     assert_unreachable("verify", store.verify().await);
     assert_unreachable("migrate", store.migrate().await.map(drop));
     assert_unreachable("register", store.register(run).await);
-    assert_unreachable("open", store.open(run, 1).await.map(drop));
-    assert_unreachable("heartbeat", store.heartbeat(run.id, fence, 1).await);
-    assert_unreachable("record_failure", store.record_failure(run.id, fence, "").await);
+    assert_unreachable("open", store.open(run, 1, |_| Vec::new()).await.map(drop));
+    assert_unreachable("heartbeat", store.heartbeat(run.id, fence, 1, &[]).await);
+    assert_unreachable(
+        "record_failure",
+        store.record_failure(run.id, fence, "", &[]).await,
+    );
     assert_unreachable("begin_apply", store.begin_apply(run.id, fence).await.map(drop));
     assert_unreachable("close", store.close(run, closing).await.map(drop));
     assert_unreachable("closed_row", store.closed_row(run.id).await.map(drop));
@@ -173,13 +176,17 @@ async fn every_call_times_out_and_the_pool_recovers(mode: AccessMode) {
     // With paused time, timeouts expire at once, and a call without a timeout hangs.
     tokio::time::pause();
     assert_unreachable("rows", reading.read_rows(drop).await);
-    assert_unreachable("finish", reading.finish(&plan(vec![]), false).await.map(drop));
+    assert_unreachable(
+        "finish",
+        reading.finish(&plan(vec![]), false, &[]).await.map(drop),
+    );
     let closing = CloseRequest {
         outcome: Outcome::Cancelled,
         reason: Reason::Cancelled,
         message: String::new(),
         attempt: 1,
         fence: None,
+        spans: None,
     };
     for _ in 0..2 {
         assert_all_time_out(&store, &run, fence, &closing).await;
@@ -191,7 +198,7 @@ async fn every_call_times_out_and_the_pool_recovers(mode: AccessMode) {
     let fence = open(&store, &run).await;
     apply(&store, &run, fence)
         .await
-        .finish(&changes, false)
+        .finish(&changes, false, &[])
         .await
         .unwrap();
     proxy.silent.send_replace(true);
@@ -206,7 +213,7 @@ async fn every_call_times_out_and_the_pool_recovers(mode: AccessMode) {
 async fn wait_for_takeover(database: &Database, run: &RunInfo) {
     let other = Store::new(&database.config()).unwrap();
     wait_until("another process gets the table", || async {
-        let OpenResult::Opened(fence) = other.open(run, 1).await.ok()? else {
+        let OpenResult::Opened(fence) = other.open(run, 1, |_| Vec::new()).await.ok()? else {
             return None;
         };
         apply(&other, run, fence).await.abort().await.ok()
@@ -250,7 +257,7 @@ async fn an_operator_that_stops_writing_loses_the_table_lock(mode: AccessMode) {
     let changes = plan((0..5000).map(|i| Change::Insert(row(&format!("N{i}")))).collect());
     proxy.stall_at.store(32 * 1024, Ordering::Relaxed);
     let writing = async {
-        let _ = stalled.finish(&changes, false).await;
+        let _ = stalled.finish(&changes, false, &[]).await;
         std::future::pending::<()>().await;
     };
     tokio::select! {

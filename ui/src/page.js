@@ -31,6 +31,8 @@ let connection
 let silence
 let lostSince
 let announcement
+// A message that was already on its way does not mean that the browser is online again.
+let isOffline = false
 
 /** Says that live updates are lost, and since when, unless they are back after this time. */
 function liveUpdatesLost(delay = 0) {
@@ -46,6 +48,7 @@ function liveUpdatesLost(delay = 0) {
 }
 
 function liveUpdatesReceived() {
+  if (isOffline) return
   clearTimeout(announcement)
   lostSince = undefined
   const message = document.querySelector('#live-lost')
@@ -85,11 +88,18 @@ document.addEventListener('htmx:sse:error', (event) => {
 for (const name of ['htmx:error', 'htmx:response:error']) {
   document.addEventListener(name, () => liveUpdatesLost())
 }
-document.addEventListener('htmx:after:swap', () => {
-  if (!connection) liveUpdatesReceived()
+// It also follows a failed request, which swaps nothing.
+document.addEventListener('htmx:after:swap', (event) => {
+  if (!connection && event.detail.ctx?.response?.status < 400) liveUpdatesReceived()
 })
-window.addEventListener('offline', () => liveUpdatesLost())
-window.addEventListener('online', reconnect)
+window.addEventListener('offline', () => {
+  isOffline = true
+  liveUpdatesLost()
+})
+window.addEventListener('online', () => {
+  isOffline = false
+  reconnect()
+})
 
 /** Counts down to a time in hours, minutes and seconds. */
 function countDown() {

@@ -5,6 +5,7 @@ use devenv::{Operator, Result};
 
 use super::Environment;
 use super::check::{Finished, expect_equal};
+use super::session_key;
 use super::shell::{Shell, print_paragraph};
 
 /// The fraction of the fleet that changes between the first and the second run.
@@ -17,7 +18,7 @@ pub(super) struct Summary {
     /// The running operator.
     pub(super) operator: Operator,
     /// Stale rows: stations that are in the table and no longer in the listing.
-    stale: usize,
+    pub(super) stale: usize,
 }
 
 /// Runs all steps and leaves the operator running.
@@ -50,10 +51,16 @@ async fn install_operator(environment: &Environment) -> Result<Operator> {
     let render_rbac = devenv::RENDER_RBAC_COMMAND.replace(" --show-only", " \\\n    --show-only");
     shell
         .run(&format!(
-            "{render_rbac} 2>/dev/null |\n    kubectl apply --server-side -f -"
+            "{render_rbac} \\\n    --set admin.sessions.secretName=sessions 2>/dev/null |\n    kubectl apply --server-side -f -"
         ))
         .await?;
-    let variables = [("TARANA_ADMIN_LISTEN", environment.api_address.as_str())];
+    let session_key = environment.log.with_file_name("session-key");
+    session_key::write(&session_key)?;
+    let session_key = session_key.to_string_lossy();
+    let variables = [
+        ("TARANA_ADMIN_LISTEN", environment.api_address.as_str()),
+        ("TARANA_ADMIN_SESSION_KEY_FILE", &session_key),
+    ];
     let operator = Operator::start(
         &environment.program,
         &environment.plane,
@@ -304,6 +311,15 @@ async fn use_admin_api(shell: &Shell) -> Result<()> {
             curl.replace("-sS --fail-with-body", "-s")
         ))
         .await?;
+    print_paragraph(
+        "The pages for a browser, where she signs in with the same token. Here curl is the browser:",
+    );
+    shell
+        .run(
+            "curl -sS --fail-with-body --cookie-jar /dev/null --location -o /dev/null -w '%{http_code} %{url_effective}\\n' \\\n    \
+             --data-urlencode \"token=$(kubectl create token ann --audience tarana-operator)\" $API_URL/admin/sign-in",
+        )
+        .await?;
     let runs = "select status from tarana_sync_logs where actor = 'system:serviceaccount:default:ann'";
     expect_equal("the run of the API", &shell.query(runs).await?, "completed")
 }
@@ -375,52 +391,4 @@ fn apply_connection(name: &str, secret: &str) -> String {
 
 fn psql(sql: &str) -> String {
     format!("psql \"$DATABASE_URL\" -c \"\n    {sql}\"")
-}
-
-/// Prints commands to try while the environment is running.
-pub(super) fn print_next_steps(environment: &Environment, summary: &Summary) {
-    environment.shell.print_heading("Next steps");
-    println!(
-        "
-Everything runs until Ctrl-C. Paste this into another terminal:
-
-{exports}
-Then try, for example:
-
-  # The stations are really gone: approve as many deletes as the dry run found.
-  kubectl create -f - <<YAML
-apiVersion: tarana.dev/v1alpha1
-kind: TaranaSync
-metadata: {{generateName: approved-}}
-spec: {{deleteStale: true, approvedDeletes: {stale}, trigger: {{actor: $USER}}}}
-YAML
-  kubectl get tsync --watch
-
-  # Correct the password: the operator probes the connection at once.
-  kubectl patch secret typo --type merge -p '{{\"stringData\":{{\"password\":\"correct horse\"}}}}'
-  kubectl wait --for=condition=Ready tconn/wrong --timeout=30s
-
-  # Let TCS fail three requests: the run retries and completes. Then let the fleet drift for the next run.
-  curl -d '[{{\"endpoint\":\"search\",\"times\":3,\"fault\":{{\"kind\":\"status\",\"status\":503}}}}]' $TCS_URL/_sim/script
-  kubectl create -f - <<YAML
-apiVersion: tarana.dev/v1alpha1
-kind: TaranaSync
-metadata: {{generateName: retries-}}
-spec: {{backoff: {{initialSeconds: 2}}}}
-YAML
-  curl -d '{{\"fraction\":0.05}}' $TCS_URL/_sim/drift
-
-  # A run over HTTP, and the stream of what it does.
-  TOKEN=$(kubectl create token ann --audience tarana-operator)
-  curl -H \"Authorization: Bearer $TOKEN\" $API_URL/api/admin/tarana/sync -H 'Content-Type: application/json' -d '{{}}'
-  curl -H \"Authorization: Bearer $TOKEN\" $API_URL/api/admin/tarana/sync/status
-  curl -H \"Authorization: Bearer $TOKEN\" -N \"$API_URL/api/v1/events?namespace=default\"
-
-  kubectl explain tsync.spec        # every field, with default and effect
-  kubectl describe tsync/cleanup    # conditions and Events of one run
-  tail -f {log}",
-        exports = environment.shell.exports(),
-        stale = summary.stale,
-        log = summary.operator.log().display()
-    );
 }

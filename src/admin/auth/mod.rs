@@ -13,13 +13,13 @@ mod role;
 mod session;
 mod supabase;
 
-pub use authorizer::Authorizer;
+pub use authorizer::{Authorizer, NO_SESSIONS};
 pub use caller::Caller;
 pub use config::{Config, KubernetesConfig};
 pub use permission::Permission;
 pub use role::Role;
 pub use session::{
-    COOKIE as SESSION_COOKIE, InvalidSessionKey, Session, SessionConfig, SessionKey, Sessions,
+    COOKIE as SESSION_COOKIE, FETCH_SITE, InvalidSessionKey, Session, SessionConfig, SessionKey, Sessions,
     check_sign_in_site,
 };
 pub use supabase::{AdminUsers, ClientError, InvalidSupabaseConfig, Supabase, SupabaseConfig};

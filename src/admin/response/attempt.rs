@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::span::{RowEnd, StepResponse, WaitResponse};
 use super::sync::{SyncPhase, step};
 use super::time;
-use crate::api::sync::{Failure, TaranaSyncStatus};
-use crate::store::LoggedRun;
+use crate::api::sync::{Failure, Step, TaranaSync, TaranaSyncStatus};
+use crate::store::{LoggedRun, Span, SpanKind};
 
 /// State of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -30,13 +31,14 @@ pub struct AttemptResponse {
     /// Number of the attempt, from 1.
     pub number: i32,
     pub state: AttemptState,
-    /// When the attempt started. Recorded only for the first one; a later one starts after the end of the one before and a pause.
+    /// When the attempt started. In runs of older versions, recorded only for the first one; a later one starts after the end of the
+    /// one before and a pause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// When the attempt ended. Absent while it runs, and if the database was unavailable at its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// The step that failed, if the status of the object still has this failure.
+    /// The step that failed, if it was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<&'static str>,
     /// Reason of the failure or of the end.
@@ -45,6 +47,12 @@ pub struct AttemptResponse {
     /// What happened and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The steps, in the order in which they began. Absent in runs of older versions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepResponse>,
+    /// What the attempt waited for, in the order in which it began.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<WaitResponse>,
 }
 
 /// Attempts of a run.
@@ -57,6 +65,12 @@ pub struct AttemptList {
     /// When the next attempt starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Timestamp>,
+    /// What the run waited for before and between its attempts, in the order in which it began.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<WaitResponse>,
+    /// Number of steps and waits that were not kept, because there were too many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<u32>,
 }
 
 impl AttemptResponse {
@@ -69,6 +83,8 @@ impl AttemptResponse {
             step: None,
             reason: None,
             message: None,
+            steps: Vec::new(),
+            waits: Vec::new(),
         }
     }
 }
@@ -101,11 +117,71 @@ impl AttemptList {
         if let Some(failure) = status.and_then(|status| status.last_failure.as_ref()) {
             add_failure(&mut items, failure);
         }
-        Self {
+        let mut list = Self {
             items,
             next_attempt_at: status.and_then(|status| time(status.next_attempt_time.as_ref())),
+            waits: Vec::new(),
+            omitted: None,
+        };
+        if let Some(row) = row {
+            list.add_spans(row);
+        }
+        list
+    }
+
+    /// Adds what a pending run waits for.
+    pub fn with_pending_wait(mut self, sync: Option<&TaranaSync>) -> Self {
+        if self.waits.is_empty() {
+            self.waits.extend(sync.and_then(WaitResponse::pending));
+        }
+        self
+    }
+
+    /// Adds what the row has recorded of starts, steps and waits.
+    fn add_spans(&mut self, row: &LoggedRun) {
+        let end = RowEnd {
+            at: row.completed_at,
+            failed: SyncPhase::from_row(row) == SyncPhase::Failed,
+        };
+        let mut spans = row.spans.clone();
+        spans.sort_by_key(|span| span.started_at);
+        let omitted = spans
+            .iter()
+            .fold(0, |sum: u32, span| sum.saturating_add(span.omitted));
+        self.omitted = (omitted > 0).then_some(omitted);
+        for span in spans {
+            let number = span.attempt;
+            match self.items.iter_mut().find(|item| Some(item.number) == number) {
+                Some(item) => item.add_span(span, end),
+                None if span.kind == SpanKind::Wait => self.waits.push(WaitResponse::new(span, end)),
+                None => {}
+            }
         }
     }
+}
+
+impl AttemptResponse {
+    fn add_span(&mut self, span: Span, end: RowEnd) {
+        match span.kind {
+            SpanKind::Wait => self.waits.push(WaitResponse::new(span, end)),
+            SpanKind::Attempt => {
+                self.started_at = self.started_at.or(Some(span.started_at));
+                self.ended_at = self.ended_at.or(span.ended_at);
+            }
+            SpanKind::Step => {
+                let step = StepResponse::new(span, end);
+                if step.failed && self.state == AttemptState::Failed {
+                    self.step = known_step(&step.step).or(self.step);
+                }
+                self.steps.push(step);
+            }
+        }
+    }
+}
+
+fn known_step(name: &str) -> Option<&'static str> {
+    let all = [Step::Open, Step::Fetch, Step::Apply].map(step);
+    all.into_iter().find(|step| *step == name)
 }
 
 /// The last attempt is in the state of the run.

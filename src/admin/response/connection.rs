@@ -16,29 +16,29 @@ use crate::api::connection::TaranaConnection;
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionResponse {
     /// Uid of the object.
-    id: Uuid,
-    namespace: String,
-    name: String,
+    pub id: Uuid,
+    pub namespace: String,
+    pub name: String,
     /// URL of the vendor's API.
-    api_url: String,
+    pub api_url: String,
     /// Whether new runs are held back.
-    suspend: bool,
+    pub suspend: bool,
     /// Base stations in the listing of the last successful sync.
     #[serde(skip_serializing_if = "Option::is_none")]
-    station_count: Option<i64>,
+    pub station_count: Option<i64>,
     /// When the last successful sync committed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_successful_sync_at: Option<Timestamp>,
+    pub last_successful_sync_at: Option<Timestamp>,
     /// Name of the active run. A short run may not appear here.
     #[serde(skip_serializing_if = "Option::is_none")]
-    active_sync: Option<String>,
+    pub active_sync: Option<String>,
     /// The operator sends no requests to the vendor's API until this time, because it is throttling (429) or asked for a pause.
     #[serde(skip_serializing_if = "Option::is_none")]
-    throttled_until: Option<Timestamp>,
+    pub throttled_until: Option<Timestamp>,
     /// The listing in use.
     #[serde(skip_serializing_if = "Option::is_none")]
-    listing: Option<String>,
-    conditions: Vec<ConditionResponse>,
+    pub listing: Option<String>,
+    pub conditions: Vec<ConditionResponse>,
 }
 
 impl From<&TaranaConnection> for ConnectionResponse {

@@ -7,7 +7,9 @@ pub mod kml;
 pub mod legacy;
 pub mod schedule;
 pub mod slot;
+pub mod span;
 pub mod station;
+pub mod station_map;
 pub mod sync;
 pub mod timeline;
 
@@ -23,15 +25,15 @@ use utoipa::ToSchema;
 pub struct ConditionResponse {
     /// Ready, Reconciling, Stalled and so on.
     #[serde(rename = "type")]
-    type_: String,
+    pub type_: String,
     /// True, False or Unknown.
-    status: String,
+    pub status: String,
     /// Reason in CamelCase.
-    reason: String,
+    pub reason: String,
     /// What happened and what to do.
-    message: String,
+    pub message: String,
     /// When the status changed last.
-    last_transition_time: Timestamp,
+    pub last_transition_time: Timestamp,
 }
 
 impl From<&v1::Condition> for ConditionResponse {

@@ -17,19 +17,19 @@ use crate::api::schedule::{ConcurrencyPolicy, SlotOutcome, SlotRecord, TaranaSyn
 #[serde(rename_all = "camelCase")]
 pub struct ScheduleResponse {
     /// Uid of the object.
-    id: Uuid,
-    namespace: String,
-    name: String,
+    pub id: Uuid,
+    pub namespace: String,
+    pub name: String,
     /// Cron pattern: minute, hour, day of month, month, day of week.
     #[serde(rename = "schedule")]
-    pattern: String,
+    pub pattern: String,
     /// IANA time zone of the pattern.
-    time_zone: String,
+    pub time_zone: String,
     /// Whether slots start no runs.
-    suspend: bool,
+    pub suspend: bool,
     /// Why it is suspended; absent while it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    suspend_reason: Option<String>,
+    pub suspend_reason: Option<String>,
     /// Forbid or Replace.
     concurrency_policy: &'static str,
     /// Name of the connection of its runs.
@@ -48,10 +48,10 @@ pub struct ScheduleResponse {
     /// Names of the active runs.
     active: Vec<String>,
     /// Number of runs that failed since a run last completed.
-    consecutive_failures: i32,
+    pub consecutive_failures: i32,
     /// What happened to the newest slots, newest first, at most 20.
-    recent_slots: Vec<SlotRecordResponse>,
-    conditions: Vec<ConditionResponse>,
+    pub recent_slots: Vec<SlotRecordResponse>,
+    pub conditions: Vec<ConditionResponse>,
 }
 
 /// The run that ended last.
@@ -59,9 +59,9 @@ pub struct ScheduleResponse {
 #[schema(as = LastSync)]
 #[serde(rename_all = "camelCase")]
 pub struct LastSyncResponse {
-    name: String,
+    pub name: String,
     phase: SyncPhase,
-    reason: String,
+    pub reason: String,
     completed_at: Timestamp,
 }
 
@@ -70,14 +70,14 @@ pub struct LastSyncResponse {
 #[schema(as = SlotRecord)]
 pub struct SlotRecordResponse {
     /// Time of the slot.
-    at: Timestamp,
+    pub at: Timestamp,
     /// Ran, Skipped or Missed.
-    outcome: &'static str,
+    pub outcome: &'static str,
     /// Reason in CamelCase.
-    reason: String,
+    pub reason: String,
     /// The run of the slot, or the one that prevented it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    sync: Option<String>,
+    pub sync: Option<String>,
 }
 
 impl From<SlotRecord> for SlotRecordResponse {

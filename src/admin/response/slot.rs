@@ -22,7 +22,7 @@ pub struct SlotResponse {
     /// What a change of the zone's offset did to the slot. `Moved`: the wall clock skips its time. `Merged`: several times of
     /// the pattern are this one slot. `Repeated`: the wall clock was set back.
     #[serde(skip_serializing_if = "Option::is_none")]
-    offset_effect: Option<&'static str>,
+    pub offset_effect: Option<&'static str>,
 }
 
 impl SlotResponse {

@@ -58,12 +58,12 @@ pub enum TimelineKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = TimelineObject)]
 pub struct TimelineObject {
-    kind: TimelineKind,
+    pub kind: TimelineKind,
     /// Absent in log rows of other programs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    pub name: Option<String>,
     /// Uid of the object.
-    id: Uuid,
+    pub id: Uuid,
 }
 
 /// Something that happened.
@@ -72,14 +72,14 @@ pub struct TimelineObject {
 #[serde(rename_all = "camelCase")]
 pub struct TimelineEntry {
     /// When it happened: of a run by the database's clock, of an object in whole seconds by that of Kubernetes.
-    time: Timestamp,
+    pub time: Timestamp,
     #[serde(rename = "type")]
-    type_: TimelineType,
+    pub type_: TimelineType,
     /// Who requested the run, as whoever created it stated. This API states the caller's name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    actor: Option<String>,
-    message: String,
-    object: TimelineObject,
+    pub actor: Option<String>,
+    pub message: String,
+    pub object: TimelineObject,
     /// Order of entries of the same time.
     #[serde(skip)]
     order: Uuid,
@@ -132,31 +132,32 @@ impl From<RunMoment> for TimelineEntry {
     }
 }
 
+/// How a run was requested, and what came of it. That it started or ended is the type of the entry.
 fn run_message(moment: &RunMoment) -> String {
-    let run = match (moment.trigger_type.as_str(), moment.dry_run) {
-        ("cron", false) => "scheduled run",
+    let origin = match (moment.trigger_type.as_str(), moment.dry_run) {
+        ("cron", false) => "scheduled",
         ("cron", true) => "scheduled dry run",
-        (_, false) => "run",
-        (_, true) => "dry run",
+        (_, false) => "requested",
+        (_, true) => "requested dry run",
     };
-    let (counts, reason) = (
-        &moment.counts,
-        moment.reason.as_deref().unwrap_or("unknown reason"),
-    );
-    let detail = moment
-        .message
-        .as_deref()
-        .map(|m| format!(": {m}"))
-        .unwrap_or_default();
-    match (moment.is_end, moment.outcome.as_str()) {
-        (false, _) => format!("{run} started"),
-        (true, "completed") => format!(
-            "{run} completed: {} fetched, {} inserted, {} updated, {} deleted, {} withheld, {} skipped{detail}",
+    let counts = &moment.counts;
+    let result = match (moment.is_end, moment.outcome.as_str()) {
+        (false, _) | (true, "cancelled") => None,
+        (true, "completed") => Some(format!(
+            "{} fetched, {} inserted, {} updated, {} deleted, {} withheld, {} skipped",
             counts.fetched, counts.inserted, counts.updated, counts.deleted, counts.withheld, counts.skipped
+        )),
+        (true, _) => Some(
+            moment
+                .reason
+                .clone()
+                .unwrap_or_else(|| "unknown reason".to_owned()),
         ),
-        (true, "cancelled") => format!("{run} cancelled{detail}"),
-        (true, _) => format!("{run} failed: {reason}{detail}"),
-    }
+    };
+    let message = moment.message.clone().filter(|_| moment.is_end);
+    let parts = [Some(origin.to_owned()), result, message];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(": ")
 }
 
 /// The approval that a run carries.

@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::errors::CommonErrors;
-use super::objects::{authorized_object, list_objects};
+use crate::admin::authorized::{authorized_object, list_objects};
 use crate::admin::extract::{Authenticated, PathParams, QueryParams};
 use crate::admin::problem::Problem;
 use crate::admin::response::connection::ConnectionResponse;

@@ -10,7 +10,6 @@ mod exports;
 mod health;
 mod legacy;
 mod me;
-mod objects;
 mod schedules;
 mod session;
 mod slots;

@@ -4,20 +4,18 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::errors::{CommonErrors, WriteErrors};
-use super::objects::{authorized_object, list_objects};
-use crate::admin::actions::chosen_options;
+use crate::admin::authorized::{authorized_object, list_objects};
 use crate::admin::extract::{Authenticated, JsonBody, PathParams, QueryParams};
 use crate::admin::problem::Problem;
 use crate::admin::response::schedule::ScheduleResponse;
+use crate::admin::schedules::{self, ScheduledRunOptions};
 use crate::admin::state::SharedState;
-use crate::api::schedule::{TRIGGER_ANNOTATION, TaranaSyncSchedule, trigger_value};
-use crate::fault::Reason;
+use crate::api::schedule::TaranaSyncSchedule;
 
 pub fn router() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
@@ -83,37 +81,17 @@ struct RunRequest {
 /// Requests a run of the schedule now, also while it is suspended. Requires `patch` on `taranasyncschedules`.
 #[utoipa::path(post, path = "/api/v1/namespaces/{namespace}/schedules/{name}/run", tag = "schedules", request_body = RunRequest, params(
     ("namespace" = String, Path), ("name" = String, Path)), responses((status = 202, body = ScheduleResponse), CommonErrors, WriteErrors))]
-#[expect(clippy::disallowed_methods, reason = "the time of the request")]
 async fn run(
     State(state): State<SharedState>,
     Authenticated(caller): Authenticated,
     PathParams((namespace, name)): PathParams<(String, String)>,
     JsonBody(request): JsonBody<RunRequest>,
 ) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
-    let schedule =
-        authorized_object::<TaranaSyncSchedule>(&state, &caller, "patch", (&namespace, &name)).await?;
-    let template = &schedule.spec.template.spec;
-    let options = [
-        ("dryRun", request.dry_run, template.dry_run),
-        ("deleteStale", request.delete_stale, template.delete_stale),
-    ];
-    // The annotation can only add an option.
-    if let Some((option, ..)) = options
-        .iter()
-        .find(|(_, requested, template)| *requested == Some(false) && *template)
-    {
-        return Err(Problem::BadRequest(format!(
-            "{option} cannot be false: the template of the schedule sets it; create a run with POST /api/v1/syncs instead"
-        )));
-    }
-    let [dry_run, delete_stale] = options.map(|(_, requested, _)| requested.unwrap_or_default());
-    let value = trigger_value(jiff::Timestamp::now(), dry_run, delete_stale);
-    let patch = json!({"metadata": {"annotations": {TRIGGER_ANNOTATION: value}}});
-    let schedule = state.objects.patch(&*schedule, patch).await?;
-    let what = format!("requested a run{}", chosen_options(dry_run, delete_stale));
-    state
-        .actions
-        .done(&caller, Reason::RunRequested, &what, &schedule);
+    let options = ScheduledRunOptions {
+        dry_run: request.dry_run,
+        delete_stale: request.delete_stale,
+    };
+    let schedule = schedules::request_run(&state, &caller, (&namespace, &name), options).await?;
     Ok((StatusCode::ACCEPTED, Json(ScheduleResponse::from(&schedule))))
 }
 
@@ -136,18 +114,8 @@ async fn suspend(
     PathParams((namespace, name)): PathParams<(String, String)>,
     JsonBody(request): JsonBody<SuspendRequest>,
 ) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
-    let schedule =
-        authorized_object::<TaranaSyncSchedule>(&state, &caller, "patch", (&namespace, &name)).await?;
-    let patch = json!({"spec": {"suspend": true, "suspendReason": request.reason}});
-    let schedule = state.objects.patch(&*schedule, patch).await?;
-    let reason = request
-        .reason
-        .map(|reason| format!(" ({reason})"))
-        .unwrap_or_default();
-    let what = format!("suspended the schedule{reason}");
-    state
-        .actions
-        .done(&caller, Reason::SuspendRequested, &what, &schedule);
+    let reason = request.reason.as_deref();
+    let schedule = schedules::suspend(&state, &caller, (&namespace, &name), reason).await?;
     Ok((StatusCode::ACCEPTED, Json(ScheduleResponse::from(&schedule))))
 }
 
@@ -159,15 +127,6 @@ async fn resume(
     Authenticated(caller): Authenticated,
     PathParams((namespace, name)): PathParams<(String, String)>,
 ) -> Result<(StatusCode, Json<ScheduleResponse>), Problem> {
-    let schedule =
-        authorized_object::<TaranaSyncSchedule>(&state, &caller, "patch", (&namespace, &name)).await?;
-    let patch = json!({"spec": {"suspend": false, "suspendReason": null}});
-    let schedule = state.objects.patch(&*schedule, patch).await?;
-    state.actions.done(
-        &caller,
-        Reason::ResumeRequested,
-        "resumed the schedule",
-        &schedule,
-    );
+    let schedule = schedules::resume(&state, &caller, (&namespace, &name)).await?;
     Ok((StatusCode::ACCEPTED, Json(ScheduleResponse::from(&schedule))))
 }

@@ -9,7 +9,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::errors::CommonErrors;
-use super::objects::authorized_object;
+use crate::admin::authorized::authorized_object;
+use crate::admin::clock;
 use crate::admin::extract::{Authenticated, PathParams, QueryParams, item_count};
 use crate::admin::problem::Problem;
 use crate::admin::response::schedule::SlotRecordResponse;
@@ -64,7 +65,7 @@ async fn preview(
     let cron = Cron::parse(&query.schedule, zone);
     let preview = Preview {
         cron: cron.map_err(|invalid| Problem::BadRequest(invalid.to_string()))?,
-        after: query.after.unwrap_or_else(now),
+        after: query.after.unwrap_or_else(clock::now),
         count: Some(item_count("count", query.count, DEFAULT_COUNT, MAX_COUNT)?),
         until: None,
     };
@@ -113,7 +114,7 @@ async fn next(
         authorized_object::<TaranaSyncSchedule>(&state, &caller, "get", (&namespace, &name)).await?;
     let cron = Cron::parse(&schedule.spec.schedule, &schedule.spec.time_zone);
     let (items, invalid) = match cron {
-        Ok(cron) => (next_slots(&schedule, &cron, now(), count), None),
+        Ok(cron) => (next_slots(&schedule, &cron, clock::now(), count), None),
         Err(invalid) => (Vec::new(), Some(invalid.to_string())),
     };
     Ok(Json(NextSlotList {
@@ -143,12 +144,4 @@ async fn history(
     let records = schedule.status.clone().unwrap_or_default().recent_slots;
     let items = records.into_iter().map(Into::into).collect();
     Ok(Json(SlotHistory { items }))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the next slots depend on the present time"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
 }

@@ -1,4 +1,4 @@
-//! Routes of the stations in a connection's table: list, get, summary.
+//! Routes of the stations in a connection's table: list, get, summary, map.
 
 use axum::Json;
 use axum::extract::State;
@@ -7,9 +7,12 @@ use utoipa_axum::routes;
 
 use super::errors::CommonErrors;
 use crate::admin::extract::{Authenticated, PathParams, QueryParams};
+use crate::admin::map_query::MapAreaQuery;
 use crate::admin::problem::Problem;
 use crate::admin::response::station::{StationDetail, StationPage, StationSummary};
+use crate::admin::response::station_map::StationMapResponse;
 use crate::admin::state::SharedState;
+use crate::admin::station_map::map_area;
 use crate::admin::station_query::{ConnectionQuery, ListQuery};
 use crate::admin::stations::{find_station, list_stations, summarize};
 
@@ -18,6 +21,7 @@ pub fn router() -> OpenApiRouter<SharedState> {
         .routes(routes!(list))
         .routes(routes!(by_serial))
         .routes(routes!(summary))
+        .routes(routes!(map))
 }
 
 /// Lists stations. Requires `get` on the connection (`taranaconnections`).
@@ -50,4 +54,16 @@ async fn summary(
     QueryParams(connection): QueryParams<ConnectionQuery>,
 ) -> Result<Json<StationSummary>, Problem> {
     Ok(Json(summarize(&state, &caller, &connection).await?))
+}
+
+/// Returns the stations of an area for a map, grouped by the cells of a grid. Positions are those in degrees; a station whose coordinates are
+/// 0/0 or not on earth has none. Requires `get` on the connection (`taranaconnections`).
+#[utoipa::path(get, path = "/api/v1/map", tag = "stations", params(MapAreaQuery), responses((status = 200, body = StationMapResponse), CommonErrors))]
+async fn map(
+    State(state): State<SharedState>,
+    Authenticated(caller): Authenticated,
+    QueryParams(query): QueryParams<MapAreaQuery>,
+) -> Result<Json<StationMapResponse>, Problem> {
+    let (filter, bounds, zoom) = query.into_parts()?;
+    Ok(Json(map_area(&state, &caller, &filter, bounds, zoom).await?))
 }

@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::errors::CommonErrors;
-use super::objects::authorized_object;
 use crate::admin::auth::Permission;
+use crate::admin::authorized::authorized_object;
 use crate::admin::cursor;
 use crate::admin::extract::{Authenticated, PathParams, QueryParams, item_count};
 use crate::admin::objects::CachedKind;

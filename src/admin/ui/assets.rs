@@ -38,6 +38,29 @@ pub const PAGE_ASSETS: PageAssets = PageAssets {
     licenses: asset!("licenses.txt"),
 };
 
+/// What the page of the map loads as well.
+#[derive(Clone, Copy, Debug)]
+pub struct MapAssets {
+    pub styles: &'static str,
+    pub leaflet: &'static str,
+    /// Reads a file of tiles, if there is one.
+    pub pmtiles: &'static str,
+    /// Draws vector tiles, if the file has them.
+    pub vector_tiles: &'static str,
+    pub script: &'static str,
+    pub world: &'static str,
+}
+
+/// The files of the map.
+pub const MAP_ASSETS: MapAssets = MapAssets {
+    styles: asset!("leaflet.css"),
+    leaflet: asset!("leaflet.js"),
+    pmtiles: asset!("pmtiles.js"),
+    vector_tiles: asset!("protomaps.js"),
+    script: asset!("map.js"),
+    world: asset!("world.svg"),
+};
+
 /// Returns an asset. Requires nothing: the files are the same for everybody.
 pub async fn serve(Path(file_name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     let asset = ASSETS.iter().find(|asset| asset.file_name == file_name);
@@ -102,7 +125,10 @@ mod tests {
             parts.map(|asset| asset.gzip.len()).sum::<usize>()
         };
         let page = ["page.", "htmx.", "icon."].map(size).iter().sum::<usize>();
-        let map = ["leaflet.", "map."].map(size).iter().sum::<usize>();
+        let map = ["leaflet.", "map.", "world.", "pmtiles.", "protomaps."]
+            .map(size)
+            .iter()
+            .sum::<usize>();
         assert!((1..100_000).contains(&page), "{page}");
         assert!((1..300_000).contains(&map), "{map}");
         for asset in ASSETS

@@ -8,12 +8,15 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::account::{Account, KnownAccount};
+use super::address::{Pair, given};
 use super::page::{self, Layout};
 use super::return_path::{self, ReturnPath};
 use super::words;
+use crate::admin::auth::NO_SESSIONS;
 use crate::admin::problem::Problem;
 
 /// Timeout of a page. Shorter than that of all routes, whose response is not a page.
@@ -38,6 +41,7 @@ pub async fn render(mut request: Request, next: Next) -> Response {
     let is_htmx = request.headers().contains_key(HTMX_REQUEST);
     let path = request.uri().path_and_query().map(PathAndQuery::as_str);
     let path = path.filter(|_| request.method() == Method::GET && !is_htmx);
+    let connection = selected_connection(request.uri().query().unwrap_or_default());
     let sign_in = return_path::sign_in(&ReturnPath::new(path.unwrap_or_default()));
     let timed_out = |_| {
         let seconds = PAGE_TIMEOUT.as_secs();
@@ -50,8 +54,8 @@ pub async fn render(mut request: Request, next: Next) -> Response {
         None => response,
         Some(Problem::Unauthenticated(_)) if is_htmx => redirect_htmx(&sign_in),
         Some(Problem::Unauthenticated(_)) => Redirect::to(&sign_in).into_response(),
-        Some(problem) if is_htmx => replace_content(problem_page(problem, account.get())),
-        Some(problem) => problem_page(problem, account.get()),
+        Some(problem) if is_htmx => replace_content(problem_page(problem, account.get(), connection)),
+        Some(problem) => problem_page(problem, account.get(), connection),
     }
 }
 
@@ -76,7 +80,21 @@ fn replace_content(mut response: Response) -> Response {
     response
 }
 
-fn problem_page(problem: &Problem, account: Option<Account>) -> Response {
+/// The parameters of the connection in a query, which may be invalid.
+fn selected_connection(query: &str) -> Vec<Pair> {
+    #[derive(Default, Deserialize)]
+    struct Selected {
+        namespace: Option<String>,
+        connection: Option<String>,
+    }
+    let selected: Selected = serde_urlencoded::from_str(query).unwrap_or_default();
+    given([
+        ("namespace", selected.namespace),
+        ("connection", selected.connection),
+    ])
+}
+
+fn problem_page(problem: &Problem, account: Option<Account>, connection: Vec<Pair>) -> Response {
     let (title, remedy) = match problem {
         Problem::Forbidden(_) => (
             "Permission missing",
@@ -84,7 +102,14 @@ fn problem_page(problem: &Problem, account: Option<Account>) -> Response {
                 "Ask an administrator of the cluster for a role with this permission, such as the viewer role of the Helm chart.",
             ),
         ),
+        Problem::NotFound(detail) if detail == NO_SESSIONS => (
+            "Sign-in is not set up",
+            Some(
+                "Show this page to the administrator of the operator. The stations and their syncs are not affected.",
+            ),
+        ),
         Problem::NotFound(_) => ("Not found", None),
+        Problem::MethodNotAllowed(_) => ("Nothing to show", None),
         Problem::Unavailable(_) => (
             "Not available right now",
             Some(
@@ -96,7 +121,7 @@ fn problem_page(problem: &Problem, account: Option<Account>) -> Response {
         Problem::Conflict(_) => ("Not possible now", None),
         _ => ("Invalid request", None),
     };
-    let layout = Layout::new(title, account);
+    let layout = Layout::new(title, account).with_connection(connection);
     let nonce = layout.nonce;
     let detail = match problem {
         // It begins with the name of the user.

@@ -1,12 +1,8 @@
-//! Addresses of pages, and the page to which a user returns after the sign-in. Only pages of this host: an address from a link is not trusted.
+//! Pure: paths of pages, and the page to which a user returns after the sign-in. Only pages of this host: an address from a link is not trusted.
 
 use std::fmt;
 
-use super::address::{address, encode};
-use crate::admin::defaults::Defaults;
-use crate::admin::state::AdminState;
-use crate::admin::station_query::ConnectionQuery;
-use crate::admin::stations::connection_key;
+use super::address::encode;
 
 /// Where a user starts.
 pub const START: &str = "/admin/coverage/base-stations";
@@ -14,8 +10,20 @@ pub const START: &str = "/admin/coverage/base-stations";
 pub const LIVE: &str = "/admin/coverage/live";
 /// Starts a sync, and shows the confirmation of one that deletes stations.
 pub const SYNC: &str = "/admin/coverage/sync";
+/// The map of the stations.
+pub const MAP: &str = "/admin/coverage/map";
+/// The file of the tiles behind the map.
+pub const MAP_TILES: &str = "/admin/coverage/map/tiles.pmtiles";
 /// The history of the runs.
 pub const RUNS: &str = "/admin/coverage/runs";
+/// The schedules of a connection.
+pub const SCHEDULES: &str = "/admin/coverage/schedules";
+/// Requests a run of a schedule now.
+pub const RUN_SCHEDULE: &str = "/admin/coverage/schedules/run";
+/// All connections, and what happened to one of them.
+pub const CONNECTIONS: &str = "/admin/coverage/connections";
+/// The signed-in user.
+pub const ME: &str = "/admin/me";
 /// Longer addresses are not kept.
 const MAX_BYTES: usize = 2000;
 
@@ -26,7 +34,7 @@ pub struct ReturnPath(String);
 impl ReturnPath {
     /// The requested path if it is that of a page, or else that of the first page.
     pub fn new(requested: &str) -> Self {
-        let is_page = requested.starts_with("/admin/coverage/")
+        let is_page = (requested.starts_with("/admin/coverage/") || requested == ME)
             && requested.len() <= MAX_BYTES
             && requested.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
         Self(if is_page { requested } else { START }.to_owned())
@@ -37,37 +45,6 @@ impl fmt::Display for ReturnPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// The page of a connection. That of the default connection has no query.
-pub fn of_connection(state: &AdminState, query: &ConnectionQuery) -> String {
-    with_connection(START, state, query)
-}
-
-/// Live updates of the page of a connection.
-pub fn live(state: &AdminState, query: &ConnectionQuery) -> String {
-    with_connection(LIVE, state, query)
-}
-
-/// The confirmation of a sync of a connection that deletes stations.
-pub fn confirmation(state: &AdminState, query: &ConnectionQuery) -> String {
-    with_connection(SYNC, state, query)
-}
-
-fn with_connection(path: &str, state: &AdminState, query: &ConnectionQuery) -> String {
-    let (namespace, connection) = connection_key(state, query);
-    let Defaults {
-        namespace: default_namespace,
-        connection: default_connection,
-    } = &state.defaults;
-    if (namespace, connection) == (default_namespace, default_connection) {
-        return path.to_owned();
-    }
-    let pairs = [
-        ("namespace", namespace.to_owned()),
-        ("connection", connection.to_owned()),
-    ];
-    address(path, &pairs)
 }
 
 /// The address of the sign-in page that leads to this page.
@@ -86,6 +63,7 @@ mod tests {
     fn only_pages_of_this_host_are_returned_to() {
         let page = "/admin/coverage/base-stations?market=East%20%26%20West";
         assert_eq!(ReturnPath::new(page).to_string(), page);
+        assert_eq!(ReturnPath::new(ME).to_string(), ME);
         for other in [
             "",
             "/",

@@ -12,8 +12,9 @@ use serde::Deserialize;
 
 use super::change_form::invalid_form;
 use super::page::{self, Layout};
-use super::return_path::ReturnPath;
+use super::return_path::{self, ReturnPath};
 use super::words;
+use crate::admin::auth::FETCH_SITE;
 use crate::admin::extract::QueryParams;
 use crate::admin::problem::Problem;
 use crate::admin::sign_in::{begin_session, end_session};
@@ -29,6 +30,14 @@ struct SignInPage {
     /// Creates a token.
     command: Option<String>,
     accepts_supabase: bool,
+}
+
+/// Opens the sign-in page again, as a page of this host does.
+#[derive(Template)]
+#[template(path = "continue.html")]
+struct ContinuePage {
+    layout: Layout,
+    address: String,
 }
 
 /// Query of the sign-in page.
@@ -53,7 +62,8 @@ pub struct SignOutForm {
     csrf_token: Option<String>,
 }
 
-/// Shows the form. A user who is signed in goes to the page at once.
+/// Shows the form. A user who is signed in goes to the page at once. A browser sends no cookie after a click on another site, such as a chat:
+/// it is made to ask again.
 pub async fn show(
     State(state): State<SharedState>,
     QueryParams(query): QueryParams<SignInQuery>,
@@ -61,6 +71,12 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     state.authorizer.sessions()?;
     let to = ReturnPath::new(&query.to);
+    if headers.get(FETCH_SITE).is_some_and(|site| site == "cross-site") {
+        let layout = Layout::new("Sign in", None);
+        let address = return_path::sign_in(&to);
+        let page = ContinuePage { layout, address };
+        return page::render(StatusCode::OK, page.layout.nonce, &page);
+    }
     if let Ok(Some(session)) = state.authorizer.session(&headers).await
         && state.authorizer.authenticate_session(&session).await.is_ok()
     {
@@ -114,21 +130,22 @@ fn form_page(
 ) -> Result<Response, Problem> {
     let layout = Layout::new("Sign in", None);
     let nonce = layout.nonce;
-    let kubernetes = state.authorizer.kubernetes();
-    let namespace = &state.defaults.namespace;
-    let command = kubernetes.map(|config| token_command(namespace, config.audience.as_deref()));
     let page = SignInPage {
         layout,
         message,
         to,
-        command,
+        command: token_command(state),
         accepts_supabase: state.authorizer.accepts_supabase(),
     };
     page::render(status, nonce, &page)
 }
 
-/// The command that creates a token. Without a duration it would end after an hour.
-fn token_command(namespace: &str, audience: Option<&str>) -> String {
+/// The command that creates a token, if tokens of Kubernetes are accepted. Without a duration it would end after an hour.
+pub fn token_command(state: &AdminState) -> Option<String> {
+    let namespace = &state.defaults.namespace;
+    let audience = state.authorizer.kubernetes()?.audience.as_ref();
     let audience = audience.map_or_else(String::new, |audience| format!(" \\\n  --audience {audience}"));
-    format!("kubectl create token NAME \\\n  --namespace {namespace} \\\n  --duration 12h{audience}")
+    Some(format!(
+        "kubectl create token NAME \\\n  --namespace {namespace} \\\n  --duration 12h{audience}"
+    ))
 }

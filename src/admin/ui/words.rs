@@ -23,6 +23,17 @@ pub fn duration(duration: SignedDuration) -> String {
     }
 }
 
+/// A duration in its two largest units, to compare it with others.
+pub fn exact_duration(duration: SignedDuration) -> String {
+    let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).max(0);
+    match millis {
+        0..1000 => format!("{millis} ms"),
+        1000..60_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
+        60_000..3_600_000 => format!("{} min {} s", millis / 60_000, millis % 60_000 / 1000),
+        _ => format!("{} h {} min", millis / 3_600_000, millis % 3_600_000 / 60_000),
+    }
+}
+
 /// How far away something in the future is. In the past, by another clock or because it is late, it is now.
 pub fn ahead(time: SignedDuration) -> String {
     if time.as_secs() < 60 {
@@ -60,6 +71,12 @@ pub fn share(part: i64, whole: i64) -> Option<String> {
         0 => format!("{} %", tenths / 10),
         tenth => format!("{}.{tenth} %", tenths / 10),
     })
+}
+
+/// Why a schedule is suspended, as a sentence.
+pub fn suspension(reason: Option<&str>) -> String {
+    let reason = reason.filter(|reason| !reason.is_empty());
+    sentence(reason.unwrap_or("no reason is given"))
 }
 
 /// A message as a sentence: with a capital letter and a full stop.

@@ -37,6 +37,11 @@ pub(super) fn failed_attempts(errors: &Value) -> Vec<FailedAttempt> {
     attempts
 }
 
+/// Whether an entry was written for a failed attempt.
+pub(super) fn is_failed_attempt(entry: &Value) -> bool {
+    parse(entry).is_some()
+}
+
 fn parse(entry: &Value) -> Option<FailedAttempt> {
     // Skipped records and notes have a kind; their text is the vendor's.
     if entry.get("kind").is_some() {

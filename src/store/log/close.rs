@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::closed_row::{self, ClosedRow, Outcome};
 use super::open::superseded;
 use super::run_info::RunInfo;
+use super::spans::{self, Span};
 use super::text::without_nul;
 use crate::fault::{Fault, Reason};
 use crate::store::db::Tx;
@@ -27,6 +28,9 @@ pub struct CloseRequest {
     /// The fence of this process, so that a superseded process cannot close a run that another one continues. `None` for a
     /// run that this process never opened, and for a cancellation, which applies whoever owns the run.
     pub fence: Option<i64>,
+    /// The spans of the run, and the fence of the process that recorded them: only the owner of the row writes them, whoever may
+    /// close it.
+    pub spans: Option<(i64, Vec<Span>)>,
 }
 
 impl Store {
@@ -82,7 +86,8 @@ pub(super) const CLOSE: &str = "
 
 async fn update(tx: &mut Tx, id: Uuid, request: &CloseRequest) -> Result<Option<ClosedRow>, DbError> {
     let update = format!(
-        "UPDATE tarana_sync_logs SET {CLOSE}
+        "UPDATE tarana_sync_logs SET {CLOSE},
+             spans = CASE WHEN tarana_sync_logs.fence = $7 THEN coalesce($8, spans) ELSE spans END
          WHERE id = $5 AND status IN ('pending', 'running') AND coalesce(fence = $6, $6 IS NULL)
          RETURNING {}",
         closed_row::COLUMNS
@@ -93,7 +98,9 @@ async fn update(tx: &mut Tx, id: Uuid, request: &CloseRequest) -> Result<Option<
         .bind(without_nul(&request.message))
         .bind(request.attempt)
         .bind(id)
-        .bind(request.fence);
+        .bind(request.fence)
+        .bind(request.spans.as_ref().map(|(fence, _)| *fence))
+        .bind(request.spans.as_ref().and_then(|(_, spans)| spans::encode(spans)));
     let row = tx.optional(statement).await?;
     row.map(|r| closed_row::decode(tx, &r)).transpose()
 }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::closed_row::{self, ClosedRow};
 use super::errors;
+use super::spans::{self, Span};
 use crate::fault::Reason;
 use crate::station::Plan;
 use crate::store::db::Tx;
@@ -12,11 +13,16 @@ use crate::store::error::DbError;
 
 /// Writes the final row of a completed run and returns it. Why deletes were withheld is stored here, so that it can be
 /// reported after a crash.
-pub(in crate::store) async fn complete(tx: &mut Tx, run: Uuid, plan: &Plan) -> Result<ClosedRow, DbError> {
+pub(in crate::store) async fn complete(
+    tx: &mut Tx,
+    run: Uuid,
+    plan: &Plan,
+    spans: &[Span],
+) -> Result<ClosedRow, DbError> {
     let update = format!(
         "UPDATE tarana_sync_logs SET status = 'completed', outcome = 'completed', reason = $2, message = $3,
              stations_fetched = $4, inserted = $5, updated = $6, unchanged = $7,
-             deleted = $8, skipped = $9, withheld = $10, listing = $12, proof = $13,
+             deleted = $8, skipped = $9, withheld = $10, listing = $12, proof = $13, spans = coalesce($14, spans),
              errors = coalesce(errors, '[]') || $11, heartbeat_at = now(), completed_at = clock_timestamp(),
              duration_ms = least(extract(epoch FROM clock_timestamp() - started_at) * 1000, 2147483647)::int
          WHERE id = $1 RETURNING {}",
@@ -51,7 +57,8 @@ pub(in crate::store) async fn complete(tx: &mut Tx, run: Uuid, plan: &Plan) -> R
     let statement = statement
         .bind(errors)
         .bind(plan.listing.as_str())
-        .bind(plan.proof.as_str());
+        .bind(plan.proof.as_str())
+        .bind(spans::encode(spans));
     let row = tx.one(statement).await?;
     closed_row::decode(tx, &row)
 }

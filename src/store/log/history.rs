@@ -6,7 +6,8 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::attempts::{FailedAttempt, failed_attempts};
+use super::attempts::{FailedAttempt, failed_attempts, is_failed_attempt};
+use super::spans::{self, Span};
 use crate::fault::Fault;
 use crate::station::RunCounts;
 use crate::store::db::Statement;
@@ -58,12 +59,20 @@ pub struct LoggedRun {
     pub message: Option<String>,
     /// The listing that was read, and how it was proven complete.
     pub reading: Option<(String, String)>,
+    /// What it did and what it waited for; only of a run that was read alone, and not in older rows.
+    pub spans: Vec<Span>,
 }
 
 impl LoggedRun {
     /// The attempts that failed and were followed by another one, as far as they were recorded.
     pub fn failed_attempts(&self) -> Vec<FailedAttempt> {
         failed_attempts(&self.errors)
+    }
+
+    /// The entries of `errors` that are not of failed attempts: skipped records, notes, and the end of a run that failed.
+    pub fn notes(&self) -> impl Iterator<Item = &Value> {
+        let entries = self.errors.as_array().map(Vec::as_slice).unwrap_or_default();
+        entries.iter().filter(|entry| !is_failed_attempt(entry))
     }
 }
 
@@ -115,7 +124,7 @@ pub struct RunQuery<'a> {
     pub limit: i64,
 }
 
-/// The columns that [`read`] expects, in its order. Times are microseconds.
+/// The columns that [`read`] expects, in its order, before the spans. Times are microseconds.
 const COLUMNS: &str = "
     id, namespace, name, connection, status, outcome, trigger_type, triggered_by, actor,
     coalesce(dry_run, false), coalesce(delete_stale, false),
@@ -130,7 +139,7 @@ impl Store {
     pub async fn logged_runs(&self, query: &RunQuery<'_>) -> Result<Vec<LoggedRun>, Fault> {
         let (key, position) = query.order.sql();
         let select = format!(
-            "SELECT {COLUMNS} FROM tarana_sync_logs
+            "SELECT {COLUMNS}, NULL::text FROM tarana_sync_logs
              WHERE (namespace IS NULL OR namespace = $1) AND (connection IS NULL OR connection = $2)
                AND (cardinality($3::text[]) = 0 OR coalesce(outcome, status) = ANY ($3))
                AND (cardinality($4::text[]) = 0 OR trigger_type = ANY ($4))
@@ -159,7 +168,7 @@ impl Store {
 
     /// One run.
     pub async fn logged_run(&self, id: Uuid) -> Result<Option<LoggedRun>, Fault> {
-        let select = format!("SELECT {COLUMNS} FROM tarana_sync_logs WHERE id = $1");
+        let select = format!("SELECT {COLUMNS}, spans::text FROM tarana_sync_logs WHERE id = $1");
         let statement = sqlx::query(sqlx::AssertSqlSafe(select)).bind(id);
         Ok(self.fetch_runs(statement).await?.pop())
     }
@@ -219,6 +228,7 @@ fn read(row: &PgRow) -> Result<LoggedRun, sqlx::Error> {
         reason: row.try_get(24)?,
         message: row.try_get(25)?,
         reading: listing.zip(proof),
+        spans: spans::decode(row.try_get(28)?),
     })
 }
 

@@ -22,6 +22,7 @@ mod open;
 mod progress;
 mod reading;
 mod run_info;
+mod spans;
 mod sweep;
 mod text;
 
@@ -30,9 +31,10 @@ pub use close::CloseRequest;
 pub use closed_row::{ClosedRow, Outcome};
 pub use history::{LoggedRun, RunOrder, RunQuery};
 pub use moments::{MomentQuery, RunMoment};
-pub use open::OpenResult;
+pub use open::{OpenResult, OpenedRow};
 pub use reading::LastReading;
 pub use run_info::{RunInfo, Trigger};
+pub use spans::{MAX_SPANS, Span, SpanKind, WaitCause, push_span};
 pub use sweep::{SweepScope, SweptEnd};
 
 pub(super) use closed_row::find as find_closed;

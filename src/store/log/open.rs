@@ -1,9 +1,11 @@
 //! Creates the log row of a run, and opens its attempts.
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::closed_row::{self, ClosedRow};
 use super::run_info::RunInfo;
+use super::spans::{self, Span};
 use super::text::without_nul;
 use crate::fault::{Fault, Reason};
 use crate::store::db::{Statement, Tx};
@@ -29,6 +31,19 @@ pub enum OpenResult {
     Closed(ClosedRow),
 }
 
+/// A row that this process has taken, in a transaction that is not committed yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedRow {
+    /// Its new fence.
+    pub fence: i64,
+    /// The spans that were recorded before.
+    pub spans: Vec<Span>,
+    /// The last sign of life before, by the database's clock.
+    pub heartbeat_at: Option<Timestamp>,
+    /// The time of the database.
+    pub at: Timestamp,
+}
+
 impl Store {
     /// Ensures that the run has a log row. A new one is `pending`.
     pub async fn register(&self, run: &RunInfo) -> Result<(), Fault> {
@@ -47,8 +62,14 @@ impl Store {
         }
     }
 
-    /// Begins an attempt, or takes one over from another process.
-    pub async fn open(&self, run: &RunInfo, attempt: i32) -> Result<OpenResult, Fault> {
+    /// Begins an attempt, or takes one over from another process. `record` returns the spans of the run from then on; they are
+    /// valid once this returns [`OpenResult::Opened`].
+    pub async fn open(
+        &self,
+        run: &RunInfo,
+        attempt: i32,
+        mut record: impl FnMut(&OpenedRow) -> Vec<Span> + Send,
+    ) -> Result<OpenResult, Fault> {
         for _ in 0..OPEN_TRIES {
             let mut tx = self.db.begin().await?;
             if let Some(busy) = running_run(&mut tx, run).await? {
@@ -56,7 +77,10 @@ impl Store {
                 return Ok(busy);
             }
             let opened = match take(&mut tx, run.id, attempt).await {
-                Ok(Some(fence)) => Some(OpenResult::Opened(fence)),
+                Ok(Some(row)) => {
+                    set_spans(&mut tx, run.id, &record(&row)).await?;
+                    Some(OpenResult::Opened(row.fence))
+                }
                 Ok(None) => closed_row::find(&mut tx, run.id).await?.map(OpenResult::Closed),
                 Err(e) if e.constraint() == Some("tarana_sync_logs_one_running") => {
                     tx.rollback().await?;
@@ -124,12 +148,34 @@ async fn running_run(tx: &mut Tx, run: &RunInfo) -> Result<Option<OpenResult>, D
     .transpose()
 }
 
-/// Sets the row to `running` and returns its new fence; `None` if it has ended or does not exist.
-async fn take(tx: &mut Tx, id: Uuid, attempt: i32) -> Result<Option<i64>, DbError> {
+/// Sets the row to `running` and returns it; `None` if it has ended or does not exist.
+async fn take(tx: &mut Tx, id: Uuid, attempt: i32) -> Result<Option<OpenedRow>, DbError> {
     let update =
-        "UPDATE tarana_sync_logs SET status = 'running', attempt = $2, fence = coalesce(fence, 0) + 1,
+        "UPDATE tarana_sync_logs SET status = 'running', attempt = $2, fence = coalesce(tarana_sync_logs.fence, 0) + 1,
                       started_at = coalesce(started_at, now()), heartbeat_at = now()
-                  WHERE id = $1 AND status IN ('pending', 'running') RETURNING fence";
-    let row = tx.optional(sqlx::query(update).bind(id).bind(attempt)).await?;
-    row.map(|r| tx.get(&r, 0)).transpose()
+                  FROM (SELECT id, heartbeat_at FROM tarana_sync_logs WHERE id = $1 FOR UPDATE) former
+                  WHERE tarana_sync_logs.id = former.id AND status IN ('pending', 'running')
+                  RETURNING fence, spans::text, (extract(epoch FROM former.heartbeat_at) * 1000000)::int8,
+                      (extract(epoch FROM clock_timestamp()) * 1000000)::int8";
+    let Some(row) = tx.optional(sqlx::query(update).bind(id).bind(attempt)).await? else {
+        return Ok(None);
+    };
+    let time = |micros| Timestamp::from_microsecond(micros).unwrap_or_default();
+    Ok(Some(OpenedRow {
+        fence: tx.get(&row, 0)?,
+        spans: spans::decode(tx.get::<Option<String>>(&row, 1)?.as_deref()),
+        heartbeat_at: tx.get::<Option<i64>>(&row, 2)?.map(time),
+        at: time(tx.get(&row, 3)?),
+    }))
+}
+
+/// In the transaction that has taken the row.
+async fn set_spans(tx: &mut Tx, id: Uuid, spans: &[Span]) -> Result<(), DbError> {
+    let Some(spans) = spans::encode(spans) else {
+        return Ok(());
+    };
+    let update = "UPDATE tarana_sync_logs SET spans = $2 WHERE id = $1";
+    tx.execute(sqlx::query(update).bind(id).bind(spans))
+        .await
+        .map(drop)
 }

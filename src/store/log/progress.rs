@@ -5,30 +5,53 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::open::superseded;
+use super::spans::{self, Span};
 use super::text::without_nul;
 use crate::fault::Fault;
 use crate::store::db::Statement;
 use crate::store::handle::Store;
 
 impl Store {
-    /// Records that the run is alive and how many stations it has read. Must not be called while an
+    /// Records that the run is alive, how many stations it has read, and its spans. Must not be called while an
     /// [`Apply`](crate::store::Apply) of the same run is open, which holds a lock on the row.
-    pub async fn heartbeat(&self, id: Uuid, fence: i64, fetched: i64) -> Result<(), Fault> {
+    pub async fn heartbeat(&self, id: Uuid, fence: i64, fetched: i64, spans: &[Span]) -> Result<(), Fault> {
         let update =
-            "UPDATE tarana_sync_logs SET heartbeat_at = now(), stations_fetched = least($3, 2147483647)::int
+            "UPDATE tarana_sync_logs SET heartbeat_at = now(), stations_fetched = least($3, 2147483647)::int,
+                          spans = coalesce($4, spans)
                       WHERE id = $1 AND fence = $2 AND status = 'running'";
-        self.update_fenced(id, sqlx::query(update).bind(id).bind(fence).bind(fetched))
-            .await
+        self.update_fenced(
+            id,
+            sqlx::query(update)
+                .bind(id)
+                .bind(fence)
+                .bind(fetched)
+                .bind(spans::encode(spans)),
+        )
+        .await
     }
 
-    /// Records that an attempt failed and that another one will follow.
-    pub async fn record_failure(&self, id: Uuid, fence: i64, message: &str) -> Result<(), Fault> {
+    /// Records that an attempt failed and that another one will follow, and the spans of the run.
+    pub async fn record_failure(
+        &self,
+        id: Uuid,
+        fence: i64,
+        message: &str,
+        spans: &[Span],
+    ) -> Result<(), Fault> {
         let update = "UPDATE tarana_sync_logs SET heartbeat_at = now(),
-                          errors = coalesce(errors, '[]') || jsonb_build_object('message', $3::text, 'timestamp', now())
+                          errors = coalesce(errors, '[]') || jsonb_build_object('message', $3::text, 'timestamp', now()),
+                          spans = coalesce($4, spans)
                       WHERE id = $1 AND fence = $2 AND status = 'running'";
         let message = without_nul(message);
-        self.update_fenced(id, sqlx::query(update).bind(id).bind(fence).bind(message))
-            .await
+        self.update_fenced(
+            id,
+            sqlx::query(update)
+                .bind(id)
+                .bind(fence)
+                .bind(message)
+                .bind(spans::encode(spans)),
+        )
+        .await
     }
 
     /// Time since the last heartbeat of the run by the database's clock; `None` without a row or a heartbeat.

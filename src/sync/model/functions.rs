@@ -141,7 +141,7 @@ pub(super) fn awaits_row_close(end: InternedTermination, now: Second) -> bool {
 
 /// `log_row::close_request`: whether a fence is needed to close the row for this end.
 pub(super) fn closing_fence(end: InternedTermination, object: &Object, fence: Option<i64>) -> Option<i64> {
-    log_row::close_request(&end, &object.status, fence).fence
+    log_row::close_request(&end, &object.status, fence, None).fence
 }
 
 /// The status after a transition, by `status::StatusBuilder` and `results`.

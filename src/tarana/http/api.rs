@@ -57,6 +57,11 @@ impl Api {
         self.transport.paused_until()
     }
 
+    /// The newest pauses, oldest first.
+    pub(crate) fn pauses(&self) -> Vec<(Instant, Instant)> {
+        self.transport.pauses()
+    }
+
     /// Sends `request` with the session and reads its data by `read`. A rejected session is renewed, at most once by login.
     pub(crate) async fn call<T>(
         &self,

@@ -16,8 +16,12 @@ pub(super) struct Limits {
     semaphore: Semaphore,
     capacity: Mutex<Capacity>,
     rate: Mutex<TokenBucket>,
-    paused_until: Mutex<Option<Instant>>,
+    /// The newest pauses, oldest first: when each began, and its end.
+    pauses: Mutex<Vec<(Instant, Instant)>>,
 }
+
+/// Number of pauses that are remembered.
+const MAX_PAUSES: usize = 32;
 
 /// How many requests may be in flight.
 #[derive(Debug)]
@@ -62,7 +66,7 @@ impl Limits {
                 burst: Duration::from_secs(1).saturating_sub(interval),
                 full_at: None,
             }),
-            paused_until: Mutex::new(None),
+            pauses: Mutex::default(),
         }
     }
 
@@ -90,15 +94,33 @@ impl Limits {
 
     /// Sends nothing before `duration` has passed. A shorter pause does not end a longer one.
     pub(super) fn pause_for(&self, duration: Duration) {
-        let until = Instant::now() + duration;
-        let mut paused = self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
-        *paused = Some(paused.map_or(until, |earlier| earlier.max(until)));
+        let now = Instant::now();
+        let until = now + duration;
+        let mut pauses = self.recent_pauses();
+        match pauses.last_mut() {
+            Some((_, end)) if *end >= now => *end = (*end).max(until),
+            _ => {
+                if pauses.len() == MAX_PAUSES {
+                    pauses.remove(0);
+                }
+                pauses.push((now, until));
+            }
+        }
     }
 
     /// The end of the current pause.
     pub(super) fn paused_until(&self) -> Option<Instant> {
-        let paused = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
-        paused.filter(|until| *until > Instant::now())
+        let end = self.recent_pauses().last().map(|(_, until)| *until);
+        end.filter(|until| *until > Instant::now())
+    }
+
+    /// The newest pauses, oldest first: when each began, and its end, which may be in the future.
+    pub(super) fn pauses(&self) -> Vec<(Instant, Instant)> {
+        self.recent_pauses().clone()
+    }
+
+    fn recent_pauses(&self) -> MutexGuard<'_, Vec<(Instant, Instant)>> {
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_pause(&self, max_wait: Duration) -> Result<Option<Instant>, Paused> {
@@ -213,6 +235,16 @@ mod tests {
         drop(limits.acquire(MAX_WAIT).await);
         assert!(start.elapsed() >= Duration::from_secs(5));
         assert_eq!(limits.paused_until(), None);
+        // Pauses that overlap are one.
+        assert_eq!(limits.pauses(), [(start, start + Duration::from_secs(5))]);
+        advance(Duration::from_secs(1)).await;
+        let second = Instant::now();
+        for _ in 0..100 {
+            limits.pause_for(Duration::from_secs(1));
+            advance(Duration::from_secs(2)).await;
+        }
+        assert_eq!(limits.pauses().len(), super::MAX_PAUSES);
+        assert!(limits.pauses()[0].0 > second, "the oldest are forgotten");
     }
 
     #[tokio::test(start_paused = true)]

@@ -91,6 +91,11 @@ impl HttpTransport {
         self.limits.paused_until()
     }
 
+    /// The newest pauses, oldest first.
+    pub(super) fn pauses(&self) -> Vec<(Instant, Instant)> {
+        self.limits.pauses()
+    }
+
     /// Sends `request` with `credentials` and reads its answer by `read`. If the server is busy, a repeatable request is sent
     /// again within its [`RetryBudget`].
     ///

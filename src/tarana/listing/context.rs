@@ -12,7 +12,7 @@ use crate::station::Listing;
 use crate::tarana::config::Config;
 use crate::tarana::http::Api;
 
-/// Called with the rows read so far and the total, as far as known.
+/// Called after each page, with the rows read so far and the total, as far as known.
 pub(super) type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
 /// The API of one connection, with its configuration and cache.

@@ -197,12 +197,14 @@ impl<'a> Reading<'a> {
             let is_new = serial.is_empty() || known.insert(serial.clone());
             order.push(serial);
             lock(&self.builder).add(device, (n, row));
-            // The total is unknown.
-            let (rows, _) = lock(&self.progress).set(n, (row + 1, 0));
-            (self.report)(rows, 0);
             is_new
         };
-        read_uncounted(&self.context.api, &list, &mut sink).await?;
+        // The total is unknown.
+        let progress = |rows| {
+            let (rows, _) = lock(&self.progress).set(n, (rows, 0));
+            (self.report)(rows, 0);
+        };
+        read_uncounted(&self.context.api, &list, &progress, &mut sink).await?;
         Ok(order)
     }
 

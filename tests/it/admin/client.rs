@@ -99,6 +99,7 @@ impl AdminClient {
                 connection: "default".into(),
             },
             public_url: PublicUrl::default(),
+            map_tiles: None,
             allowed_origins: AllowedOrigins::default(),
         };
         configure(&mut config);

@@ -4,7 +4,10 @@ use serde_json::json;
 use tarana_operator::api::sync::Phase;
 
 use super::client::AdminClient;
-use super::page_client::{APPROVE, BASE_STATIONS, Browser, CANCEL, RERUN, SIGN_IN, SYNC, form, read};
+use super::page_client::{
+    APPROVE, BASE_STATIONS, Browser, CANCEL, RERUN, RESUME, RUN_SCHEDULE, SCHEDULES, SIGN_IN, SUSPEND, SYNC,
+    form, read,
+};
 use crate::environment::{phase, wait_until};
 use crate::servers;
 
@@ -126,4 +129,101 @@ async fn a_run_is_repeated_once_for_each_page_by_a_user_who_may() {
     let shown = editor.get(&locations[0]).await;
     assert_eq!(shown.status, 200, "{shown:?}");
     assert_eq!(admin.runs().await.len(), 3);
+}
+
+/// The fields of a form of the schedule `rare`.
+fn of_schedule<'a>(
+    admin: &'a AdminClient,
+    token: &'a str,
+    fields: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    change(admin, token, &[&[("schedule", "rare")][..], fields].concat())
+}
+
+/// A schedule that is due on 29 February.
+async fn with_schedule() -> AdminClient {
+    let admin = AdminClient::with_connection().await;
+    let template = json!({"spec": {"connectionRef": {"name": "default"}}});
+    let spec = json!({"schedule": "0 0 29 2 *", "template": template});
+    admin.schedule("rare", spec).await;
+    admin
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_changes_no_schedule_if_it_is_forged_invalid_or_of_a_user_who_may_not() {
+    let admin = with_schedule().await;
+    let editor = Browser::signed_in(&admin, &admin.editor).await;
+    let viewer = Browser::signed_in(&admin, &admin.viewer).await;
+    let (token, viewer_token) = (editor.csrf_token().await, viewer.csrf_token().await);
+    let reason = ("reason", "maintenance");
+    let forms = |token| of_schedule(&admin, token, &[reason]);
+    for path in [RUN_SCHEDULE, SUSPEND, RESUME] {
+        let signed_out = Browser::new(&admin).post(path, &forms(&token)).await;
+        assert_eq!(
+            (signed_out.status, signed_out.header("location")),
+            (303, SIGN_IN),
+            "{path}"
+        );
+        let unknown = [("schedule", "none"), reason];
+        for (browser, fields, status) in [
+            (&editor, forms("wrong"), 403),
+            (&viewer, forms(&viewer_token), 403),
+            (&editor, change(&admin, &token, &[]), 400),
+            (&editor, change(&admin, &token, &unknown), 404),
+        ] {
+            let response = browser.post(path, &fields).await;
+            assert_eq!(response.status, status, "{path}: {fields:?}: {response:?}");
+        }
+    }
+    // What a confirmation shows is about the connection of the schedule.
+    let mut other = of_schedule(&admin, &token, &[("delete_stale", "true")]);
+    other[1] = ("connection", "east");
+    let other = editor.post(RUN_SCHEDULE, &other).await;
+    assert_eq!(other.status, 409, "{other:?}");
+    assert!(other.text.contains("syncs of another connection"), "{other:?}");
+    let blank = of_schedule(&admin, &token, &[("reason", "  ")]);
+    let blank = editor.post(SUSPEND, &blank).await;
+    assert_eq!(blank.status, 400, "{blank:?}");
+    assert!(blank.text.contains("Reason: say why"), "{blank:?}");
+    assert!(admin.runs().await.is_empty(), "nothing was started");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_is_changed_by_a_form_of_a_user_who_may() {
+    let admin = with_schedule().await;
+    let editor = Browser::signed_in(&admin, &admin.editor).await;
+    let token = editor.csrf_token().await;
+    let path = format!("/api/v1/namespaces/{}/schedules/rare", admin.env.namespace);
+    let maintenance = json!("vendor maintenance");
+    for (form, suspend, reason) in [(SUSPEND, true, maintenance), (RESUME, false, json!(null))] {
+        let fields = of_schedule(&admin, &token, &[("reason", " vendor maintenance ")]);
+        let changed = editor.post(form, &fields).await;
+        assert_eq!(
+            (changed.status, changed.header("location")),
+            (303, SCHEDULES),
+            "{form}"
+        );
+        wait_until("the change is cached", || async {
+            let schedule = admin.get(&admin.viewer, &path).await.json();
+            (schedule["suspend"] == suspend && schedule["suspendReason"] == reason).then_some(())
+        })
+        .await;
+    }
+    let deletes = of_schedule(&admin, &token, &[("delete_stale", "true")]);
+    let asks = editor.post(RUN_SCHEDULE, &deletes).await;
+    let confirmation = format!("{SYNC}?schedule=rare");
+    assert_eq!(
+        (asks.status, asks.header("location")),
+        (303, confirmation.as_str())
+    );
+    let asks = editor.get(&confirmation).await;
+    assert!(
+        asks.text.contains(&format!("action=\"{RUN_SCHEDULE}\"")),
+        "{asks:?}"
+    );
+    assert!(admin.runs().await.is_empty(), "nothing was started");
+    let confirmed = [deletes, vec![("confirmed", "true")]].concat();
+    assert_eq!(editor.post(RUN_SCHEDULE, &confirmed).await.status, 303);
+    let run = wait_until("the run is created", || async { admin.runs().await.pop() }).await;
+    assert!(run.spec.delete_stale && !run.spec.dry_run);
 }

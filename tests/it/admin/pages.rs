@@ -6,13 +6,15 @@ use serde_json::json;
 
 use super::client::AdminClient;
 use super::page_client::{
-    APPROVE, BASE_STATIONS, Browser, CANCEL, LIVE, RERUN, RUNS, SIGN_IN, SIGN_OUT, SYNC, form, read,
+    APPROVE, BASE_STATIONS, Browser, CANCEL, CONNECTIONS, LIVE, MAP, MAP_TILES, ME, RERUN, RESUME,
+    RUN_SCHEDULE, RUNS, SCHEDULES, SIGN_IN, SIGN_OUT, SUSPEND, SYNC, form, read,
 };
 use crate::environment::{TestEnvironment, wait_until};
 use crate::servers;
 
 /// Pages, and their statuses without a session, as a viewer, and as a user without roles.
-const PAGES: [(&str, [u16; 3]); 19] = [
+const PAGES: [(&str, [u16; 3]); 34] = [
+    ("/", [303, 303, 303]),
     ("/admin", [303, 303, 303]),
     ("/admin/", [303, 303, 303]),
     (BASE_STATIONS, [303, 200, 403]),
@@ -20,6 +22,10 @@ const PAGES: [(&str, [u16; 3]); 19] = [
     (SYNC, [303, 403, 403]),
     (CANCEL, [405, 405, 405]),
     ("/admin/coverage/base-stations/NONE", [303, 404, 403]),
+    (MAP, [303, 200, 403]),
+    ("/admin/coverage/map?zoom=3&lat=-26&lng=28", [303, 200, 403]),
+    ("/admin/coverage/map?zoom=3", [303, 400, 400]),
+    (MAP_TILES, [303, 404, 404]),
     (RUNS, [303, 200, 403]),
     ("/admin/coverage/newer-runs", [303, 200, 403]),
     (
@@ -32,6 +38,16 @@ const PAGES: [(&str, [u16; 3]); 19] = [
     ("/admin/coverage/runs?endedTo=1960-01-01", [303, 400, 403]),
     (RERUN, [405, 405, 405]),
     (APPROVE, [405, 405, 405]),
+    (SCHEDULES, [303, 200, 403]),
+    ("/admin/coverage/schedules?connection=none", [303, 200, 403]),
+    (RUN_SCHEDULE, [405, 405, 405]),
+    (SUSPEND, [405, 405, 405]),
+    (RESUME, [405, 405, 405]),
+    ("/admin/coverage/sync?schedule=none", [303, 403, 403]),
+    (CONNECTIONS, [303, 200, 403]),
+    ("/admin/coverage/connections?cursor=nothing", [303, 400, 403]),
+    (ME, [303, 200, 200]),
+    ("/admin/coverage/nothing", [404, 404, 404]),
     (SIGN_IN, [200, 303, 303]),
     (SIGN_OUT, [303, 303, 303]),
     ("/admin/nothing", [404, 404, 404]),

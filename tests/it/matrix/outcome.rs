@@ -95,7 +95,7 @@ fn truncate(value: &Value) -> String {
 
 /// The log rows of the run.
 async fn rows(env: &TestEnvironment) -> Vec<Value> {
-    let volatile = "array['id', 'created_at', 'started_at', 'completed_at', 'heartbeat_at', 'duration_ms', 'fence', 'connection_uid', 'namespace', 'errors']";
+    let volatile = "array['id', 'created_at', 'started_at', 'completed_at', 'heartbeat_at', 'duration_ms', 'fence', 'connection_uid', 'namespace', 'errors', 'spans']";
     let select = format!(
         "select to_jsonb(l) - {volatile} || jsonb_build_object('errors',
              (select jsonb_agg(e - 'timestamp') from jsonb_array_elements(errors) e)) from tarana_sync_logs l where name = 'run'"

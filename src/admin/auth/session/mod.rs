@@ -5,4 +5,4 @@ mod revocations;
 mod sessions;
 
 pub use key::{InvalidSessionKey, SessionKey};
-pub use sessions::{COOKIE, Session, SessionConfig, Sessions, check_sign_in_site};
+pub use sessions::{COOKIE, FETCH_SITE, Session, SessionConfig, Sessions, check_sign_in_site};

@@ -10,12 +10,14 @@ use uuid::Uuid;
 
 use super::key::SessionKey;
 use super::revocations::Revocations;
+use crate::admin::clock;
 use crate::admin::problem::Problem;
 
 /// Name of the cookie. The prefix makes browsers reject the cookie unless this host has set it, encrypted, for all paths.
 pub const COOKIE: &str = "__Host-tarana-session";
 const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// Where a request of a browser comes from: `same-origin`, `cross-site` and so on.
+pub const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// How long a session lasts. Its token may end earlier.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(12);
 /// Browsers keep cookies of up to 4096 bytes. Encrypted, a token is about a third longer.
@@ -88,7 +90,7 @@ impl Sessions {
         let session = Session {
             id: Uuid::new_v4(),
             csrf_token: format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()),
-            expires_at: now() + LIFETIME,
+            expires_at: clock::now() + LIFETIME,
             token: token.to_owned(),
         };
         let value = serde_json::to_string(&session);
@@ -116,7 +118,7 @@ impl Sessions {
         let cookie = PrivateCookieJar::from_headers(headers, self.key.0.clone()).get(COOKIE);
         let session = cookie.and_then(|cookie| serde_json::from_str::<Session>(cookie.value()).ok());
         let session = session
-            .filter(|session| now() < session.expires_at)
+            .filter(|session| clock::now() < session.expires_at)
             .ok_or_else(ended)?;
         if self.revocations.contains(session.id).await? {
             return Err(ended());
@@ -129,7 +131,10 @@ impl Sessions {
     /// # Errors
     /// The Kubernetes API is unavailable: the session has not ended.
     pub async fn end(&self, session: &Session) -> Result<PrivateCookieJar, Problem> {
-        let revoke = || self.revocations.insert(session.id, session.expires_at, now());
+        let revoke = || {
+            self.revocations
+                .insert(session.id, session.expires_at, clock::now())
+        };
         match revoke().await {
             // Another replica has created the list.
             Err(Problem::Conflict(_)) => revoke().await?,
@@ -186,9 +191,4 @@ fn cookie(value: String, seconds: i64) -> Result<Cookie<'static>, Problem> {
     let mut cookie = cookie.map_err(|error| Problem::internal("a cookie is invalid", &error))?;
     cookie.set_value(value);
     Ok(cookie)
-}
-
-#[expect(clippy::disallowed_methods, reason = "sessions end at a time of day")]
-fn now() -> Timestamp {
-    Timestamp::now()
 }

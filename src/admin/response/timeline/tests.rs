@@ -53,23 +53,23 @@ fn runs_have_a_message_with_what_they_did() {
         (
             moment(false, "failed", "manual", Some("m")),
             TimelineType::SyncStarted,
-            "run started",
+            "requested",
         ),
         (
             moment(true, "completed", "cron", Some("withheld")),
             TimelineType::SyncCompleted,
-            "scheduled dry run completed: 7 fetched, 0 inserted, 0 updated, 0 deleted, 0 withheld, 0 skipped: withheld",
+            "scheduled dry run: 7 fetched, 0 inserted, 0 updated, 0 deleted, 0 withheld, 0 skipped: withheld",
         ),
         (
             moment(true, "cancelled", "manual", None),
             TimelineType::SyncCancelled,
-            "run cancelled",
+            "requested",
         ),
         // Rows of other programs have no outcome, and may have any status.
         (
             moment(true, "failed", "manual", Some("m")),
             TimelineType::SyncFailed,
-            "run failed: ApiUnavailable: m",
+            "requested: ApiUnavailable: m",
         ),
     ];
     for (moment, type_, message) in cases {

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::admin::response::sync::{SyncPhase, SyncResponse};
 use crate::admin::ui::words;
+use crate::api::condition;
 use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::cron::Cron;
@@ -16,8 +17,19 @@ pub struct Attention {
     pub problem: String,
     /// What to do.
     pub action: String,
-    /// Id of the run that it is about.
-    pub run: Option<Uuid>,
+    /// The page that shows more.
+    pub page: Option<RelatedPage>,
+}
+
+/// A page about something that needs attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelatedPage {
+    /// That of the run with this id.
+    Run(Uuid),
+    /// That of the schedules.
+    Schedules,
+    /// That of the connection.
+    Connection,
 }
 
 /// What is known of a connection.
@@ -54,10 +66,10 @@ pub fn attention(facts: &Facts<'_>) -> Vec<Attention> {
 
 fn connection_not_ready(connection: &TaranaConnection) -> Option<Attention> {
     let conditions = &connection.status.as_ref()?.conditions;
-    let ready = conditions.iter().find(|condition| condition.type_ == "Ready")?;
+    let ready = condition::find(conditions, condition::READY)?;
     // A suspended connection is not ready on purpose.
     (ready.status == "False" && !connection.spec.suspend).then(|| Attention {
-        run: None,
+        page: Some(RelatedPage::Connection),
         problem: format!("The connection is not ready: {}", words::sentence(&ready.message)),
         action: "Syncs wait until this is corrected. The operator checks again every few minutes.".to_owned(),
     })
@@ -71,7 +83,7 @@ fn repeated_failures(ended: &[SyncResponse]) -> Option<Attention> {
         .collect();
     let (newest, failures) = (failed.first()?, failed.len());
     (failures >= 2).then(|| Attention {
-        run: Some(newest.id),
+        page: Some(RelatedPage::Run(newest.id)),
         problem: format!(
             "The last {failures} syncs failed. {}",
             words::sentence(newest.message.as_deref().unwrap_or("no reason is recorded"))
@@ -88,7 +100,7 @@ fn withheld_deletions(ended: &[SyncResponse]) -> Option<Attention> {
         .find(|run| run.phase == SyncPhase::Completed && !run.dry_run)?;
     let withheld = newest.withheld();
     (withheld > 0).then(|| Attention {
-        run: Some(newest.id),
+        page: Some(RelatedPage::Run(newest.id)),
         problem: format!(
             "{} {} no longer in the vendor's listing, but kept in the table.",
             words::number(withheld),
@@ -113,7 +125,7 @@ fn stale_data(facts: &Facts<'_>) -> Option<Attention> {
         .min()?;
     let age = facts.now.duration_since(facts.true_as_of?);
     (age > interval.saturating_mul(2)).then(|| Attention {
-        run: None,
+        page: Some(RelatedPage::Schedules),
         problem: format!(
             "The stations are stale: they were read {}, although a sync is due every {}.",
             words::ago(age),
@@ -132,7 +144,7 @@ fn interval(schedule: &TaranaSyncSchedule, now: Timestamp) -> Option<SignedDurat
 
 fn suspended_connection(connection: &TaranaConnection) -> Option<Attention> {
     connection.spec.suspend.then(|| Attention {
-        run: None,
+        page: Some(RelatedPage::Connection),
         problem: "The connection is suspended: no sync starts.".to_owned(),
         action: "To resume it, set spec.suspend of the TaranaConnection to false.".to_owned(),
     })
@@ -140,15 +152,10 @@ fn suspended_connection(connection: &TaranaConnection) -> Option<Attention> {
 
 fn suspended_schedule(schedule: &TaranaSyncSchedule) -> Option<Attention> {
     let name = schedule.metadata.name.as_deref().unwrap_or_default();
-    let reason = schedule.spec.suspend_reason.as_deref().unwrap_or_default();
-    let reason = if reason.is_empty() {
-        "no reason is given"
-    } else {
-        reason
-    };
+    let reason = words::suspension(schedule.spec.suspend_reason.as_deref());
     schedule.spec.suspend.then(|| Attention {
-        run: None,
-        problem: format!("The schedule {name} is suspended: {}", words::sentence(reason)),
+        page: Some(RelatedPage::Schedules),
+        problem: format!("The schedule {name} is suspended: {reason}"),
         action: "Its slots start no sync until it is resumed. Sync now to refresh the stations once."
             .to_owned(),
     })

@@ -4,8 +4,9 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use jiff::Timestamp;
+use serde::Deserialize;
 
+use crate::admin::clock;
 use crate::admin::extract::QueryParams;
 use crate::admin::problem::Problem;
 use crate::admin::requests;
@@ -13,8 +14,10 @@ use crate::admin::state::SharedState;
 use crate::admin::station_query::ConnectionQuery;
 use crate::admin::stations::{authorized_store, connection_key};
 use crate::admin::ui::account::Account;
+use crate::admin::ui::address::of_connection;
 use crate::admin::ui::page::{self, Layout};
-use crate::admin::ui::return_path;
+use crate::admin::ui::return_path::{RUN_SCHEDULE, SCHEDULES, START, SYNC};
+use crate::admin::ui::schedules::forms::changeable_schedule;
 use crate::admin::ui::words;
 use crate::store::{RunOrder, RunQuery, Store};
 
@@ -30,6 +33,10 @@ struct ConfirmationPage {
     namespace: String,
     connection: String,
     csrf_token: String,
+    /// Receives the form.
+    action: &'static str,
+    /// The schedule whose sync it is.
+    schedule: Option<String>,
     back: String,
     /// What the last dry run would have deleted.
     planned: Option<Plan>,
@@ -50,22 +57,48 @@ struct PlannedDeletion {
     name: String,
 }
 
-/// Shows the page. Requires `create` on runs and `get` on the connection.
+/// Query of the confirmation.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmationQuery {
+    #[serde(default, deserialize_with = "crate::admin::extract::namespace")]
+    namespace: Option<String>,
+    connection: Option<String>,
+    /// Name of the schedule whose sync is requested. Default: none, a sync of the connection.
+    schedule: Option<String>,
+}
+
+/// Shows the page. Requires `get` on the connection, and `create` on runs or, for a sync of a schedule, `patch` on schedules.
 pub async fn show(
     State(state): State<SharedState>,
     account: Account,
-    QueryParams(query): QueryParams<ConnectionQuery>,
+    QueryParams(query): QueryParams<ConfirmationQuery>,
 ) -> Result<Response, Problem> {
-    let (_, store) = authorized_store(&state, &account.caller, &query).await?;
+    let (caller, defaults) = (&account.caller, &state.defaults);
+    let schedule = query.schedule;
+    let query = ConnectionQuery {
+        namespace: query.namespace,
+        connection: query.connection,
+    };
+    let (_, store) = authorized_store(&state, caller, &query).await?;
     let (namespace, connection) = connection_key(&state, &query);
-    requests::authorize_creation(&state, &account.caller, (namespace, connection), false).await?;
+    let (action, back) = if let Some(name) = &schedule {
+        changeable_schedule(&state, caller, (namespace, name), connection).await?;
+        (RUN_SCHEDULE, SCHEDULES)
+    } else {
+        requests::authorize_creation(&state, caller, (namespace, connection), false).await?;
+        (SYNC, START)
+    };
+    let layout = Layout::new("Delete stale stations?", Some(account.clone()));
     let page = ConfirmationPage {
         planned: last_plan(&store, namespace, connection).await?,
         namespace: namespace.to_owned(),
         connection: connection.to_owned(),
         csrf_token: account.session.csrf_token.clone(),
-        back: return_path::of_connection(&state, &query),
-        layout: Layout::new("Delete stale stations?", Some(account)),
+        action,
+        schedule,
+        back: of_connection(back, defaults, &query),
+        layout: layout.of_connection(defaults, &query),
     };
     page::render(StatusCode::OK, page.layout.nonce, &page)
 }
@@ -102,18 +135,10 @@ async fn last_plan(store: &Store, namespace: &str, connection: &str) -> Result<O
     let stale = run.counts.deleted + withheld;
     let time = run.completed_at.unwrap_or(run.created_at);
     Ok(Some(Plan {
-        ago: words::ago(now().duration_since(time)),
+        ago: words::ago(clock::now().duration_since(time)),
         stale: words::number(stale),
         withheld: (withheld > 0).then(|| words::number(withheld)),
         more: stale - i64::try_from(shown.len()).unwrap_or_default(),
         shown,
     }))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a page shows how long ago something was"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
 }

@@ -11,7 +11,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream::unfold;
 use futures::{Stream, StreamExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::state::Overview;
 use crate::admin::auth::Permission;
@@ -34,6 +34,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const RENDER_INTERVAL: Duration = Duration::from_secs(30);
 /// After a change, so that many changes are one update.
 const CHANGE_INTERVAL: Duration = Duration::from_millis(250);
+/// Between two updates, because each reads the counts of the table.
+const MIN_INTERVAL: Duration = Duration::from_secs(2);
 /// Maximum number of changes that are one update.
 const MAX_CHANGES: usize = 256;
 
@@ -88,34 +90,41 @@ fn overviews<E: Send + 'static>(
     changes: impl Stream<Item = E> + Send + 'static,
 ) -> impl Stream<Item = Result<Event, Infallible>> + Send {
     let changes = Box::pin(changes.ready_chunks(MAX_CHANGES));
-    unfold((changes, String::new()), move |(mut changes, mut sent)| {
-        let (state, account, query) = (Arc::clone(&state), account.clone(), query.clone());
-        async move {
-            loop {
-                if let Ok(None) = timeout(RENDER_INTERVAL, changes.next()).await {
-                    return None;
-                }
-                tokio::time::sleep(CHANGE_INTERVAL).await;
-                let event = match render(&state, &account, &query).await {
-                    Ok(html) if html == sent => continue,
-                    Ok(html) => {
-                        sent = html;
-                        Event::default().data(&sent)
-                    }
-                    // The stream ends, and the browser learns the reason from its next request.
-                    Err(Problem::Unauthenticated(_) | Problem::Forbidden(_) | Problem::NotFound(_)) => {
+    // The first update is sent after the first change, whose snapshot is at once.
+    let rendered = None;
+    unfold(
+        (changes, String::new(), rendered),
+        move |(mut changes, mut sent, mut rendered)| {
+            let (state, account, query) = (Arc::clone(&state), account.clone(), query.clone());
+            async move {
+                loop {
+                    if let Ok(None) = timeout(RENDER_INTERVAL, changes.next()).await {
                         return None;
                     }
-                    Err(_) => {
-                        // What is sent next replaces what the page shows, even if it is the same.
-                        sent.clear();
-                        Event::default().event("unavailable")
-                    }
-                };
-                return Some((Ok(event), (changes, sent)));
+                    let earliest = rendered.map_or(Instant::now(), |rendered| rendered + MIN_INTERVAL);
+                    sleep_until(earliest.max(Instant::now() + CHANGE_INTERVAL)).await;
+                    rendered = Some(Instant::now());
+                    let event = match render(&state, &account, &query).await {
+                        Ok(html) if html == sent => continue,
+                        Ok(html) => {
+                            sent = html;
+                            Event::default().data(&sent)
+                        }
+                        // The stream ends, and the browser learns the reason from its next request.
+                        Err(Problem::Unauthenticated(_) | Problem::Forbidden(_) | Problem::NotFound(_)) => {
+                            return None;
+                        }
+                        Err(_) => {
+                            // What is sent next replaces what the page shows, even if it is the same.
+                            sent.clear();
+                            Event::default().event("unavailable")
+                        }
+                    };
+                    return Some((Ok(event), (changes, sent, rendered)));
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 /// The HTML of the overview.

@@ -10,8 +10,9 @@ use crate::admin::problem::Problem;
 use crate::admin::state::SharedState;
 use crate::admin::stations::{list_stations, summarize};
 use crate::admin::ui::account::Account;
+use crate::admin::ui::address::of_connection;
 use crate::admin::ui::page::{self, Layout, Section};
-use crate::admin::ui::return_path;
+use crate::admin::ui::return_path::LIVE;
 use crate::admin::ui::stations::params::ListParams;
 use crate::admin::ui::stations::table::{StationFilters, StationSection, StationTable};
 
@@ -39,10 +40,9 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let caller = account.caller.clone();
     let csrf_token = account.session.csrf_token.clone();
-    let layout = Layout {
-        section: Some(Section::BaseStations),
-        ..Layout::new("Base stations", Some(account))
-    };
+    let layout = Layout::new("Base stations", Some(account))
+        .in_section(Section::BaseStations)
+        .of_connection(&state.defaults, &filter.connection());
     let nonce = layout.nonce;
     let stations = list_stations(&state, &caller, &filter, &page).await?;
     let table = StationTable::new(nonce, &filter, &page, stations);
@@ -55,7 +55,7 @@ pub async fn show(
     let page = BaseStationsPage {
         layout,
         overview: Overview::read(&state, &caller, &csrf_token, &connection, &summary).await?,
-        live: return_path::live(&state, &connection),
+        live: of_connection(LIVE, &state.defaults, &connection),
         station_section: StationSection {
             nonce,
             filters: StationFilters::new(&filter, &summary.markets),

@@ -6,8 +6,9 @@ use askama::Template;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::attention::{Attention, Facts, attention};
+use super::attention::{Attention, Facts, RelatedPage, attention};
 use crate::admin::auth::{Caller, Permission};
+use crate::admin::clock;
 use crate::admin::create::active_run;
 use crate::admin::objects::CachedKind;
 use crate::admin::problem::Problem;
@@ -18,7 +19,9 @@ use crate::admin::slots::next_slots;
 use crate::admin::state::AdminState;
 use crate::admin::station_query::ConnectionQuery;
 use crate::admin::stations::connection_key;
+use crate::admin::ui::address::of_connection;
 use crate::admin::ui::current_run::{CurrentRun, LastRun};
+use crate::admin::ui::return_path::{CONNECTIONS, SCHEDULES};
 use crate::admin::ui::runs::links;
 use crate::admin::ui::runs::query::RunsQuery;
 use crate::admin::ui::words;
@@ -40,6 +43,10 @@ pub struct Overview {
     pub csrf_token: String,
     /// Selects the runs of this connection.
     pub runs: RunsQuery,
+    /// Address of the schedules.
+    pub schedules: String,
+    /// Address of the connection's own page.
+    pub connection_page: String,
     pub attention: Vec<Attention>,
     /// The active run.
     pub current: Option<CurrentRun>,
@@ -105,7 +112,7 @@ impl Overview {
             });
         let schedules: Vec<&TaranaSyncSchedule> = schedules.iter().map(|schedule| &**schedule).collect();
         let ended = ended_runs(state, namespace, name).await?;
-        let now = now();
+        let now = clock::now();
         let facts = Facts {
             connection: &connection,
             schedules: &schedules,
@@ -119,6 +126,8 @@ impl Overview {
             connection: name.to_owned(),
             csrf_token: csrf_token.to_owned(),
             runs: RunsQuery::of_connection(query.namespace.clone(), query.connection.clone()),
+            schedules: of_connection(SCHEDULES, &state.defaults, query),
+            connection_page: of_connection(CONNECTIONS, &state.defaults, query),
             attention: attention(&facts),
             current: current.map(|run| CurrentRun::new(&run)),
             last: ended.first().map(|run| LastRun::new(run, now)),
@@ -132,6 +141,15 @@ impl Overview {
     /// Address of the history of the runs.
     fn history_link(&self) -> String {
         links::history(&self.runs)
+    }
+
+    /// Address and text of a link to a page about something that needs attention.
+    fn related(&self, page: &RelatedPage) -> (String, &'static str) {
+        match page {
+            RelatedPage::Run(id) => (self.run_link(id), "Open this sync"),
+            RelatedPage::Schedules => (self.schedules.clone(), "Open the schedules"),
+            RelatedPage::Connection => (self.connection_page.clone(), "Open the connection"),
+        }
     }
 
     /// Address of a run.
@@ -208,12 +226,4 @@ impl Totals {
             freshness,
         }
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a page shows how long ago something was"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
 }

@@ -11,8 +11,9 @@ use crate::admin::requests::{self, Cancellation, RunOptions};
 use crate::admin::state::{AdminState, SharedState};
 use crate::admin::station_query::ConnectionQuery;
 use crate::admin::stations::connection_key;
+use crate::admin::ui::address::of_connection;
 use crate::admin::ui::change_form::ChangeForm;
-use crate::admin::ui::return_path;
+use crate::admin::ui::return_path::{START, SYNC};
 
 /// The form to start a sync.
 #[derive(Debug, Deserialize)]
@@ -42,9 +43,9 @@ pub async fn sync(
     State(state): State<SharedState>,
     ChangeForm { account, fields }: ChangeForm<SyncFields>,
 ) -> Result<Response, Problem> {
-    let query = query(&fields.namespace, &fields.connection)?;
+    let query = ConnectionQuery::named(&fields.namespace, &fields.connection)?;
     if fields.delete_stale && !fields.dry_run && !fields.confirmed {
-        return Ok(Redirect::to(&return_path::confirmation(&state, &query)).into_response());
+        return Ok(Redirect::to(&of_connection(SYNC, &state.defaults, &query)).into_response());
     }
     let options = RunOptions {
         dry_run: fields.dry_run,
@@ -64,26 +65,14 @@ pub async fn cancel(
     State(state): State<SharedState>,
     ChangeForm { account, fields }: ChangeForm<CancelFields>,
 ) -> Result<Response, Problem> {
-    let query = query(&fields.namespace, &fields.connection)?;
+    let query = ConnectionQuery::named(&fields.namespace, &fields.connection)?;
     match requests::cancel_run(&state, &account.caller, fields.id).await? {
         // It ended before the click: the page shows how.
         Cancellation::Requested(_) | Cancellation::Ended(_) => Ok(back(&state, &query)),
     }
 }
 
-fn query(namespace: &str, connection: &str) -> Result<ConnectionQuery, Problem> {
-    if namespace.is_empty() || connection.is_empty() {
-        return Err(Problem::BadRequest(
-            "namespace, connection: must not be empty".to_owned(),
-        ));
-    }
-    Ok(ConnectionQuery {
-        namespace: Some(namespace.to_owned()),
-        connection: Some(connection.to_owned()),
-    })
-}
-
 /// Shows the page again. A reload then does not send the form again.
 fn back(state: &AdminState, query: &ConnectionQuery) -> Response {
-    Redirect::to(&return_path::of_connection(state, query)).into_response()
+    Redirect::to(&of_connection(START, &state.defaults, query)).into_response()
 }

@@ -99,10 +99,9 @@ pub async fn show(
         .first()
         .map(|run| cursor::encode(list, filter.position_of(run)));
     let page = RunsPage {
-        layout: Layout {
-            section: Some(Section::Runs),
-            ..Layout::new("Syncs", Some(account))
-        },
+        layout: Layout::new("Syncs", Some(account))
+            .in_section(Section::Runs)
+            .of_connection(&state.defaults, &selected),
         namespace: namespace.to_owned(),
         connection: connection.to_owned(),
         filters: Filters::new(&query),
@@ -194,7 +193,7 @@ impl RunRow {
             time_text: words::utc(time),
             duration: run
                 .duration_ms
-                .map(|ms| words::duration(SignedDuration::from_millis(ms))),
+                .map(|ms| words::exact_duration(SignedDuration::from_millis(ms))),
             summary: summary(run),
             options: options(run),
             origin: origin(run),

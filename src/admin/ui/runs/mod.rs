@@ -6,6 +6,7 @@ mod history;
 pub mod links;
 pub mod query;
 mod run;
+mod waterfall;
 
 use axum::Router;
 use axum::routing::{get, post};

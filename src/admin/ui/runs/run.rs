@@ -1,7 +1,5 @@
 //! The page of a run.
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,7 +10,9 @@ use uuid::Uuid;
 
 use super::links;
 use super::query::RunsQuery;
-use crate::admin::auth::{Caller, Permission};
+use super::waterfall::{self, Waterfall};
+use crate::admin::auth::Permission;
+use crate::admin::clock;
 use crate::admin::extract::PathParams;
 use crate::admin::objects::CachedKind;
 use crate::admin::problem::Problem;
@@ -21,7 +21,7 @@ use crate::admin::response::attempt::{AttemptResponse, AttemptState};
 use crate::admin::response::sync::SyncResponse;
 use crate::admin::runs::readable_run;
 use crate::admin::state::{AdminState, SharedState};
-use crate::admin::station_query::{FilterQuery, PageQuery};
+use crate::admin::station_query::{ConnectionQuery, FilterQuery, PageQuery};
 use crate::admin::ui::account::Account;
 use crate::admin::ui::current_run::{CurrentRun, options, origin, state as run_state, summary};
 use crate::admin::ui::page::{self, Layout};
@@ -30,6 +30,7 @@ use crate::admin::ui::stations::changes::StationChangeView;
 use crate::admin::ui::stations::links as station_links;
 use crate::admin::ui::words;
 use crate::api::sync::TaranaSync;
+use crate::store::{LoggedRun, Store};
 
 /// Number of changes on a page.
 const SHOWN_CHANGES: i64 = 100;
@@ -57,6 +58,9 @@ struct RunPage {
     times: Vec<(&'static str, Timestamp, String)>,
     /// Milliseconds in words.
     duration: Option<String>,
+    waterfall: Option<Waterfall>,
+    /// Width of the drawing of a bar.
+    bar_width: i64,
     attempts: Vec<AttemptView>,
     records: Records,
     actions: Actions,
@@ -110,8 +114,19 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let caller = &account.caller;
     let run = readable_run(&state, caller, id).await?;
-    let attempts = records::list_attempts(&state, caller, id).await?.items;
+    let key = run.namespace.as_deref().zip(run.connection.as_deref());
+    let row = records::find_row(&state, caller, id, key).await;
+    let object = records::readable_object(&state, caller, id).await?;
+    let attempts = match &row {
+        Ok(found) => records::attempts(object.as_deref(), found.as_ref().map(|(_, row)| row)),
+        Err(_) => records::attempts(object.as_deref(), None),
+    };
+    let attempts_shown: Vec<AttemptView> = attempts.items.iter().map(AttemptView::from).collect();
     let defaults = &state.defaults;
+    let connection = ConnectionQuery {
+        namespace: run.namespace.clone(),
+        connection: run.connection.clone(),
+    };
     let page = RunPage {
         back: links::history(&RunsQuery {
             after: None,
@@ -136,11 +151,17 @@ pub async fn show(
         times: times(&run),
         duration: run
             .duration_ms
-            .map(|ms| words::duration(SignedDuration::from_millis(ms))),
-        attempts: attempts.into_iter().map(AttemptView::from).collect(),
-        records: Records::read(&state, caller, &run, &query).await,
+            .map(|ms| words::exact_duration(SignedDuration::from_millis(ms))),
+        waterfall: Waterfall::new(
+            run.created_at,
+            run.completed_at.unwrap_or_else(clock::now),
+            &attempts,
+        ),
+        bar_width: waterfall::WIDTH,
+        records: Records::read(row, &run, &query).await.without(&attempts_shown),
+        attempts: attempts_shown,
         actions: Actions::of(&state, &account, &run).await?,
-        layout: Layout::new("Sync", Some(account)),
+        layout: Layout::new("Sync", Some(account)).of_connection(&state.defaults, &connection),
     };
     page::render(StatusCode::OK, page.layout.nonce, &page)
 }
@@ -157,8 +178,8 @@ fn times(run: &SyncResponse) -> Vec<(&'static str, Timestamp, String)> {
         .collect()
 }
 
-impl From<AttemptResponse> for AttemptView {
-    fn from(attempt: AttemptResponse) -> Self {
+impl From<&AttemptResponse> for AttemptView {
+    fn from(attempt: &AttemptResponse) -> Self {
         Self {
             number: attempt.number,
             state: match attempt.state {
@@ -169,19 +190,36 @@ impl From<AttemptResponse> for AttemptView {
             },
             ended: attempt.ended_at.map(|time| (time, words::utc(time))),
             step: attempt.step,
-            message: attempt.message.map(|message| words::sentence(&message)),
+            message: attempt.message.as_deref().map(words::sentence),
         }
     }
 }
 
 impl Records {
     /// What can be read. The page shows the rest of the run even if the database is unavailable.
-    async fn read(state: &AdminState, caller: &Arc<Caller>, run: &SyncResponse, query: &RunsQuery) -> Self {
-        let after = query.after.unwrap_or_default().max(0);
-        match Self::try_read(state, caller, run, query, after).await {
-            Ok(records) => records,
-            Err(problem) => Self::empty(Some(words::sentence(&problem.detail()))),
-        }
+    async fn read(
+        row: Result<Option<(Store, LoggedRun)>, Problem>,
+        run: &SyncResponse,
+        query: &RunsQuery,
+    ) -> Self {
+        let records = match row {
+            Ok(Some((store, row))) => Self::of_row(&store, &row, run, query).await,
+            // The row is written when the run starts.
+            Ok(None) => Ok(Self::empty(None)),
+            Err(problem) => Err(problem),
+        };
+        records.unwrap_or_else(|problem| Self::empty(Some(words::sentence(&problem.detail()))))
+    }
+
+    /// The same without the errors that the attempts show.
+    fn without(mut self, attempts: &[AttemptView]) -> Self {
+        let is_shown = |error: &String| {
+            attempts
+                .iter()
+                .any(|attempt| attempt.message.as_ref() == Some(error))
+        };
+        self.errors.retain(|error| !is_shown(error));
+        self
     }
 
     fn empty(problem: Option<String>) -> Self {
@@ -194,18 +232,14 @@ impl Records {
         }
     }
 
-    async fn try_read(
-        state: &AdminState,
-        caller: &Arc<Caller>,
+    async fn of_row(
+        store: &Store,
+        row: &LoggedRun,
         run: &SyncResponse,
         query: &RunsQuery,
-        after: i32,
     ) -> Result<Self, Problem> {
-        // The row is written when the run starts.
-        let Some((store, row)) = records::find_row(state, caller, run).await? else {
-            return Ok(Self::empty(None));
-        };
-        let changes = records::list_changes(&store, run.id, after, SHOWN_CHANGES).await?;
+        let after = query.after.unwrap_or_default().max(0);
+        let changes = records::list_changes(store, run.id, after, SHOWN_CHANGES).await?;
         let filter = FilterQuery {
             namespace: run.namespace.clone(),
             connection: run.connection.clone(),
@@ -218,13 +252,14 @@ impl Records {
                 change,
             }
         };
-        let errors = row.errors.as_array().cloned().unwrap_or_default();
+        // Those of failed attempts are shown with the attempts.
+        let errors: Vec<String> = row.notes().map(error_text).collect();
         Ok(Self {
             problem: None,
             changes: changes.items.into_iter().map(linked).collect(),
             next: changes.next.map(|after| links::run(run.id, query, Some(after))),
             more_errors: errors.len().saturating_sub(SHOWN_ERRORS),
-            errors: errors.iter().take(SHOWN_ERRORS).map(error_text).collect(),
+            errors: errors.into_iter().take(SHOWN_ERRORS).collect(),
         })
     }
 }

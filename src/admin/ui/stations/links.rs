@@ -1,8 +1,9 @@
 //! Pure: addresses of the stations, with filters, sort and page. What has its default is left out.
 
+use crate::admin::map_view::MapView;
 use crate::admin::station_query::{FilterQuery, Order, PageQuery, Sort};
 use crate::admin::ui::address::{Pair, address, encode, given};
-use crate::admin::ui::return_path::START;
+use crate::admin::ui::return_path::{MAP, START};
 
 /// A page of the table.
 pub fn table(filter: &FilterQuery, page: &PageQuery) -> String {
@@ -18,6 +19,21 @@ pub fn station(serial: &str, filter: &FilterQuery, page: &PageQuery) -> String {
 /// An export of the matching stations: `csv`, `geojson` or `kml`.
 pub fn export(format: &str, filter: &FilterQuery) -> String {
     address(&format!("/api/v1/stations.{format}"), &filter_pairs(filter))
+}
+
+/// The map of the matching stations. Without a view it shows all of them.
+pub fn map(filter: &FilterQuery, view: Option<&MapView>) -> String {
+    let view = given([
+        ("zoom", view.map(|view| view.zoom.to_string())),
+        ("lat", view.map(|view| format!("{:.5}", view.lat))),
+        ("lng", view.map(|view| format!("{:.5}", view.lng))),
+    ]);
+    address(MAP, &[filter_pairs(filter), view].concat())
+}
+
+/// The stations of an area of the map, without the area.
+pub fn map_area(filter: &FilterQuery) -> String {
+    address("/api/v1/map", &filter_pairs(filter))
 }
 
 /// The parameters of a filter.
@@ -85,6 +101,15 @@ mod tests {
         assert_eq!(
             station("S/1?", &filter, &all.1),
             format!("{START}/S%2F1%3F?{query}")
+        );
+        let view = MapView {
+            zoom: 7,
+            lng: 28.0,
+            lat: -26.5,
+        };
+        assert_eq!(
+            map(&filter, Some(&view)),
+            format!("{MAP}?{query}&zoom=7&lat=%2D26%2E50000&lng=28%2E00000")
         );
         assert_eq!(export("csv", &filter), format!("/api/v1/stations.csv?{query}"));
     }

@@ -47,6 +47,7 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let detail = find_station(&state, &account.caller, &serial, &filter.connection()).await?;
     let layout = Layout::new("Base station", Some(account));
+    let layout = layout.of_connection(&state.defaults, &filter.connection());
     let back = station_links::table(&filter, &page);
     let runs = RunsQuery::of_connection(filter.namespace.clone(), filter.connection.clone());
     let page = StationPage::new(layout, serial, back, runs, detail);

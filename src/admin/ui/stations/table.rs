@@ -13,21 +13,21 @@ use crate::admin::ui::words;
 /// The form above the table. It stays when the table is replaced, so that a text field keeps its cursor.
 #[derive(Clone, Debug)]
 pub struct StationFilters {
-    search: String,
-    max_chars: usize,
+    pub search: String,
+    pub max_chars: usize,
     /// The markets of all stations.
-    markets: Vec<Choice>,
-    statuses: [Choice; 2],
+    pub markets: Vec<Choice>,
+    pub statuses: [Choice; 2],
     /// Parameters without a field.
-    hidden: Vec<Pair>,
+    pub hidden: Vec<Pair>,
 }
 
 /// An option of a list.
 #[derive(Clone, Debug)]
-struct Choice {
-    value: String,
-    text: String,
-    is_selected: bool,
+pub struct Choice {
+    pub value: String,
+    pub text: String,
+    pub is_selected: bool,
 }
 
 impl StationFilters {
@@ -84,6 +84,8 @@ pub struct StationTable {
     rows: Vec<TableRow>,
     /// Which of the matching stations are shown.
     range: String,
+    /// Number of matching stations.
+    total: i64,
     /// Whether the table has no stations, with any filter.
     is_empty: bool,
     /// The address without filters, if there are any.
@@ -91,6 +93,8 @@ pub struct StationTable {
     /// Sort and page size, which the form sends along.
     hidden: Vec<Pair>,
     exports: Vec<Export>,
+    /// The map with the same filters.
+    map: String,
     /// `None` if there is one page.
     pager: Option<[PageLink; 4]>,
     first_page: String,
@@ -170,10 +174,12 @@ impl StationTable {
                 .map(|(title, sort)| column(title, sort, filter, page))
                 .into(),
             range: range(page.offset, items.len(), total),
+            total,
             is_empty: total == 0 && unfiltered.is_none(),
             unfiltered,
             hidden: links::kept_pairs(page),
             exports: EXPORTS.map(export).into(),
+            map: links::map(filter, None),
             pager: pager(page, total, &at),
             first_page: at(0),
             rows: items

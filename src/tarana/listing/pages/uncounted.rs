@@ -25,10 +25,12 @@ pub(crate) trait UncountedPages: Sync {
     fn decode(&self, data: &RawValue) -> Result<Vec<Self::Row>, String>;
 }
 
-/// Reads `list` up to the first empty page. `sink` returns whether a row is new.
+/// Reads `list` up to the first empty page. `sink` returns whether a row is new. Calls `progress` after each page with the rows
+/// read.
 pub(crate) async fn read_uncounted<T: UncountedPages>(
     api: &Api,
     list: &T,
+    progress: &(dyn Fn(u64) + Sync),
     sink: &mut (dyn FnMut(u64, T::Row) -> bool + Send),
 ) -> Result<(), Fault> {
     let mut from = 0;
@@ -47,6 +49,7 @@ pub(crate) async fn read_uncounted<T: UncountedPages>(
             any_new |= sink(index, row);
         }
         from += received;
+        progress(from);
         if !any_new || from > MAX_ROWS {
             let gap = format!("after {from} rows it repeats the same ones, or it has no end");
             return Err(incomplete(&list.name(), &gap));

@@ -1,14 +1,14 @@
-//! What the routes of all kinds have in common: objects of the watch caches, for a caller with the permission.
+//! Objects of the watch caches, for a caller with the permission.
 
 use std::sync::Arc;
 
-use crate::admin::auth::{Caller, Permission};
-use crate::admin::kind::{ApiKind, sort_by_name};
-use crate::admin::problem::Problem;
-use crate::admin::state::AdminState;
+use super::auth::{Caller, Permission};
+use super::kind::{ApiKind, sort_by_name};
+use super::problem::Problem;
+use super::state::AdminState;
 
 /// The responses for the objects of a namespace, or of all, sorted by namespace and name. Requires `list`.
-pub(super) async fn list_objects<K: ApiKind>(
+pub async fn list_objects<K: ApiKind>(
     state: &AdminState,
     caller: &Arc<Caller>,
     namespace: Option<&str>,
@@ -25,7 +25,7 @@ pub(super) async fn list_objects<K: ApiKind>(
 }
 
 /// The object, if the caller has the permission for the verb. The denial of a change is published as an Event of the object.
-pub(super) async fn authorized_object<K: ApiKind>(
+pub async fn authorized_object<K: ApiKind>(
     state: &AdminState,
     caller: &Arc<Caller>,
     verb: &'static str,
