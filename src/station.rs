@@ -256,6 +256,16 @@ pub struct RunCounts {
     pub skipped: i64,
     /// Stale rows that the delete guard kept.
     pub withheld: i64,
+    /// Stale rows: deleted, withheld, or kept because the run does not delete. A run that does not delete finds them by one reading, if
+    /// that is proven complete.
+    pub stale: i64,
+}
+
+impl RunCounts {
+    /// Stale rows that were neither deleted nor withheld.
+    pub fn kept_stale(&self) -> i64 {
+        (self.stale - self.deleted - self.withheld).max(0)
+    }
 }
 
 /// The difference between a reading and the table.

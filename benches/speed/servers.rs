@@ -180,11 +180,12 @@ async fn client(plane: &ControlPlane) -> Result<kube::Client> {
     )?)
 }
 
-/// Renders the operator's RBAC from the chart.
+/// Renders the operator's RBAC from the chart, with that of browser sessions.
 fn render_rbac(helm: &Path) -> Result<String> {
     let arguments: Vec<&str> = devenv::RENDER_RBAC_COMMAND.split_whitespace().skip(1).collect();
     let rendered = std::process::Command::new(helm)
         .args(arguments)
+        .args(["--set", "admin.sessions.secretName=sessions"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()?;
     if !rendered.status.success() {

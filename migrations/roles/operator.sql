@@ -57,7 +57,7 @@ GRANT SELECT,
             delete_stale, cluster_uid),
     UPDATE (status, attempt, fence, started_at, heartbeat_at, completed_at, duration_ms, outcome, reason, message,
             errors, stations_fetched, inserted, updated, unchanged, deleted, skipped, withheld, listing, proof,
-            spans)
+            spans, stale)
     ON tarana_sync_logs TO :"role";
 -- The changes of a run are written once, and shown by the admin API.
 GRANT SELECT, INSERT ON tarana_sync_change_batches TO :"role";

@@ -21,6 +21,8 @@ pub enum Problem {
     Forbidden(String),
     /// 404: the object does not exist, or the caller may not see it.
     NotFound(String),
+    /// 404: the operator has no browser sessions.
+    NoSessions,
     /// 405: the route does not accept the method.
     MethodNotAllowed(String),
     /// 409: the state of the object does not allow the action.
@@ -100,7 +102,7 @@ impl Problem {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NotFound(_) | Self::NoSessions => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::PayloadTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -126,11 +128,23 @@ impl Problem {
             | Self::Unprocessable(detail)
             | Self::TooManyRequests { detail, .. }
             | Self::Unavailable(detail) => detail.clone(),
+            Self::NoSessions => {
+                "there are no browser sessions: the operator runs without --admin-session-key-file (in its Helm chart: admin.sessions.secretName)"
+                    .to_owned()
+            }
             Self::Internal => {
                 "internal error: the operator's log has the cause under the x-request-id of this response"
                     .to_owned()
             }
         }
+    }
+
+    /// Whether the same request may succeed later.
+    pub fn is_temporary(&self) -> bool {
+        matches!(
+            self,
+            Self::TooManyRequests { .. } | Self::Unavailable(_) | Self::Internal
+        )
     }
 
     /// The header that belongs to the status.

@@ -6,14 +6,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::auth::{Caller, Permission};
-use super::objects::CachedKind;
+use super::auth::Caller;
 use super::problem::Problem;
 use super::response::attempt::AttemptList;
 use super::response::station::ChangeResponse;
 use super::runs;
 use super::state::AdminState;
-use crate::api::connection::TaranaConnection;
 use crate::api::sync::TaranaSync;
 use crate::store::{LoggedRun, Store};
 
@@ -49,41 +47,20 @@ pub async fn list_attempts(
     caller: &Arc<Caller>,
     id: Uuid,
 ) -> Result<AttemptList, Problem> {
-    let object = readable_object(state, caller, id).await?;
-    let row = match &object {
+    let readable = runs::readable_run(state, caller, id).await?;
+    let object = readable.object.clone();
+    let row = match readable.row(state, caller).await {
         // The status has the last attempts, also while the database is unavailable.
-        Some(sync) => find_row(state, caller, id, connection_of(sync))
-            .await
-            .unwrap_or_default(),
-        None => find_row(state, caller, id, None).await?,
+        Err(_) if object.is_some() => None,
+        row => row?.map(|(_, row)| row),
     };
-    if object.is_none() && row.is_none() {
-        return Err(Problem::NotFound(
-            "there is no sync with this id that you may get".to_owned(),
-        ));
-    }
-    Ok(attempts(object.as_deref(), row.as_ref().map(|(_, row)| row)))
+    Ok(attempts(object.as_deref(), row.as_ref()))
 }
 
 /// The attempts of a run, as far as its object and its log row tell.
 pub fn attempts(object: Option<&TaranaSync>, row: Option<&LoggedRun>) -> AttemptList {
     let status = object.and_then(|sync| sync.status.as_ref());
     AttemptList::of(row, status).with_pending_wait(object)
-}
-
-/// The object of a run, if it exists and the caller may get it.
-pub async fn readable_object(
-    state: &AdminState,
-    caller: &Arc<Caller>,
-    id: Uuid,
-) -> Result<Option<Arc<TaranaSync>>, Problem> {
-    state.objects.require_synced()?;
-    let Some(sync) = state.objects.sync_by_id(id).await else {
-        return Ok(None);
-    };
-    let permission = Permission::new("get", TaranaSync::RESOURCE, sync.metadata.namespace.as_deref());
-    let is_allowed = state.authorizer.is_allowed(caller, &permission).await?;
-    Ok(is_allowed.then_some(sync))
 }
 
 /// The log row of a run that the caller may get.
@@ -98,26 +75,4 @@ pub async fn readable_row(
     row.ok_or_else(|| {
         Problem::NotFound("there is no log row of a sync with this id that you may get".to_owned())
     })
-}
-
-/// The log row of a run that the caller may get, if its database can be read. Only the database of its connection (namespace and name) is
-/// asked, if that exists.
-pub async fn find_row(
-    state: &AdminState,
-    caller: &Arc<Caller>,
-    id: Uuid,
-    connection: Option<(&str, &str)>,
-) -> Result<Option<(Store, LoggedRun)>, Problem> {
-    let own = connection.and_then(|(namespace, name)| state.objects.get::<TaranaConnection>(namespace, name));
-    let connections = match own {
-        Some(connection) => vec![connection],
-        None => runs::readable_connections(state, caller).await?,
-    };
-    runs::find_log_row(state, id, &connections).await
-}
-
-/// Namespace and name of the connection of a run.
-fn connection_of(sync: &TaranaSync) -> Option<(&str, &str)> {
-    let namespace = sync.metadata.namespace.as_deref()?;
-    Some((namespace, &sync.spec.connection_ref.name))
 }

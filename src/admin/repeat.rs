@@ -9,7 +9,7 @@ use super::create::{self, Created, DEFAULT_TTL_SECONDS};
 use super::problem::Problem;
 use super::requests::{self, RunRequest};
 use super::response::sync::SyncResponse;
-use super::runs;
+use super::runs::{self, ReadableRun};
 use super::state::AdminState;
 use crate::api::sync::TaranaSyncSpec;
 use crate::fault::Reason;
@@ -84,9 +84,13 @@ async fn repeated(
     caller: &Arc<Caller>,
     id: Uuid,
 ) -> Result<(SyncResponse, String, TaranaSyncSpec), Problem> {
-    let original = runs::readable_run(state, caller, id).await?;
+    let ReadableRun {
+        run: original,
+        object,
+        ..
+    } = runs::readable_run(state, caller, id).await?;
     let namespace = original.namespace.clone();
-    let spec = match state.objects.sync_by_id(id).await {
+    let spec = match object {
         Some(sync) => TaranaSyncSpec {
             approved_deletes: None,
             cancel: false,

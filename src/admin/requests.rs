@@ -12,7 +12,7 @@ use super::create::{self, Created, CreatedUnlessActive, DEFAULT_TTL_SECONDS};
 use super::objects::CachedKind;
 use super::problem::Problem;
 use super::response::sync::SyncResponse;
-use super::runs;
+use super::runs::{self, ReadableRun};
 use super::state::AdminState;
 use crate::api::sync::{ConnectionRef, TaranaSync, TaranaSyncSpec};
 use crate::fault::Reason;
@@ -35,6 +35,13 @@ pub struct RunOptions {
     pub dry_run: bool,
     /// Delete stale rows.
     pub delete_stale: bool,
+}
+
+impl RunOptions {
+    /// Whether the run would delete rows.
+    pub fn deletes(self) -> bool {
+        self.delete_stale && !self.dry_run
+    }
 }
 
 /// Result of [`cancel_run`].
@@ -116,9 +123,10 @@ pub async fn create_run_unless_active(
 
 /// Requests the cancellation of a run.
 pub async fn cancel_run(state: &AdminState, caller: &Arc<Caller>, id: Uuid) -> Result<Cancellation, Problem> {
-    let run = runs::readable_run(state, caller, id).await?;
+    let ReadableRun {
+        run, object: sync, ..
+    } = runs::readable_run(state, caller, id).await?;
     let permission = Permission::new("patch", TaranaSync::RESOURCE, run.namespace.as_deref());
-    let sync = state.objects.sync_by_id(id).await;
     let reference = || Some(sync.as_ref()?.object_ref(&()));
     state.authorize(caller, &permission, reference).await?;
     let Some(sync) = sync.filter(|sync| !sync.is_final()) else {

@@ -143,17 +143,35 @@ pub async fn list_runs(state: &AdminState, filter: &RunFilter) -> Result<SyncPag
     })
 }
 
-/// One run, from its object or else from its log row in the databases of `connections`.
-pub async fn find_run(
-    state: &AdminState,
-    id: Uuid,
-    connections: &[Arc<TaranaConnection>],
-) -> Result<Option<SyncResponse>, Problem> {
-    if let Some(sync) = state.objects.sync_by_id(id).await {
-        return Ok(Some(SyncResponse::from(&*sync)));
+/// A run that a caller may get.
+pub struct ReadableRun {
+    /// The run, from its object or else from its log row.
+    pub run: SyncResponse,
+    /// Its object, as long as it exists.
+    pub object: Option<Arc<TaranaSync>>,
+    /// Its log row and the store that holds it; only of a run without an object.
+    row: Option<(Store, LoggedRun)>,
+}
+
+impl ReadableRun {
+    /// The log row and the store that holds it, if there is a row and its database can be read. Only the database of the run's connection
+    /// is asked, if that exists.
+    pub async fn row(
+        self,
+        state: &AdminState,
+        caller: &Arc<Caller>,
+    ) -> Result<Option<(Store, LoggedRun)>, Problem> {
+        if self.row.is_some() {
+            return Ok(self.row);
+        }
+        let key = self.run.namespace.as_deref().zip(self.run.connection.as_deref());
+        let own = key.and_then(|(namespace, name)| state.objects.get::<TaranaConnection>(namespace, name));
+        let connections = match own {
+            Some(connection) => vec![connection],
+            None => readable_connections(state, caller).await?,
+        };
+        find_log_row(state, self.run.id, &connections).await
     }
-    let found = find_log_row(state, id, connections).await?;
-    Ok(found.map(|(_, row)| SyncResponse::from(row)))
 }
 
 /// The run, if the caller may get it. A missing permission looks like a missing run.
@@ -161,18 +179,32 @@ pub async fn readable_run(
     state: &AdminState,
     caller: &Arc<Caller>,
     id: Uuid,
-) -> Result<SyncResponse, Problem> {
+) -> Result<ReadableRun, Problem> {
     state.objects.require_synced()?;
-    let connections = readable_connections(state, caller).await?;
     let not_found = || Problem::NotFound("there is no sync with this id that you may get".to_owned());
-    let run = find_run(state, id, &connections).await?.ok_or_else(not_found)?;
-    if let Some(namespace) = &run.namespace {
+    let readable = if let Some(object) = state.objects.sync_by_id(id).await {
+        ReadableRun {
+            run: SyncResponse::from(&*object),
+            object: Some(object),
+            row: None,
+        }
+    } else {
+        let connections = readable_connections(state, caller).await?;
+        let found = find_log_row(state, id, &connections).await?;
+        let (store, row) = found.ok_or_else(not_found)?;
+        ReadableRun {
+            run: SyncResponse::from(row.clone()),
+            object: None,
+            row: Some((store, row)),
+        }
+    };
+    if let Some(namespace) = &readable.run.namespace {
         let permission = get_permission(Some(namespace));
         if !state.authorizer.is_allowed(caller, &permission).await? {
             return Err(not_found());
         }
     }
-    Ok(run)
+    Ok(readable)
 }
 
 /// The connections of the namespaces in which the caller may get runs.

@@ -334,6 +334,10 @@ pub struct Counts {
     pub skipped: i64,
     /// Stale rows that the delete guard kept.
     pub withheld: i64,
+    /// Stale rows, which the listing lacks: deleted, withheld, or kept because `deleteStale` is not set. The latter are found by one reading, if it is
+    /// proven complete.
+    #[serde(default)]
+    pub stale: i64,
 }
 
 /// Why an attempt failed.

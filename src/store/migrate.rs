@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order, without gaps. A released file is never edited: databases contain its checksum.
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     Migration {
         version: 1,
         description: "stations",
@@ -64,6 +64,11 @@ const MIGRATIONS: [Migration; 9] = [
         version: 9,
         description: "spans",
         sql: include_str!("../../migrations/0009_spans.sql"),
+    },
+    Migration {
+        version: 10,
+        description: "stale",
+        sql: include_str!("../../migrations/0010_stale.sql"),
     },
 ];
 

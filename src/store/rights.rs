@@ -33,7 +33,7 @@ const INSERTED_LOG_COLUMNS: &str = "id status trigger_type triggered_by namespac
     delete_stale cluster_uid";
 /// Columns that are written later.
 const UPDATED_LOG_COLUMNS: &str = "status attempt fence started_at heartbeat_at completed_at duration_ms outcome reason message errors \
-    stations_fetched inserted updated unchanged deleted skipped withheld listing proof spans";
+    stations_fetched inserted updated unchanged deleted skipped withheld listing proof spans stale";
 
 /// One row per table that lacks something: what is missing, and the statement that adds it. Under row-level security a role
 /// needs BYPASSRLS, or a permissive policy for the command that applies to the role, a role it belongs to, or PUBLIC.

@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::db::Statement;
+use super::db::{Statement, Tx};
 use super::error::DbError;
 use super::handle::Store;
 use crate::fault::Fault;
@@ -156,12 +156,13 @@ pub(super) const COLUMNS: &str = "
     azimuth_deg::float8, band, coalesce(device_status, 0) = 1, cell_name, sector_name,
     (extract(epoch FROM last_updated) * 1000000)::int8";
 
-/// The condition of a [`StationFilter`], whose values [`bind_filter`] binds.
-pub(super) const MATCHES: &str = "
-    ($1::text IS NULL OR serial_number ILIKE $1 OR hostname ILIKE $1 OR site_name ILIKE $1 OR cell_name ILIKE $1
-        OR sector_name ILIKE $1)
+/// The condition of a [`StationFilter`], whose values [`bind_filter`] binds. One comparison of all texts takes half the time of one each. The
+/// columns may have collations that differ, or that LIKE does not support.
+pub(super) const MATCHES: &str = r#"
+    ($1::text IS NULL OR lower(concat_ws(chr(1), serial_number, hostname, site_name, cell_name, sector_name) COLLATE "default")
+        LIKE lower($1 COLLATE "default"))
     AND ($2::text IS NULL OR market = $2) AND ($3::text IS NULL OR region = $3)
-    AND ($4::bool IS NULL OR (coalesce(device_status, 0) = 1) = $4)";
+    AND ($4::bool IS NULL OR (coalesce(device_status, 0) = 1) = $4)"#;
 
 impl Store {
     /// A page of the matching stations, and the number of all matching stations.
@@ -172,15 +173,15 @@ impl Store {
             "SELECT {COLUMNS} FROM tarana_base_stations WHERE {MATCHES}
              ORDER BY {column} {order} NULLS LAST, serial_number {order} LIMIT $5 OFFSET $6"
         );
-        let count = format!("SELECT count(*) FROM tarana_base_stations WHERE {MATCHES}");
         let mut tx = self.db.begin_read_only().await?;
-        let counted = bind_filter(sqlx::query(sqlx::AssertSqlSafe(count)), &query.filter);
-        let counted = tx.one(counted).await?;
-        let total = tx.get(&counted, 0)?;
         let listed = bind_filter(sqlx::query(sqlx::AssertSqlSafe(select)), &query.filter)
             .bind(query.limit)
             .bind(query.offset);
         let rows = tx.all(listed).await?;
+        let total = match known_total(query, rows.len()) {
+            Some(total) => total,
+            None => count(&mut tx, &query.filter).await?,
+        };
         tx.commit().await?;
         Ok((self.decode_all(&rows, read_station)?, total))
     }
@@ -248,9 +249,9 @@ impl Store {
     /// Numbers of stations in total and by market, the market with the most stations first.
     pub async fn station_counts(&self) -> Result<Vec<StationCounts>, Fault> {
         let select = "
-            SELECT market, grouping(market) = 1, count(*), count(*) FILTER (WHERE device_status = 1),
+            SELECT coalesce(market, ''), grouping(coalesce(market, '')) = 1, count(*), count(*) FILTER (WHERE device_status = 1),
                    coalesce(sum(active_connections), 0)::int8, (extract(epoch FROM max(last_updated)) * 1000000)::int8
-            FROM tarana_base_stations GROUP BY GROUPING SETS ((), (market)) ORDER BY 2 DESC, 3 DESC, 1";
+            FROM tarana_base_stations GROUP BY GROUPING SETS ((), (coalesce(market, ''))) ORDER BY 2 DESC, 3 DESC, 1";
         let mut tx = self.db.begin_read_only().await?;
         let rows = tx.all(sqlx::query(select)).await?;
         tx.commit().await?;
@@ -279,6 +280,20 @@ impl Store {
         let read: Result<_, sqlx::Error> = rows.iter().map(read).collect();
         Ok(read.map_err(|e| DbError::new(self.db.target(), e))?)
     }
+}
+
+/// The number of all matching stations, if it follows from the number of those on the page.
+fn known_total(query: &StationQuery<'_>, on_page: usize) -> Option<i64> {
+    let on_page = i64::try_from(on_page).ok()?;
+    let is_last_page = on_page < query.limit && (on_page > 0 || query.offset == 0);
+    is_last_page.then(|| query.offset + on_page)
+}
+
+async fn count(tx: &mut Tx, filter: &StationFilter<'_>) -> Result<i64, DbError> {
+    let count = format!("SELECT count(*) FROM tarana_base_stations WHERE {MATCHES}");
+    let counted = bind_filter(sqlx::query(sqlx::AssertSqlSafe(count)), filter);
+    let row = tx.one(counted).await?;
+    tx.get(&row, 0)
 }
 
 /// Binds the values of [`MATCHES`].

@@ -12,9 +12,9 @@
 //! | in both, something differs | an update | `updated` |
 //! | in both, nothing differs | nothing | `unchanged` |
 //! | in the table; its record was skipped | nothing: it is present | `skipped` (the record) |
-//! | in the table only, of a covered region: **stale** | a delete, or withheld | `deleted`, `withheld` |
+//! | in the table only, of a covered region: **stale** | a delete, or withheld | `stale`, and `deleted` or `withheld` |
 //! | … but the previous reading contained it | nothing | not at all: the listing changed while it was read |
-//! | … but `deleteStale` is not set | nothing | not at all |
+//! | … but `deleteStale` is not set | nothing | `stale`, if the listing is proven complete |
 //! | in the table only, of another region or none | nothing | not at all: the listing did not cover it |
 //!
 //! Invariant: `fetched = inserted + updated + unchanged + skipped`.
@@ -68,6 +68,7 @@ pub struct Planner {
     /// Rows before and after. Boxed pairs instead of [`Change`]s, which are as large as a row: the final changes reuse the
     /// memory of `stations`.
     updates: Vec<(Box<Row>, Box<Row>)>,
+    /// Those to delete or to withhold.
     stale: Vec<Row>,
 }
 
@@ -114,7 +115,7 @@ impl Planner {
         Self { missed, ..self }
     }
 
-    /// The stale rows so far.
+    /// The stale rows so far that are to be deleted.
     pub fn missed(&self) -> Missed {
         self.stale.iter().map(|row| row.serial.clone()).collect()
     }
@@ -129,8 +130,11 @@ impl Planner {
                 Some(update) => self.updates.push(update),
                 None => self.counts.unchanged += 1,
             }
-        } else if covered && self.options.delete_stale && self.is_absent(&row.serial) {
-            self.stale.push(row);
+        } else if covered && self.is_absent(&row.serial) {
+            self.counts.stale += 1;
+            if self.options.delete_stale {
+                self.stale.push(row);
+            }
         }
     }
 
@@ -153,6 +157,10 @@ impl Planner {
             changes.shrink_to_fit();
         }
         self.counts.skipped = count(self.skipped.len());
+        if !self.options.delete_stale && (self.unidentified > 0 || matches!(self.proof, Proof::None(_))) {
+            // No station can be called absent.
+            self.counts.stale = 0;
+        }
         Plan {
             listing: self.listing,
             proof: self.proof,
@@ -225,9 +233,9 @@ impl Planner {
             format!(", and spec.approvedDeletes is only {n}")
         });
         Some(format!(
-            "kept all {stale} stale rows of {rows} in the regions read: more than deleteGuard.freeCount {free_count} and \
-             deleteGuard.maxPercent {max_percent} allow{approved}; if these stations are truly gone, create a TaranaSync \
-             with spec.deleteStale: true and spec.approvedDeletes: {stale}, or correct deleteGuard of the connection"
+            "kept all {stale} stale rows of {rows} in the regions read: deleteGuard of the connection allows {free_count} rows or \
+             {max_percent} % without an approval{approved}; if these stations are truly gone, approve their deletion on the \
+             page of the sync, or create a TaranaSync with spec.deleteStale: true and spec.approvedDeletes: {stale}"
         ))
     }
 }

@@ -143,8 +143,12 @@ fn summary(c: &RunCounts, dry_run: bool) -> String {
     } else {
         ""
     };
+    let kept = match c.kept_stale() {
+        0 => String::new(),
+        kept => format!(", {kept} stale rows kept because deleteStale is not set"),
+    };
     format!(
-        "{would}{} fetched, {} new, {} changed, {} unchanged, {} deleted, {} withheld, {} skipped",
+        "{would}{} fetched, {} new, {} changed, {} unchanged, {} deleted, {} withheld, {} skipped{kept}",
         c.fetched, c.inserted, c.updated, c.unchanged, c.deleted, c.withheld, c.skipped
     )
 }
@@ -192,6 +196,22 @@ mod tests {
             (Reason::Completed, Some("too many"))
         );
         assert!(!completed.message.contains("too many"), "{}", completed.message);
+    }
+
+    #[test]
+    fn the_summary_has_the_stale_rows_that_were_kept() {
+        let counts = RunCounts {
+            fetched: 9,
+            withheld: 2,
+            stale: 2,
+            ..RunCounts::default()
+        };
+        let all = "9 fetched, 0 new, 0 changed, 0 unchanged, 0 deleted, 2 withheld, 0 skipped";
+        assert_eq!(summary(&counts, false), all);
+        let kept = RunCounts { stale: 5, ..counts };
+        let expected =
+            format!("dry run, nothing was changed: {all}, 3 stale rows kept because deleteStale is not set");
+        assert_eq!(summary(&kept, true), expected);
     }
 
     #[test]

@@ -212,6 +212,7 @@ fn counts(c: station::RunCounts) -> Counts {
         deleted: c.deleted,
         skipped: c.skipped,
         withheld: c.withheld,
+        stale: c.stale,
     }
 }
 

@@ -16,7 +16,7 @@ async function assertTotals(page) {
   assert.deepEqual(texts, [stations, online, stations - online, connections].map(number))
   const percent = Math.floor((online * 1000) / stations) / 10
   assert.equal(await page.locator('#online-share').textContent(), `${percent} %`)
-  assert.match(await page.locator('.freshness-line').textContent(), /True as of .*, (less than a minute|\d+ min) ago/)
+  assert.match(await page.locator('.freshness-line').textContent(), /The stations are true as of .*, (less than a minute|\d+ min) ago/)
 }
 
 for (const javaScriptEnabled of [true, false]) {
@@ -43,6 +43,7 @@ test('a time is shown in the time zone of the browser', () =>
     const moment = new Date(await time.getAttribute('datetime'))
     assert.equal(await time.textContent(), expected.format(moment))
     assert.match(await time.getAttribute('title'), /UTC$/)
+    await page.getByText('times are in your time zone, Africa/Johannesburg.').waitFor()
   }))
 
 test('a user without permission is told which one is missing', () =>

@@ -158,6 +158,23 @@ test('the table is accessible in every width and color scheme', () =>
     await assertAccessible(page)
   }))
 
+test('the offline stations of a market are three clicks from a file', () =>
+  withPage({ acceptDownloads: true }, async (page) => {
+    await open(page)
+    await page.getByText('By market').click()
+    await assertAccessible(page)
+    const link = page.locator('.markets').getByRole('link', { name: / offline in / }).first()
+    const [, count, market] = /^(\S+) offline in (.*)$/.exec(await link.getAttribute('aria-label'))
+    await link.click()
+    await waitForParameters(page, { market, online: 'false' })
+    await waitForRange(page, `of ${count}`)
+    const download = page.waitForEvent('download')
+    await page.getByRole('link', { name: 'CSV', exact: true }).click()
+    const [header, ...rows] = readFileSync(await (await download).path(), 'utf8').trim().split('\r\n')
+    const column = header.split(',').indexOf('online')
+    assert.deepEqual([rows.length, new Set(rows.map((row) => row.split(',')[column]))], [Number(count), new Set(['false'])])
+  }))
+
 test('exports contain the stations of the table', () =>
   withPage({ acceptDownloads: true }, async (page) => {
     await open(page)

@@ -33,3 +33,15 @@ test('withheld deletions are approved by a user who may', () =>
     await page.goto(PATHS.baseStations)
     await page.getByText('Nothing needs attention').waitFor()
   }))
+
+test('stations that a sync without deletions keeps need attention', () =>
+  withPage({}, async (page) => {
+    await simulator('vanish', { count: 3 })
+    await signIn(page, environment.editor)
+    await page.getByRole('button', { name: 'Sync now' }).click()
+    const attention = page.locator('.attention', { hasText: "missing from the vendor's last listing" })
+    await attention.waitFor()
+    await assertAccessible(page)
+    await attention.getByRole('link', { name: 'Open this sync' }).click()
+    await page.locator('#run-summary', { hasText: 'kept although no longer listed' }).waitFor()
+  }))

@@ -154,6 +154,7 @@ async fn deletes_are_withheld_until_they_are_approved() {
     );
 
     let kept = env.run("kept", json!({})).await;
+    assert_eq!(kept.status.clone().unwrap().counts.unwrap().stale, gone);
     assert_eq!(
         (env.table().await, of(&kept, "DeletesWithheld").0.as_str()),
         (full, "False")

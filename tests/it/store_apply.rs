@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use tarana_operator::fault::Reason;
-use tarana_operator::station::{Change, Rejected};
-use tarana_operator::store::{BeginApply, Outcome, Store};
+use tarana_operator::station::{Change, Plan, Rejected};
+use tarana_operator::store::{BeginApply, MomentQuery, Outcome, RunInfo, Store};
 use uuid::Uuid;
 
 use crate::store_support::{
@@ -88,19 +88,26 @@ async fn only_synced_columns_of_an_existing_table_change(mode: AccessMode) {
     );
 }
 
-async fn changes_log_row_and_event_agree(mode: AccessMode) {
-    let (database, store) = ready(mode).await;
-    perform(
-        &store,
-        vec![
-            Change::Insert(row("S1")),
-            Change::Insert(row("S2")),
-            Change::Insert(row("S9")),
-        ],
-    )
-    .await;
-    let run = run();
-    let fence = open(&store, &run).await;
+/// The row has the counts and the message of the plan, also in lists.
+async fn assert_listed(store: &Store, run: &RunInfo, plan: &Plan) {
+    let logged = store.logged_run(run.id).await.unwrap().unwrap();
+    assert_eq!(
+        (logged.counts, &logged.message),
+        (plan.counts, &plan.withheld_because)
+    );
+    let query = MomentQuery {
+        namespace: &run.namespace,
+        connection: &run.connection,
+        before: None,
+        limit: 9,
+    };
+    let moments = store.run_moments(&query).await.unwrap();
+    let end = moments.iter().find(|moment| moment.is_end).unwrap();
+    assert_eq!((end.counts, &end.message), (plan.counts, &plan.withheld_because));
+}
+
+/// A plan with each kind of change.
+fn plan_with_everything() -> Plan {
     let mut after = row("S1");
     after.device_status = Some(0);
     let mut plan = plan(vec![
@@ -118,6 +125,24 @@ async fn changes_log_row_and_event_agree(mode: AccessMode) {
         why: "latitude 91".into(),
     }];
     plan.counts.skipped = 1;
+    plan.counts.stale = 7;
+    plan
+}
+
+async fn changes_log_row_and_event_agree(mode: AccessMode) {
+    let (database, store) = ready(mode).await;
+    perform(
+        &store,
+        vec![
+            Change::Insert(row("S1")),
+            Change::Insert(row("S2")),
+            Change::Insert(row("S9")),
+        ],
+    )
+    .await;
+    let run = run();
+    let fence = open(&store, &run).await;
+    let plan = plan_with_everything();
     let ended = apply(&store, &run, fence)
         .await
         .finish(&plan, false, &[])
@@ -126,6 +151,7 @@ async fn changes_log_row_and_event_agree(mode: AccessMode) {
 
     assert_eq!(ended.outcome, Outcome::Completed);
     assert_eq!(ended.counts, plan.counts);
+    assert_listed(&store, &run, &plan).await;
     assert_eq!(ended.reason.as_deref(), Some("DeletesWithheld"));
     assert_eq!(ended.message, plan.withheld_because);
     assert_eq!(store.closed_row(run.id).await.unwrap(), Some(ended));

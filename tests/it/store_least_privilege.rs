@@ -284,7 +284,7 @@ async fn psql_creates_both_roles_in_any_schema() {
     };
     let owners = config(&owner, true);
     let migrated = Store::new(&owners).unwrap().migrate().await.unwrap();
-    assert_eq!(migrated.len(), 9);
+    assert_eq!(migrated.len(), 10);
     psql(&database.url, "operator.sql", &operator, schema);
     database.sql(&login(&operator)).await;
     let granted = "SELECT string_agg(relname || relacl::text, ' ' ORDER BY relname) FROM pg_class WHERE relname ~ '^tarana_.*[^y]$'";
@@ -325,7 +325,7 @@ async fn an_owner_role_migrates_existing_tables(mode: AccessMode) {
         migrate: true,
         ..database.config_of(Some((&name, "p")))
     };
-    assert_eq!(Store::new(&owner).unwrap().migrate().await.unwrap().len(), 9);
+    assert_eq!(Store::new(&owner).unwrap().migrate().await.unwrap().len(), 10);
     database.grant_operator_role("public");
     let store = Store::new(&Config {
         migrate: false,

@@ -12,7 +12,7 @@ tests_with_owner_modes! {
     existing_tables_keep_their_data,
     a_complete_table_may_have_another_owner,
     missing_columns_are_added_to_an_older_table,
-    a_schema_without_spans_is_upgraded_and_its_runs_have_none,
+    an_older_schema_is_upgraded_and_keeps_its_runs,
     postgis_is_used_if_present_and_never_installed,
     concurrent_migrations_apply_once,
     a_schema_name_that_needs_quotes_works,
@@ -27,7 +27,8 @@ async fn an_empty_database_is_migrated_once(mode: AccessMode) {
     assert_eq!(
         store.migrate().await.unwrap(),
         [
-            "stations", "logs", "changes", "outbox", "exposure", "listing", "rows", "cluster", "spans"
+            "stations", "logs", "changes", "outbox", "exposure", "listing", "rows", "cluster", "spans",
+            "stale"
         ]
     );
     assert!(store.migrate().await.unwrap().is_empty());
@@ -138,21 +139,19 @@ async fn missing_columns_are_added_to_an_older_table(mode: AccessMode) {
     assert_eq!(database.value(values).await, "S1 0, S2 1598.60 1");
 }
 
-async fn a_schema_without_spans_is_upgraded_and_its_runs_have_none(mode: AccessMode) {
+async fn an_older_schema_is_upgraded_and_keeps_its_runs(mode: AccessMode) {
     let database = Database::new(mode).await;
     let store = database.store().await;
     let run = perform(&store, vec![Change::Insert(row("S1"))]).await;
-    // The schema of the version before.
-    database
-        .sql(
-            "ALTER TABLE tarana_sync_logs DROP COLUMN spans; DELETE FROM tarana_migrations WHERE version = 9",
-        )
-        .await;
+    let older = "ALTER TABLE tarana_sync_logs DROP COLUMN spans, DROP COLUMN stale;
+                 DELETE FROM tarana_migrations WHERE version >= 9";
+    database.sql(older).await;
     let store = Store::new(&database.config()).unwrap();
-    assert_eq!(store.migrate().await.unwrap(), ["spans"]);
+    assert_eq!(store.migrate().await.unwrap(), ["spans", "stale"]);
     store.verify().await.unwrap();
     let logged = store.logged_run(run.id).await.unwrap().unwrap();
     assert_eq!((logged.status.as_str(), logged.spans), ("completed", vec![]));
+    assert_eq!((logged.counts.inserted, logged.counts.stale), (1, 0));
 }
 
 async fn postgis_is_used_if_present_and_never_installed(mode: AccessMode) {
@@ -183,7 +182,7 @@ async fn concurrent_migrations_apply_once(mode: AccessMode) {
     let stores: Vec<_> = (0..6).map(|_| Store::new(&database.config()).unwrap()).collect();
     let applied = futures::future::join_all(stores.iter().map(Store::migrate)).await;
     let applied: usize = applied.into_iter().map(|a| a.unwrap().len()).sum();
-    assert_eq!(applied, 9);
+    assert_eq!(applied, 10);
 }
 
 async fn a_schema_name_that_needs_quotes_works(mode: AccessMode) {

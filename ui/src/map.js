@@ -375,6 +375,9 @@
     return protomapsL.leafletLayer({ ...options, url: file, flavor, lang: 'en', maxDataZoom: Number(maxTileZoom) })
   }
 
+  /** Draws the background in the colors of another color scheme. */
+  let recolorBackground = drawGround
+
   /** Tiles of a server or of a file, or else the land. */
   async function loadBackground() {
     const { tiles, tileFile } = element.dataset
@@ -383,10 +386,10 @@
     if (tiles) return void serverLayer().addTo(map)
     const file = openFile(tileFile)
     let layer = fileLayer(file).addTo(map)
-    isDark.addEventListener('change', () => {
+    recolorBackground = () => {
       layer.remove()
       layer = fileLayer(file).addTo(map)
-    })
+    }
   }
 
   async function loadWorld() {
@@ -411,7 +414,7 @@
   readColors()
   isDark.addEventListener('change', () => {
     readColors()
-    drawGround()
+    recolorBackground()
     drawSymbols()
   })
   const { bbox, lat, lng, zoom } = element.dataset

@@ -2,15 +2,22 @@
 
 const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content
 
+const minutes = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+const seconds = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })
+
 /** Writes times in the browser's time zone; without JavaScript they stay in UTC. */
 function localizeTimes(root) {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
   for (const time of root.querySelectorAll('time[datetime]')) {
     const moment = new Date(time.dateTime)
     if (Number.isNaN(moment.getTime())) continue
     time.title = moment.toISOString().replace('T', ' ').replace(/\.\d+Z$/, ' UTC')
-    time.textContent = format.format(moment)
+    time.textContent = ('seconds' in time.dataset ? seconds : minutes).format(moment)
   }
+}
+
+/** Names the browser's time zone in the footer. */
+function nameTimeZone() {
+  document.querySelector('#time-zone').textContent = `Unless noted otherwise, times are in your time zone, ${minutes.resolvedOptions().timeZone}.`
 }
 
 document.addEventListener('htmx:config:request', (event) => {
@@ -20,7 +27,7 @@ document.addEventListener('htmx:config:request', (event) => {
 
 document.addEventListener('htmx:after:swap', () => {
   localizeTimes(document)
-  countDown()
+  updateClocks()
 })
 
 // The server sends a heartbeat every 15 seconds. A connection that is silent for longer is dead.
@@ -101,17 +108,25 @@ window.addEventListener('online', () => {
   reconnect()
 })
 
-/** Counts down to a time in hours, minutes and seconds. */
-function countDown() {
+/** Milliseconds as hours, minutes and seconds. */
+function clock(milliseconds) {
+  const total = Math.max(0, Math.round(milliseconds / 1000))
+  const parts = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60]
+  return parts.map((part) => String(part).padStart(2, '0')).join(':')
+}
+
+/** Counts down to a time, and up from one. */
+function updateClocks() {
   for (const element of document.querySelectorAll('[data-until]')) {
-    const seconds = Math.max(0, Math.round((new Date(element.dataset.until) - Date.now()) / 1000))
-    const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
-    element.textContent = `in ${parts.map((part) => String(part).padStart(2, '0')).join(':')}`
+    element.textContent = `in ${clock(new Date(element.dataset.until) - Date.now())}`
+  }
+  for (const element of document.querySelectorAll('[data-since]')) {
+    element.textContent = clock(Date.now() - new Date(element.dataset.since))
   }
 }
 
-setInterval(countDown, 1000)
-countDown()
+setInterval(updateClocks, 1000)
+updateClocks()
 
 // The same address twice in a row would make the back button seem to do nothing.
 document.addEventListener('htmx:before:history:update', (event) => {
@@ -125,3 +140,4 @@ window.addEventListener('pageshow', (event) => {
 })
 
 localizeTimes(document)
+nameTimeZone()

@@ -22,8 +22,6 @@ use crate::admin::problem::Problem;
 const CACHE_TTL: Duration = Duration::from_secs(10);
 /// Maximum number of cached answers of each kind.
 const CACHE_CAPACITY: u64 = 50_000;
-/// What a user learns who cannot sign in to the pages.
-pub const NO_SESSIONS: &str = "there are no browser sessions: the operator runs without --admin-session-key-file (in its Helm chart: admin.sessions.secretName)";
 /// Maximum length of a token in bytes.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
@@ -96,9 +94,7 @@ impl Authorizer {
     /// # Errors
     /// 404: they are not enabled.
     pub fn sessions(&self) -> Result<&Sessions, Problem> {
-        self.sessions
-            .as_ref()
-            .ok_or_else(|| Problem::NotFound(NO_SESSIONS.to_owned()))
+        self.sessions.as_ref().ok_or(Problem::NoSessions)
     }
 
     /// How tokens of Kubernetes are reviewed; `None` if they are rejected.

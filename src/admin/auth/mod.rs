@@ -13,7 +13,7 @@ mod role;
 mod session;
 mod supabase;
 
-pub use authorizer::{Authorizer, NO_SESSIONS};
+pub use authorizer::Authorizer;
 pub use caller::Caller;
 pub use config::{Config, KubernetesConfig};
 pub use permission::Permission;

@@ -52,6 +52,11 @@ fn conditions(all: &[v1::Condition]) -> Vec<ConditionResponse> {
     all.iter().map(ConditionResponse::from).collect()
 }
 
+/// The condition of a type.
+pub fn find_condition<'a>(conditions: &'a [ConditionResponse], type_: &str) -> Option<&'a ConditionResponse> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
 fn time(time: Option<&v1::Time>) -> Option<Timestamp> {
     time.map(|time| time.0)
 }

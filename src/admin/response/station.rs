@@ -201,7 +201,7 @@ pub struct MarketTotals {
     /// Name of the market; empty for stations without one.
     pub market: String,
     #[serde(flatten)]
-    totals: StationTotals,
+    pub totals: StationTotals,
 }
 
 impl StationSummary {

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ConditionResponse, conditions, time};
+use super::{ConditionResponse, conditions, find_condition, time};
 use crate::admin::objects::object_id;
+use crate::api::condition;
 use crate::api::schedule::SCHEDULE_LABEL;
 use crate::api::sync::{self, ConnectionRef, Phase, Step, TaranaSync, TaranaSyncSpec, TriggerType};
 use crate::cluster::owning_schedule;
@@ -225,6 +226,9 @@ pub struct CountsResponse {
     pub skipped: i64,
     /// Stale rows that the delete guard kept.
     pub withheld: i64,
+    /// Stale rows, which the listing lacks: deleted, withheld, or kept because `deleteStale` is not set. The latter are found by one reading, if it is
+    /// proven complete. 0 in runs of older versions.
+    pub stale: i64,
 }
 
 impl SyncResponse {
@@ -248,13 +252,15 @@ impl SyncResponse {
         self.counts.as_ref().map_or(0, |counts| counts.withheld)
     }
 
+    /// How many stale rows were neither deleted nor withheld.
+    pub fn kept_stale(&self) -> i64 {
+        let kept = |counts: &CountsResponse| counts.stale - counts.deleted - counts.withheld;
+        self.counts.as_ref().map_or(0, kept).max(0)
+    }
+
     /// Why stale rows were kept, and what to do. A log row has this as its message.
     pub fn withheld_because(&self) -> Option<&str> {
-        let withheld = self
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == "DeletesWithheld");
-        match withheld {
+        match find_condition(&self.conditions, condition::DELETES_WITHHELD) {
             Some(condition) => Some(&condition.message),
             None if self.conditions.is_empty() => self.message.as_deref(),
             None => None,
@@ -279,10 +285,10 @@ impl SyncResponse {
 impl From<&TaranaSync> for SyncResponse {
     fn from(sync: &TaranaSync) -> Self {
         let status = sync.status.clone().unwrap_or_default();
-        let condition = |type_: &str| status.conditions.iter().find(|c| c.type_ == type_);
-        let condition = condition("Finished")
+        let condition = |type_: &str| condition::find(&status.conditions, type_);
+        let condition = condition(condition::FINISHED)
             .filter(|c| c.status == "True")
-            .or_else(|| condition("Ready"));
+            .or_else(|| condition(condition::READY));
         let reading = status.reading.as_ref();
         Self {
             id: object_id(sync),
@@ -353,6 +359,7 @@ impl From<LoggedRun> for SyncResponse {
                 deleted: c.deleted,
                 skipped: c.skipped,
                 withheld: c.withheld,
+                stale: c.stale,
             }),
             reason: row.reason,
             message: row.message,
@@ -404,5 +411,6 @@ fn counts(c: &sync::Counts) -> CountsResponse {
         deleted: c.deleted,
         skipped: c.skipped,
         withheld: c.withheld,
+        stale: c.stale,
     }
 }

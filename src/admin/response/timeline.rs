@@ -143,10 +143,21 @@ fn run_message(moment: &RunMoment) -> String {
     let counts = &moment.counts;
     let result = match (moment.is_end, moment.outcome.as_str()) {
         (false, _) | (true, "cancelled") => None,
-        (true, "completed") => Some(format!(
-            "{} fetched, {} inserted, {} updated, {} deleted, {} withheld, {} skipped",
-            counts.fetched, counts.inserted, counts.updated, counts.deleted, counts.withheld, counts.skipped
-        )),
+        (true, "completed") => {
+            let kept = match counts.kept_stale() {
+                0 => String::new(),
+                kept => format!(", {kept} stale rows kept"),
+            };
+            Some(format!(
+                "{} fetched, {} inserted, {} updated, {} deleted, {} withheld, {} skipped{kept}",
+                counts.fetched,
+                counts.inserted,
+                counts.updated,
+                counts.deleted,
+                counts.withheld,
+                counts.skipped
+            ))
+        }
         (true, _) => Some(
             moment
                 .reason

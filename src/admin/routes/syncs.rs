@@ -128,7 +128,8 @@ async fn by_id(
     Authenticated(caller): Authenticated,
     PathParams(id): PathParams<Uuid>,
 ) -> Result<Json<SyncResponse>, Problem> {
-    runs::readable_run(&state, &caller, id).await.map(Json)
+    let readable = runs::readable_run(&state, &caller, id).await?;
+    Ok(Json(readable.run))
 }
 
 /// Returns a run whose object exists. Requires `get` on `taranasyncs`.

@@ -14,12 +14,14 @@ pub struct CurrentRun {
     pub state: &'static str,
     /// What it does, or what it waits for.
     pub detail: String,
-    /// How much of the listing is read, in percent.
+    /// How much of the listing is read, in percent. `None` if its size is not known, or if all that is known of is read: more may follow.
     pub percent: Option<i64>,
-    /// The same in words.
+    /// How much is read, in words.
     pub progress: Option<String>,
     pub since: Timestamp,
     pub since_text: String,
+    /// The time since then.
+    pub age: String,
     pub options: String,
     /// Who or what started it.
     pub origin: String,
@@ -43,25 +45,30 @@ pub struct LastRun {
 }
 
 impl CurrentRun {
-    /// The run as it is now.
-    pub fn new(run: &SyncResponse) -> Self {
-        let progress = run.progress.filter(|progress| progress.total > 0);
+    /// The run, seen from this moment.
+    pub fn new(run: &SyncResponse, now: Timestamp) -> Self {
+        let progress = run
+            .progress
+            .filter(|progress| progress.current > 0 || progress.total > 0);
+        let partial = progress.filter(|progress| progress.current < progress.total);
         let since = run.started_at.unwrap_or(run.created_at);
         Self {
             id: run.id,
             state: state(run),
             detail: words::sentence(run.message.as_deref().unwrap_or("waits for the operator")),
-            percent: progress
+            percent: partial
                 .map(|progress| (progress.current.saturating_mul(100) / progress.total).clamp(0, 100)),
             progress: progress.map(|progress| {
+                let total = partial.map(|progress| format!(" of {}", words::number(progress.total)));
                 format!(
-                    "{} of {} read",
+                    "{}{} read",
                     words::number(progress.current),
-                    words::number(progress.total)
+                    total.unwrap_or_default()
                 )
             }),
             since,
             since_text: words::utc(since),
+            age: words::duration(now.duration_since(since)),
             options: options(run),
             origin: origin(run),
             attempt: Some(run.attempt).filter(|attempt| *attempt > 1),
@@ -111,7 +118,10 @@ pub fn summary(run: &SyncResponse) -> String {
         (counts.inserted, "new"),
         (counts.updated, "changed"),
         (counts.deleted, "deleted"),
-        (counts.withheld, "kept although no longer listed"),
+        (
+            counts.withheld + run.kept_stale(),
+            "kept although no longer listed",
+        ),
         (counts.skipped, "unusable"),
     ];
     let parts: Vec<String> = parts
@@ -132,7 +142,14 @@ pub fn summary(run: &SyncResponse) -> String {
 pub fn options(run: &SyncResponse) -> String {
     let options = [
         (run.dry_run, "dry run"),
-        (run.delete_stale, "deletes stale stations"),
+        (
+            run.delete_stale,
+            if run.dry_run {
+                "including deletions"
+            } else {
+                "deletes stale stations"
+            },
+        ),
     ];
     let chosen: Vec<&str> = options
         .into_iter()
@@ -172,17 +189,27 @@ mod tests {
     #[test]
     fn a_current_run_shows_its_state_and_progress() {
         let status = json!({"phase": "Running", "attempt": 2, "startTime": "2026-03-10T05:58:00Z", "progress": {"current": 1250, "total": 5000}});
-        let current = CurrentRun::new(&run(&json!({"dryRun": true}), &status));
+        let current = CurrentRun::new(&run(&json!({"dryRun": true}), &status), now());
         assert_eq!((current.state, current.percent), ("Running", Some(25)));
         assert_eq!(current.progress.as_deref(), Some("1,250 of 5,000 read"));
         assert_eq!((current.options.as_str(), current.attempt), ("dry run", Some(2)));
-        assert_eq!(current.since_text, "2026-03-10 05:58 UTC");
-        let pending = CurrentRun::new(&run(&json!({}), &json!({})));
+        assert_eq!(
+            (current.since_text.as_str(), current.age.as_str()),
+            ("2026-03-10 05:58 UTC", "2 min")
+        );
+        let status_with =
+            |current: i64| json!({"phase": "Running", "progress": {"current": current, "total": 622}});
+        let all_known = CurrentRun::new(&run(&json!({}), &status_with(622)), now());
+        assert_eq!(
+            (all_known.percent, all_known.progress.as_deref()),
+            (None, Some("622 read"))
+        );
+        let pending = CurrentRun::new(&run(&json!({}), &json!({})), now());
         assert_eq!(
             (pending.state, pending.detail.as_str()),
             ("Pending", "Waits for the operator.")
         );
-        let cancelling = CurrentRun::new(&run(&json!({"cancel": true}), &status));
+        let cancelling = CurrentRun::new(&run(&json!({"cancel": true}), &status), now());
         assert!(cancelling.is_cancelling && cancelling.state == "Cancelling");
     }
 

@@ -16,7 +16,6 @@ use super::address::{Pair, given};
 use super::page::{self, Layout};
 use super::return_path::{self, ReturnPath};
 use super::words;
-use crate::admin::auth::NO_SESSIONS;
 use crate::admin::problem::Problem;
 
 /// Timeout of a page. Shorter than that of all routes, whose response is not a page.
@@ -32,6 +31,8 @@ struct ProblemPage {
     layout: Layout,
     detail: String,
     remedy: Option<&'static str>,
+    /// Address of the page that may work later.
+    retry: Option<ReturnPath>,
 }
 
 /// Calls a page, and renders its problem if it has one.
@@ -43,6 +44,9 @@ pub async fn render(mut request: Request, next: Next) -> Response {
     let path = path.filter(|_| request.method() == Method::GET && !is_htmx);
     let connection = selected_connection(request.uri().query().unwrap_or_default());
     let sign_in = return_path::sign_in(&ReturnPath::new(path.unwrap_or_default()));
+    let retry_path = path
+        .map(ReturnPath::new)
+        .filter(|kept| Some(kept.to_string().as_str()) == path);
     let timed_out = |_| {
         let seconds = PAGE_TIMEOUT.as_secs();
         Problem::Unavailable(format!("no response within {seconds} s")).into_response()
@@ -54,8 +58,11 @@ pub async fn render(mut request: Request, next: Next) -> Response {
         None => response,
         Some(Problem::Unauthenticated(_)) if is_htmx => redirect_htmx(&sign_in),
         Some(Problem::Unauthenticated(_)) => Redirect::to(&sign_in).into_response(),
-        Some(problem) if is_htmx => replace_content(problem_page(problem, account.get(), connection)),
-        Some(problem) => problem_page(problem, account.get(), connection),
+        Some(problem) => {
+            let retry = retry_path.filter(|_| problem.is_temporary());
+            let page = problem_page(problem, account.get(), connection, retry);
+            if is_htmx { replace_content(page) } else { page }
+        }
     }
 }
 
@@ -94,7 +101,12 @@ fn selected_connection(query: &str) -> Vec<Pair> {
     ])
 }
 
-fn problem_page(problem: &Problem, account: Option<Account>, connection: Vec<Pair>) -> Response {
+fn problem_page(
+    problem: &Problem,
+    account: Option<Account>,
+    connection: Vec<Pair>,
+    retry: Option<ReturnPath>,
+) -> Response {
     let (title, remedy) = match problem {
         Problem::Forbidden(_) => (
             "Permission missing",
@@ -102,7 +114,7 @@ fn problem_page(problem: &Problem, account: Option<Account>, connection: Vec<Pai
                 "Ask an administrator of the cluster for a role with this permission, such as the viewer role of the Helm chart.",
             ),
         ),
-        Problem::NotFound(detail) if detail == NO_SESSIONS => (
+        Problem::NoSessions => (
             "Sign-in is not set up",
             Some(
                 "Show this page to the administrator of the operator. The stations and their syncs are not affected.",
@@ -113,7 +125,7 @@ fn problem_page(problem: &Problem, account: Option<Account>, connection: Vec<Pai
         Problem::Unavailable(_) => (
             "Not available right now",
             Some(
-                "Reload this page in a few seconds. If the problem persists, tell the administrator what it says above.",
+                "Try again in a few seconds. If the problem persists, tell the administrator what it says above.",
             ),
         ),
         Problem::TooManyRequests { .. } => ("Too many requests", None),
@@ -132,6 +144,7 @@ fn problem_page(problem: &Problem, account: Option<Account>, connection: Vec<Pai
         layout,
         detail,
         remedy,
+        retry,
     };
     let rendered = page::render(problem.status(), nonce, &page);
     let mut response = rendered.unwrap_or_else(IntoResponse::into_response);

@@ -61,6 +61,15 @@ pub fn number(value: i64) -> String {
     format!("{sign}{}", groups.join(","))
 }
 
+/// A number of stations.
+pub fn stations(count: i64) -> String {
+    format!(
+        "{} {}",
+        number(count),
+        if count == 1 { "station" } else { "stations" }
+    )
+}
+
 /// A share in percent, rounded down to a tenth: 100 % means all. `None` if there is no whole.
 pub fn share(part: i64, whole: i64) -> Option<String> {
     if whole <= 0 {
@@ -73,10 +82,12 @@ pub fn share(part: i64, whole: i64) -> Option<String> {
     })
 }
 
-/// Why a schedule is suspended, as a sentence.
+/// How a schedule is suspended, as the end of a sentence.
 pub fn suspension(reason: Option<&str>) -> String {
-    let reason = reason.filter(|reason| !reason.is_empty());
-    sentence(reason.unwrap_or("no reason is given"))
+    match reason.filter(|reason| !reason.is_empty()) {
+        Some(reason) => format!("suspended: {}", sentence(reason)),
+        None => "suspended, without a reason.".to_owned(),
+    }
 }
 
 /// A message as a sentence: with a capital letter and a full stop.

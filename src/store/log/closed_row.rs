@@ -55,7 +55,8 @@ pub(super) const COLUMNS: &str = "
     coalesce(outcome, status), coalesce(stations_fetched, 0)::int8, coalesce(inserted, 0)::int8,
     coalesce(updated, 0)::int8, coalesce(unchanged, 0)::int8, coalesce(deleted, 0)::int8,
     coalesce(skipped, 0)::int8, coalesce(withheld, 0)::int8, coalesce(duration_ms, 0)::int8, reason, message,
-    (extract(epoch FROM coalesce(completed_at, created_at, now())) * 1000000)::int8, listing, proof";
+    (extract(epoch FROM coalesce(completed_at, created_at, now())) * 1000000)::int8, listing, proof,
+    coalesce(stale, 0)::int8";
 
 /// The final row of a run, if it has ended.
 pub(in crate::store) async fn find(tx: &mut Tx, id: Uuid) -> Result<Option<ClosedRow>, DbError> {
@@ -89,6 +90,7 @@ fn read(row: &PgRow) -> Result<ClosedRow, sqlx::Error> {
             deleted: row.try_get(5)?,
             skipped: row.try_get(6)?,
             withheld: row.try_get(7)?,
+            stale: row.try_get(14)?,
         },
         duration_ms: row.try_get(8)?,
         reason: row.try_get(9)?,

@@ -22,7 +22,7 @@ pub(in crate::store) async fn complete(
     let update = format!(
         "UPDATE tarana_sync_logs SET status = 'completed', outcome = 'completed', reason = $2, message = $3,
              stations_fetched = $4, inserted = $5, updated = $6, unchanged = $7,
-             deleted = $8, skipped = $9, withheld = $10, listing = $12, proof = $13, spans = coalesce($14, spans),
+             deleted = $8, skipped = $9, withheld = $10, listing = $12, proof = $13, spans = coalesce($14, spans), stale = $15,
              errors = coalesce(errors, '[]') || $11, heartbeat_at = now(), completed_at = clock_timestamp(),
              duration_ms = least(extract(epoch FROM clock_timestamp() - started_at) * 1000, 2147483647)::int
          WHERE id = $1 RETURNING {}",
@@ -41,6 +41,8 @@ pub(in crate::store) async fn complete(
         .bind(run)
         .bind(reason.as_str())
         .bind(withheld);
+    // The columns are int, as other programs expect.
+    let int = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);
     let counts = &plan.counts;
     for count in [
         counts.fetched,
@@ -51,14 +53,14 @@ pub(in crate::store) async fn complete(
         counts.skipped,
         counts.withheld,
     ] {
-        // The columns are int, as other programs expect.
-        statement = statement.bind(i32::try_from(count).unwrap_or(i32::MAX));
+        statement = statement.bind(int(count));
     }
     let statement = statement
         .bind(errors)
         .bind(plan.listing.as_str())
         .bind(plan.proof.as_str())
-        .bind(spans::encode(spans));
+        .bind(spans::encode(spans))
+        .bind(int(counts.stale));
     let row = tx.one(statement).await?;
     closed_row::decode(tx, &row)
 }

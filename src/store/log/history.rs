@@ -69,10 +69,16 @@ impl LoggedRun {
         failed_attempts(&self.errors)
     }
 
-    /// The entries of `errors` that are not of failed attempts: skipped records, notes, and the end of a run that failed.
+    /// The entries of `errors` that are not part of an attempt: skipped records and notes, but neither failed attempts nor the end of the run.
     pub fn notes(&self) -> impl Iterator<Item = &Value> {
+        let is_end = |entry: &Value| {
+            let message = entry.get("message").and_then(Value::as_str);
+            entry.get("kind").is_none() && message.is_some() && message == self.message.as_deref()
+        };
         let entries = self.errors.as_array().map(Vec::as_slice).unwrap_or_default();
-        entries.iter().filter(|entry| !is_failed_attempt(entry))
+        entries
+            .iter()
+            .filter(move |entry| !is_failed_attempt(entry) && !is_end(entry))
     }
 }
 
@@ -130,6 +136,7 @@ const COLUMNS: &str = "
     coalesce(dry_run, false), coalesce(delete_stale, false),
     coalesce(stations_fetched, 0)::int8, coalesce(inserted, 0)::int8, coalesce(updated, 0)::int8,
     coalesce(unchanged, 0)::int8, coalesce(deleted, 0)::int8, coalesce(skipped, 0)::int8, coalesce(withheld, 0)::int8,
+    coalesce(stale, 0)::int8,
     coalesce(errors, '[]'), coalesce(attempt, 1), (extract(epoch FROM coalesce(created_at, 'epoch')) * 1000000)::int8,
     (extract(epoch FROM started_at) * 1000000)::int8, (extract(epoch FROM completed_at) * 1000000)::int8,
     duration_ms::int8, reason, message, listing, proof";
@@ -204,8 +211,8 @@ fn read(row: &PgRow) -> Result<LoggedRun, sqlx::Error> {
         row.try_get::<Option<i64>, _>(at)
             .map(|t| t.and_then(|t| Timestamp::from_microsecond(t).ok()))
     };
-    let listing: Option<String> = row.try_get(26)?;
-    let proof: Option<String> = row.try_get(27)?;
+    let listing: Option<String> = row.try_get(27)?;
+    let proof: Option<String> = row.try_get(28)?;
     Ok(LoggedRun {
         id: row.try_get(0)?,
         namespace: row.try_get(1)?,
@@ -219,20 +226,20 @@ fn read(row: &PgRow) -> Result<LoggedRun, sqlx::Error> {
         dry_run: row.try_get(9)?,
         delete_stale: row.try_get(10)?,
         counts: read_counts(row, 11)?,
-        errors: row.try_get(18)?,
-        attempt: row.try_get(19)?,
-        created_at: time(20)?.unwrap_or_default(),
-        started_at: time(21)?,
-        completed_at: time(22)?,
-        duration_ms: row.try_get(23)?,
-        reason: row.try_get(24)?,
-        message: row.try_get(25)?,
+        errors: row.try_get(19)?,
+        attempt: row.try_get(20)?,
+        created_at: time(21)?.unwrap_or_default(),
+        started_at: time(22)?,
+        completed_at: time(23)?,
+        duration_ms: row.try_get(24)?,
+        reason: row.try_get(25)?,
+        message: row.try_get(26)?,
         reading: listing.zip(proof),
-        spans: spans::decode(row.try_get(28)?),
+        spans: spans::decode(row.try_get(29)?),
     })
 }
 
-/// The counts in seven columns from `first` on.
+/// The counts in eight columns from `first` on.
 pub(super) fn read_counts(row: &PgRow, first: usize) -> Result<RunCounts, sqlx::Error> {
     Ok(RunCounts {
         fetched: row.try_get(first)?,
@@ -242,5 +249,6 @@ pub(super) fn read_counts(row: &PgRow, first: usize) -> Result<RunCounts, sqlx::
         deleted: row.try_get(first + 4)?,
         skipped: row.try_get(first + 5)?,
         withheld: row.try_get(first + 6)?,
+        stale: row.try_get(first + 7)?,
     })
 }

@@ -56,7 +56,7 @@ const COLUMNS: &str = "
     name, coalesce(outcome, status), trigger_type, nullif(actor, ''), coalesce(dry_run, false),
     coalesce(stations_fetched, 0)::int8, coalesce(inserted, 0)::int8, coalesce(updated, 0)::int8,
     coalesce(unchanged, 0)::int8, coalesce(deleted, 0)::int8, coalesce(skipped, 0)::int8,
-    coalesce(withheld, 0)::int8, reason, message";
+    coalesce(withheld, 0)::int8, coalesce(stale, 0)::int8, reason, message";
 const OF_CONNECTION: &str =
     "(namespace IS NULL OR namespace = $1) AND (connection IS NULL OR connection = $2)";
 
@@ -101,7 +101,7 @@ fn read(row: &PgRow) -> Result<RunMoment, sqlx::Error> {
         actor: row.try_get(6)?,
         dry_run: row.try_get(7)?,
         counts: read_counts(row, 8)?,
-        reason: row.try_get(15)?,
-        message: row.try_get(16)?,
+        reason: row.try_get(16)?,
+        message: row.try_get(17)?,
     })
 }

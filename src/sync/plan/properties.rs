@@ -101,7 +101,13 @@ fn apply(table: &Table, plan: &Plan) -> Table {
 }
 
 /// The counts according to the table before and after.
-fn observed_counts(before: &Table, after: &Table, fetched: &Fetched, withheld: usize) -> RunCounts {
+fn observed_counts(
+    before: &Table,
+    after: &Table,
+    fetched: &Fetched,
+    withheld: usize,
+    stale: usize,
+) -> RunCounts {
     let both = || {
         fetched
             .stations
@@ -128,6 +134,7 @@ fn observed_counts(before: &Table, after: &Table, fetched: &Fetched, withheld: u
         ),
         skipped: number(fetched.skipped.len() + fetched.stations.iter().filter(unheld).count()),
         withheld: number(withheld),
+        stale: number(stale),
     }
 }
 
@@ -243,7 +250,9 @@ proptest! {
         prop_assert_eq!(first.withheld_because.is_some(), !withheld.is_empty());
 
         let counts = first.counts;
-        prop_assert_eq!(counts, observed_counts(&table, &after, &fetched, withheld.len()));
+        let is_known = options.delete_stale || (fetched.unidentified() == 0 && !matches!(fetched.proof, Proof::None(_)));
+        let known = if is_known { stale(&table, &fetched).len() } else { 0 };
+        prop_assert_eq!(counts, observed_counts(&table, &after, &fetched, withheld.len(), known));
         prop_assert_eq!(counts.fetched, counts.inserted + counts.updated + counts.unchanged + counts.skipped);
         prop_assert_eq!(first.skipped.len(), usize::try_from(counts.skipped).unwrap());
 

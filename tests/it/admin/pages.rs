@@ -270,6 +270,11 @@ async fn a_page_says_what_is_unavailable_or_not_enabled() {
         "{page:?}"
     );
     assert!(page.text.contains("Sign out"), "{page:?}");
+    let filtered = browser
+        .get(&format!("{BASE_STATIONS}?search=%26&online=true"))
+        .await;
+    let link = format!("href=\"{BASE_STATIONS}?search=%26&#38;online=true\">Try again");
+    assert!(filtered.text.contains(&link), "{filtered:?}");
 
     let env = TestEnvironment::bare(servers::tcs()).await;
     let admin = AdminClient::start_configured(env, |config| config.auth.sessions = None).await;

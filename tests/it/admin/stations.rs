@@ -78,6 +78,11 @@ async fn stations_are_searched_and_sorted() {
     assert_eq!(serials(&list(&admin, "search=%3CSCRIPT").await), ["ODD1"]);
     assert_eq!(serials(&list(&admin, "search=o%27)%3B%20drop").await), ["ODD4"]);
     assert_eq!(list(&admin, "search=%5C").await["total"], 0);
+    // The end of the serial number and the begin of the host name.
+    assert_eq!(
+        list(&admin, &format!("search=ODD1{}", &UNUSUAL[0].1[..1])).await["total"],
+        0
+    );
     assert_eq!(
         serials(&list(&admin, "market=Odd&sort=hostname&order=descending").await).len(),
         4
@@ -90,6 +95,14 @@ async fn stations_are_searched_and_sorted() {
         (serials(&first), serials(&second)),
         (vec!["ODD1", "ODD2", "ODD3"], vec!["ODD4"])
     );
+    // A full page, the last one, a last one that is full, and one beyond the end.
+    for page in ["limit=3", "limit=3&offset=3", "limit=2&offset=2", "offset=9"] {
+        assert_eq!(
+            list(&admin, &format!("market=Odd&{page}")).await["total"],
+            4,
+            "{page}"
+        );
+    }
     let offline = admin
         .env
         .number("select count(*) from tarana_base_stations where device_status is distinct from 1")
@@ -102,6 +115,19 @@ async fn stations_are_searched_and_sorted() {
             "{sort}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_with_other_collations_are_searched() {
+    let admin = with_unusual_rows().await;
+    let statements = [
+        "create collation ignoring_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+        "alter table tarana_base_stations alter hostname type text collate ignoring_case, alter site_name type text collate \"C\"",
+    ];
+    for statement in statements {
+        sqlx::query(statement).execute(&admin.env.db).await.unwrap();
+    }
+    assert_eq!(serials(&list(&admin, "search=%3CSCRIPT").await), ["ODD1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,6 +144,9 @@ async fn invalid_queries_of_stations_are_rejected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stations_are_counted_by_market() {
     let admin = with_unusual_rows().await;
+    let without = "insert into tarana_base_stations (serial_number, hostname, site_name, lat, lng, market)
+                   values ('NONE1', 'h', 's', 0, 0, null), ('NONE2', 'h', 's', 0, 0, '')";
+    sqlx::query(without).execute(&admin.env.db).await.unwrap();
     let all = admin
         .env
         .number("select count(*) from tarana_base_stations")
@@ -129,6 +158,12 @@ async fn stations_are_counted_by_market() {
     assert_eq!(
         (&odd["stations"], &odd["online"], &odd["activeConnections"]),
         (&json!(4), &json!(4), &json!(12))
+    );
+    let unnamed: Vec<&Value> = markets.iter().filter(|market| market["market"] == "").collect();
+    assert_eq!(
+        unnamed.len(),
+        1,
+        "stations without a market and with an empty one"
     );
     let sum: i64 = markets
         .iter()

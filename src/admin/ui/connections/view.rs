@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::admin::defaults::Defaults;
+use crate::admin::response;
 use crate::admin::response::connection::ConnectionResponse;
 use crate::admin::response::timeline::{TimelineEntry, TimelineKind, TimelineType};
 use crate::admin::station_query::ConnectionQuery;
@@ -11,6 +12,7 @@ use crate::admin::ui::return_path::{SCHEDULES, START};
 use crate::admin::ui::runs::links;
 use crate::admin::ui::runs::query::RunsQuery;
 use crate::admin::ui::words;
+use crate::api::condition;
 use crate::api::connection::TaranaConnection;
 
 /// A connection of the list.
@@ -64,10 +66,7 @@ impl ConnectionView {
             namespace: Some(connection.namespace.clone()),
             connection: Some(connection.name.clone()),
         };
-        let ready = connection
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == "Ready");
+        let ready = response::find_condition(&connection.conditions, condition::READY);
         let (state, state_class) = match ready.map(|ready| ready.status.as_str()) {
             _ if connection.suspend => ("Suspended", "suspended"),
             Some("True") => ("Ready", "active"),

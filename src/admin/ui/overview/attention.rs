@@ -55,6 +55,7 @@ pub fn attention(facts: &Facts<'_>) -> Vec<Attention> {
         connection_not_ready(facts.connection),
         repeated_failures(facts.ended),
         withheld_deletions(facts.ended),
+        kept_stations(facts.ended),
         stale_data(facts),
         suspended_connection(facts.connection),
     ]
@@ -103,18 +104,32 @@ fn withheld_deletions(ended: &[SyncResponse]) -> Option<Attention> {
         page: Some(RelatedPage::Run(newest.id)),
         problem: format!(
             "{} {} no longer in the vendor's listing, but kept in the table.",
-            words::number(withheld),
-            if withheld == 1 {
-                "station is"
-            } else {
-                "stations are"
-            }
+            words::stations(withheld),
+            if withheld == 1 { "is" } else { "are" }
         ),
         action: if newest.has_unproven_listing() {
             "The listing was not proven complete, so they cannot be approved: sync again.".to_owned()
         } else {
             "If they are truly gone, approve their deletion on the page of the sync.".to_owned()
         },
+    })
+}
+
+/// Stations that a sync without deletions kept.
+fn kept_stations(ended: &[SyncResponse]) -> Option<Attention> {
+    let newest = ended
+        .iter()
+        .find(|run| run.phase == SyncPhase::Completed && !run.dry_run)?;
+    let kept = newest.kept_stale();
+    (kept > 0).then(|| Attention {
+        page: Some(RelatedPage::Run(newest.id)),
+        problem: format!(
+            "{} in the table {} missing from the vendor's last listing.",
+            words::stations(kept),
+            if kept == 1 { "is" } else { "are" }
+        ),
+        action: "To see which, choose Delete stale stations and Sync now: it shows what a dry run found, and asks before it deletes."
+            .to_owned(),
     })
 }
 
@@ -152,10 +167,10 @@ fn suspended_connection(connection: &TaranaConnection) -> Option<Attention> {
 
 fn suspended_schedule(schedule: &TaranaSyncSchedule) -> Option<Attention> {
     let name = schedule.metadata.name.as_deref().unwrap_or_default();
-    let reason = words::suspension(schedule.spec.suspend_reason.as_deref());
+    let suspended = words::suspension(schedule.spec.suspend_reason.as_deref());
     schedule.spec.suspend.then(|| Attention {
         page: Some(RelatedPage::Schedules),
-        problem: format!("The schedule {name} is suspended: {reason}"),
+        problem: format!("The schedule {name} is {suspended}"),
         action: "Its slots start no sync until it is resumed. Sync now to refresh the stations once."
             .to_owned(),
     })
@@ -185,7 +200,11 @@ mod tests {
     }
 
     fn run(phase: &str, dry_run: bool, withheld: i64) -> SyncResponse {
-        let counts = json!({"fetched": 0, "inserted": 0, "updated": 0, "unchanged": 0, "deleted": 0, "skipped": 0, "withheld": withheld});
+        run_with_stale(phase, dry_run, withheld, withheld)
+    }
+
+    fn run_with_stale(phase: &str, dry_run: bool, withheld: i64, stale: i64) -> SyncResponse {
+        let counts = json!({"fetched": 0, "inserted": 0, "updated": 0, "unchanged": 0, "deleted": 0, "skipped": 0, "withheld": withheld, "stale": stale});
         let object = json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync", "metadata": {"name": "r"},
             "spec": {"dryRun": dry_run}, "status": {"phase": phase, "counts": counts}});
         SyncResponse::from(&serde_json::from_value::<TaranaSync>(object).unwrap())
@@ -282,6 +301,30 @@ mod tests {
             for (problem, part) in found.iter().zip(parts) {
                 assert!(problem.contains(part), "{found:?}");
             }
+        }
+    }
+
+    #[test]
+    fn stations_that_the_newest_sync_kept_are_counted() {
+        let (connection, schedule) = (connection(&json!({}), "True"), schedule(false));
+        let kept = |stale: i64| run_with_stale("Completed", false, 0, stale);
+        for (ended, expected) in [
+            (vec![kept(60)], Some("60 stations in the table are missing from")),
+            (
+                vec![run_with_stale("Completed", true, 0, 9), kept(1), kept(60)],
+                Some("1 station in the table is missing from"),
+            ),
+            (vec![kept(0), kept(60)], None),
+        ] {
+            let found = problems(&connection, &schedule, &ended, 1);
+            assert_eq!(found.len(), expected.iter().len(), "{found:?}");
+            assert!(
+                found
+                    .iter()
+                    .zip(expected)
+                    .all(|(problem, part)| problem.contains(part)),
+                "{found:?}"
+            );
         }
     }
 }

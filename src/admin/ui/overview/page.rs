@@ -14,7 +14,7 @@ use crate::admin::ui::address::of_connection;
 use crate::admin::ui::page::{self, Layout, Section};
 use crate::admin::ui::return_path::LIVE;
 use crate::admin::ui::stations::params::ListParams;
-use crate::admin::ui::stations::table::{StationFilters, StationSection, StationTable};
+use crate::admin::ui::stations::table::{StationSection, StationTable};
 
 /// htmx sends the element that it replaces as `tag#id`.
 const HTMX_TARGET: HeaderName = HeaderName::from_static("hx-target");
@@ -56,11 +56,7 @@ pub async fn show(
         layout,
         overview: Overview::read(&state, &caller, &csrf_token, &connection, &summary).await?,
         live: of_connection(LIVE, &state.defaults, &connection),
-        station_section: StationSection {
-            nonce,
-            filters: StationFilters::new(&filter, &summary.markets),
-            table,
-        },
+        station_section: StationSection::new(nonce, &filter, &summary.markets, table),
     };
     page::render(StatusCode::OK, nonce, &page)
 }

@@ -129,7 +129,7 @@ impl Overview {
             schedules: of_connection(SCHEDULES, &state.defaults, query),
             connection_page: of_connection(CONNECTIONS, &state.defaults, query),
             attention: attention(&facts),
-            current: current.map(|run| CurrentRun::new(&run)),
+            current: current.map(|run| CurrentRun::new(&run, now)),
             last: ended.first().map(|run| LastRun::new(run, now)),
             next: next_slot(&schedules, now),
             sync_requires: missing(state, caller, "create", namespace).await?,

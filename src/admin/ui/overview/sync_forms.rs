@@ -44,13 +44,13 @@ pub async fn sync(
     ChangeForm { account, fields }: ChangeForm<SyncFields>,
 ) -> Result<Response, Problem> {
     let query = ConnectionQuery::named(&fields.namespace, &fields.connection)?;
-    if fields.delete_stale && !fields.dry_run && !fields.confirmed {
-        return Ok(Redirect::to(&of_connection(SYNC, &state.defaults, &query)).into_response());
-    }
     let options = RunOptions {
         dry_run: fields.dry_run,
         delete_stale: fields.delete_stale,
     };
+    if options.deletes() && !fields.confirmed {
+        return Ok(Redirect::to(&of_connection(SYNC, &state.defaults, &query)).into_response());
+    }
     let key = connection_key(&state, &query);
     match requests::create_run_unless_active(&state, &account.caller, key, options).await? {
         CreatedUnlessActive::Created(_) => Ok(back(&state, &query)),

@@ -17,6 +17,7 @@ use crate::admin::extract::PathParams;
 use crate::admin::objects::CachedKind;
 use crate::admin::problem::Problem;
 use crate::admin::records;
+use crate::admin::requests::RunOptions;
 use crate::admin::response::attempt::{AttemptResponse, AttemptState};
 use crate::admin::response::sync::SyncResponse;
 use crate::admin::runs::readable_run;
@@ -81,6 +82,7 @@ struct Records {
     changes: Vec<LinkedChange>,
     /// Address of the next changes.
     next: Option<String>,
+    /// Errors and notes that are not part of an attempt.
     errors: Vec<String>,
     /// Number of errors that are not shown.
     more_errors: usize,
@@ -113,15 +115,11 @@ pub async fn show(
     PageParams(query): PageParams<RunsQuery>,
 ) -> Result<Response, Problem> {
     let caller = &account.caller;
-    let run = readable_run(&state, caller, id).await?;
-    let key = run.namespace.as_deref().zip(run.connection.as_deref());
-    let row = records::find_row(&state, caller, id, key).await;
-    let object = records::readable_object(&state, caller, id).await?;
-    let attempts = match &row {
-        Ok(found) => records::attempts(object.as_deref(), found.as_ref().map(|(_, row)| row)),
-        Err(_) => records::attempts(object.as_deref(), None),
-    };
-    let attempts_shown: Vec<AttemptView> = attempts.items.iter().map(AttemptView::from).collect();
+    let readable = readable_run(&state, caller, id).await?;
+    let (run, object) = (readable.run.clone(), readable.object.clone());
+    let row = readable.row(&state, caller).await;
+    let known = row.as_ref().ok().and_then(Option::as_ref);
+    let attempts = records::attempts(object.as_deref(), known.map(|(_, row)| row));
     let defaults = &state.defaults;
     let connection = ConnectionQuery {
         namespace: run.namespace.clone(),
@@ -147,7 +145,7 @@ pub async fn show(
         options: options(&run),
         origin: origin(&run),
         summary: summary(&run),
-        current: (!run.is_final()).then(|| CurrentRun::new(&run)),
+        current: (!run.is_final()).then(|| CurrentRun::new(&run, clock::now())),
         times: times(&run),
         duration: run
             .duration_ms
@@ -158,8 +156,8 @@ pub async fn show(
             &attempts,
         ),
         bar_width: waterfall::WIDTH,
-        records: Records::read(row, &run, &query).await.without(&attempts_shown),
-        attempts: attempts_shown,
+        records: Records::read(row, &run, &query).await,
+        attempts: attempts.items.iter().map(AttemptView::from).collect(),
         actions: Actions::of(&state, &account, &run).await?,
         layout: Layout::new("Sync", Some(account)).of_connection(&state.defaults, &connection),
     };
@@ -211,17 +209,6 @@ impl Records {
         records.unwrap_or_else(|problem| Self::empty(Some(words::sentence(&problem.detail()))))
     }
 
-    /// The same without the errors that the attempts show.
-    fn without(mut self, attempts: &[AttemptView]) -> Self {
-        let is_shown = |error: &String| {
-            attempts
-                .iter()
-                .any(|attempt| attempt.message.as_ref() == Some(error))
-        };
-        self.errors.retain(|error| !is_shown(error));
-        self
-    }
-
     fn empty(problem: Option<String>) -> Self {
         Self {
             problem,
@@ -245,14 +232,18 @@ impl Records {
             connection: run.connection.clone(),
             ..FilterQuery::default()
         };
+        let planned_deletion = if run.dry_run && run.withheld() == 0 {
+            "Would be removed"
+        } else {
+            "No longer listed, but kept"
+        };
         let linked = |change| {
-            let change = StationChangeView::from(change);
+            let change = StationChangeView::new(change, planned_deletion);
             LinkedChange {
                 address: station_links::station(&change.serial, &filter, &PageQuery::default()),
                 change,
             }
         };
-        // Those of failed attempts are shown with the attempts.
         let errors: Vec<String> = row.notes().map(error_text).collect();
         Ok(Self {
             problem: None,
@@ -283,7 +274,11 @@ impl Actions {
         Ok(Self {
             key: Uuid::new_v4(),
             csrf_token: account.session.csrf_token.clone(),
-            deletes: run.delete_stale && !run.dry_run,
+            deletes: RunOptions {
+                dry_run: run.dry_run,
+                delete_stale: run.delete_stale,
+            }
+            .deletes(),
             approvable: can_approve.then(|| words::number(run.withheld())),
             approve_requires: create.clone().or(approve),
             rerun_requires: create,

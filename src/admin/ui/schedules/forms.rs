@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::admin::auth::Caller;
 use crate::admin::authorized::authorized_object;
 use crate::admin::problem::Problem;
+use crate::admin::requests::RunOptions;
 use crate::admin::schedules::{self, ScheduledRunOptions};
 use crate::admin::state::{AdminState, SharedState};
 use crate::admin::station_query::ConnectionQuery;
@@ -58,8 +59,11 @@ pub async fn run(
     let key = (fields.namespace.as_str(), fields.schedule.as_str());
     let schedule = changeable_schedule(&state, &account.caller, key, &fields.connection).await?;
     let template = &schedule.spec.template.spec;
-    let deletes = fields.delete_stale || template.delete_stale;
-    if deletes && !fields.dry_run && !template.dry_run && !fields.confirmed {
+    let effective = RunOptions {
+        dry_run: fields.dry_run || template.dry_run,
+        delete_stale: fields.delete_stale || template.delete_stale,
+    };
+    if effective.deletes() && !fields.confirmed {
         let mut pairs = connection_pairs(&state.defaults, &query);
         pairs.push(("schedule", fields.schedule));
         return Ok(Redirect::to(&address(SYNC, &pairs)).into_response());

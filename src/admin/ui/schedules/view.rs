@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+use crate::admin::response;
 use crate::admin::response::schedule::{ScheduleResponse, SlotRecordResponse};
 use crate::admin::response::slot::SlotResponse;
 use crate::admin::response::sync::SyncResponse;
@@ -13,6 +14,7 @@ use crate::admin::ui::current_run::{state as run_state, summary};
 use crate::admin::ui::runs::links;
 use crate::admin::ui::runs::query::RunsQuery;
 use crate::admin::ui::words;
+use crate::api::condition;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::cron::Cron;
 
@@ -104,16 +106,15 @@ impl ScheduleView {
 
 fn state(schedule: &ScheduleResponse) -> (&'static str, Option<String>) {
     if schedule.suspend {
-        return (
-            "Suspended",
-            Some(words::suspension(schedule.suspend_reason.as_deref())),
-        );
+        let suspended = words::suspension(schedule.suspend_reason.as_deref());
+        return ("Suspended", Some(words::sentence(&suspended)));
     }
-    let mut conditions = schedule.conditions.iter();
-    let blocked = conditions.find(|condition| condition.type_ == "Ready" && condition.status == "False");
-    match blocked {
-        Some(condition) => ("Blocked", Some(words::sentence(&condition.message))),
-        None => ("Active", None),
+    match response::find_condition(&schedule.conditions, condition::READY) {
+        Some(condition) if condition.status == "False" => (
+            "Blocked",
+            Some(format!("Blocked: {}", words::sentence(&condition.message))),
+        ),
+        _ => ("Active", None),
     }
 }
 
@@ -274,19 +275,19 @@ mod tests {
                 json!({"suspend": true, "suspendReason": "maintenance"}),
                 json!({}),
                 "Suspended",
-                Some("Maintenance."),
+                Some("Suspended: Maintenance."),
             ),
             (
                 json!({"suspend": true}),
                 json!({}),
                 "Suspended",
-                Some("No reason is given."),
+                Some("Suspended, without a reason."),
             ),
             (
                 json!({"schedule": "x"}),
                 blocked,
                 "Blocked",
-                Some("`x` is not known."),
+                Some("Blocked: `x` is not known."),
             ),
         ] {
             let view = view(&spec, &status, &none);

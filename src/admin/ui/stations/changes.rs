@@ -11,7 +11,7 @@ use crate::admin::ui::words;
 const COLUMNS: [(&str, &str); 19] = [
     ("serial_number", "Serial number"),
     ("device_status", "Status"),
-    ("active_connections", "Connections"),
+    ("active_connections", "Active connections"),
     ("site_name", "Site"),
     ("hostname", "Host name"),
     ("cell_name", "Cell"),
@@ -56,13 +56,14 @@ pub struct ChangedField {
     pub after: Option<String>,
 }
 
-impl From<ChangeResponse> for StationChangeView {
-    fn from(change: ChangeResponse) -> Self {
+impl StationChangeView {
+    /// The change. `planned_deletion` is the title of a deletion that was not applied: by a dry run, or because it was withheld.
+    pub fn new(change: ChangeResponse, planned_deletion: &'static str) -> Self {
         let title = match (change.op.as_str(), change.applied) {
             ("insert", true) => "Added",
             ("insert", false) => "Would be added",
             ("delete", true) => "Removed",
-            ("delete", false) => "Would be removed",
+            ("delete", false) => planned_deletion,
             (_, true) => "Changed",
             (_, false) => "Would be changed",
         };
@@ -117,6 +118,30 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_change_that_was_not_applied_is_not_called_done() {
+        let title = |op: &str, applied: bool| {
+            let change = ChangeResponse {
+                run: Uuid::nil(),
+                at: Timestamp::UNIX_EPOCH,
+                seq: 1,
+                serial: "S1".to_owned(),
+                op: op.to_owned(),
+                before: None,
+                after: None,
+                applied,
+            };
+            StationChangeView::new(change, "Kept").title
+        };
+        let titles = ["insert", "update", "delete"].map(|op| (title(op, true), title(op, false)));
+        let expected = [
+            ("Added", "Would be added"),
+            ("Changed", "Would be changed"),
+            ("Removed", "Kept"),
+        ];
+        assert_eq!(titles, expected);
+    }
 
     #[test]
     fn only_fields_that_differ_are_shown_in_words() {

@@ -2,6 +2,7 @@
 
 pub mod changes;
 pub mod links;
+mod markets;
 pub mod params;
 mod station;
 pub mod table;

@@ -66,7 +66,10 @@ impl StationPage {
             fields: station.as_ref().map(fields).unwrap_or_default(),
             changed: changed.map(|time| (time, words::utc(time))),
             station,
-            history: changes.into_iter().map(StationChangeView::from).collect(),
+            history: changes
+                .into_iter()
+                .map(|change| StationChangeView::new(change, "No longer listed"))
+                .collect(),
         }
     }
 
@@ -83,7 +86,7 @@ fn fields(station: &StationResponse) -> Vec<(&'static str, String)> {
     let connections = station.active_connections;
     let fields = [
         (
-            "Connections",
+            "Active connections",
             connections.map(|n| words::number(n.into())).unwrap_or_default(),
         ),
         ("Site", station.site_name.clone()),

@@ -4,6 +4,7 @@ use askama::Template;
 use jiff::Timestamp;
 
 use super::links;
+use super::markets::{MarketRow, market_rows};
 use crate::admin::response::station::{MarketTotals, StationPage, StationResponse};
 use crate::admin::station_query::{FilterQuery, MAX_FILTER_CHARS, Order, PageQuery, Sort};
 use crate::admin::ui::address::Pair;
@@ -66,13 +67,26 @@ impl StationFilters {
     }
 }
 
-/// The section of the page with the form and the table.
+/// The section of the page with the markets, the form and the table.
 #[derive(Clone, Debug, Template)]
 #[template(path = "stations.html")]
 pub struct StationSection {
-    pub nonce: Nonce,
-    pub filters: StationFilters,
-    pub table: StationTable,
+    nonce: Nonce,
+    markets: Vec<MarketRow>,
+    filters: StationFilters,
+    table: StationTable,
+}
+
+impl StationSection {
+    /// The section with this table, which has the filter.
+    pub fn new(nonce: Nonce, filter: &FilterQuery, markets: &[MarketTotals], table: StationTable) -> Self {
+        Self {
+            nonce,
+            markets: market_rows(filter, markets),
+            filters: StationFilters::new(filter, markets),
+            table,
+        }
+    }
 }
 
 /// The table, its exports and its pages: what a filter, a sort or another page replaces.
@@ -138,7 +152,7 @@ const COLUMNS: [(&str, Sort); 8] = [
     ("Market", Sort::Market),
     ("Region", Sort::Region),
     ("Status", Sort::Online),
-    ("Connections", Sort::ActiveConnections),
+    ("Active connections", Sort::ActiveConnections),
     ("Last changed", Sort::LastUpdated),
 ];
 
