@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use sqlx::postgres::PgRow;
+
 use crate::fault::{Fault, Reason};
 
 /// The database, for messages.
@@ -25,6 +27,16 @@ impl Target {
     /// `database "x" at host:port`.
     pub fn display_name(&self) -> String {
         format!("database {:?} at {}:{}", self.database, self.host, self.port)
+    }
+
+    /// Decodes all rows.
+    pub fn decode<T>(
+        self: &Arc<Self>,
+        rows: &[PgRow],
+        read: impl Fn(&PgRow) -> Result<T, sqlx::Error>,
+    ) -> Result<Vec<T>, DbError> {
+        let decoded: Result<_, sqlx::Error> = rows.iter().map(read).collect();
+        decoded.map_err(|e| DbError::new(self, e))
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::db::Tx;
-use super::error::DbError;
 use super::handle::Store;
 use super::stations::{COLUMNS, MATCHES, StationFilter, StationRow, bind_filter, read_station};
 use crate::fault::{Fault, Reason};
@@ -72,8 +71,7 @@ impl StationExport {
         }
         let fetch = format!("FETCH {CHUNK_ROWS} FROM stations");
         let rows = tx.all(sqlx::query(sqlx::AssertSqlSafe(fetch))).await?;
-        let stations: Result<Vec<_>, sqlx::Error> = rows.iter().map(read_station).collect();
-        let stations = stations.map_err(|e| DbError::new(tx.target(), e))?;
+        let stations = tx.target().decode(&rows, read_station)?;
         // A short chunk is the last one.
         if stations.len() < CHUNK_ROWS {
             tx.commit().await?;

@@ -48,8 +48,7 @@ impl Store {
         let mut tx = db.begin().await?;
         let rows = tx.all(sqlx::query(select).bind(run)).await?;
         tx.commit().await?;
-        let events: Result<_, sqlx::Error> = rows.iter().map(event).collect();
-        Ok(events.map_err(|e| DbError::new(db.target(), e))?)
+        Ok(db.target().decode(&rows, event)?)
     }
 
     /// Marks events as delivered.

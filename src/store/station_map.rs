@@ -180,7 +180,7 @@ async fn read_all(
     );
     let select = bind_filter(sqlx::query(sqlx::AssertSqlSafe(select)), filter);
     let rows = tx.all(bind_area(select, &query.bounds)).await?;
-    decode(tx, &rows, read_station)
+    Ok(tx.target().decode(&rows, read_station)?)
 }
 
 /// The cells of the area with stations.
@@ -198,7 +198,7 @@ async fn read_cells(tx: &mut Tx, filter: &StationFilter<'_>, query: &MapQuery) -
     );
     let select = bind_filter(sqlx::query(sqlx::AssertSqlSafe(select)), filter);
     let rows = tx.all(bind_area(select, &query.bounds).bind(query.cells)).await?;
-    decode(tx, &rows, |row| {
+    let cells = tx.target().decode(&rows, |row| {
         let group = StationGroup {
             stations: row.try_get(0)?,
             online: row.try_get(1)?,
@@ -206,7 +206,8 @@ async fn read_cells(tx: &mut Tx, filter: &StationFilter<'_>, query: &MapQuery) -
             lat: row.try_get(3)?,
         };
         Ok((group, row.try_get(4)?))
-    })
+    })?;
+    Ok(cells)
 }
 
 /// The stations at these places.
@@ -228,7 +229,7 @@ async fn read_places(
         .bind(places.iter().map(|place| place.lng).collect::<Vec<f64>>())
         .bind(places.iter().map(|place| place.lat).collect::<Vec<f64>>());
     let rows = tx.all(select).await?;
-    decode(tx, &rows, read_station)
+    Ok(tx.target().decode(&rows, read_station)?)
 }
 
 /// Binds the values of [`IN_AREA`].
@@ -238,15 +239,6 @@ fn bind_area<'q>(statement: Statement<'q>, bounds: &Bounds) -> Statement<'q> {
         .bind(bounds.south)
         .bind(bounds.east)
         .bind(bounds.north)
-}
-
-fn decode<T>(
-    tx: &Tx,
-    rows: &[PgRow],
-    read: impl Fn(&PgRow) -> Result<T, sqlx::Error>,
-) -> Result<Vec<T>, Fault> {
-    let read: Result<_, sqlx::Error> = rows.iter().map(read).collect();
-    Ok(read.map_err(|e| DbError::new(tx.target(), e))?)
 }
 
 fn read_extent(row: &PgRow) -> Result<StationExtent, sqlx::Error> {

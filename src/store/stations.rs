@@ -183,7 +183,7 @@ impl Store {
             None => count(&mut tx, &query.filter).await?,
         };
         tx.commit().await?;
-        Ok((self.decode_all(&rows, read_station)?, total))
+        Ok((self.db.target().decode(&rows, read_station)?, total))
     }
 
     /// One station.
@@ -194,7 +194,7 @@ impl Store {
             .all(sqlx::query(sqlx::AssertSqlSafe(select)).bind(serial))
             .await?;
         tx.commit().await?;
-        Ok(self.decode_all(&rows, read_station)?.pop())
+        Ok(self.db.target().decode(&rows, read_station)?.pop())
     }
 
     /// The changes of a station in the newest runs, newest first. Includes changes that were not applied.
@@ -213,7 +213,7 @@ impl Store {
             .all(sqlx::query(select).bind(serial).bind(limit).bind(HISTORY_RUNS))
             .await?;
         tx.commit().await?;
-        self.decode_all(&rows, read_change)
+        Ok(self.db.target().decode(&rows, read_change)?)
     }
 
     /// The changes of a run after this sequence number, in order. Includes changes that were not applied.
@@ -243,7 +243,7 @@ impl Store {
         let query = sqlx::query(select).bind(run).bind(after).bind(op).bind(limit);
         let rows = tx.all(query).await?;
         tx.commit().await?;
-        self.decode_all(&rows, read_change)
+        Ok(self.db.target().decode(&rows, read_change)?)
     }
 
     /// Numbers of stations in total and by market, the market with the most stations first.
@@ -255,7 +255,7 @@ impl Store {
         let mut tx = self.db.begin_read_only().await?;
         let rows = tx.all(sqlx::query(select)).await?;
         tx.commit().await?;
-        self.decode_all(&rows, |row| {
+        let counts = self.db.target().decode(&rows, |row| {
             let market: Option<String> = row.try_get(0)?;
             let is_all: bool = row.try_get(1)?;
             Ok(StationCounts {
@@ -269,16 +269,8 @@ impl Store {
                 active_connections: row.try_get(4)?,
                 last_updated: time(row, 5)?,
             })
-        })
-    }
-
-    fn decode_all<T>(
-        &self,
-        rows: &[PgRow],
-        read: impl Fn(&PgRow) -> Result<T, sqlx::Error>,
-    ) -> Result<Vec<T>, Fault> {
-        let read: Result<_, sqlx::Error> = rows.iter().map(read).collect();
-        Ok(read.map_err(|e| DbError::new(self.db.target(), e))?)
+        })?;
+        Ok(counts)
     }
 }
 

@@ -5,6 +5,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use super::counts::{self, count_columns};
 use crate::station::RunCounts;
 use crate::store::db::Tx;
 use crate::store::error::DbError;
@@ -51,12 +52,14 @@ pub struct ClosedRow {
 }
 
 /// The columns that [`read`] expects, in its order, for `SELECT` or `RETURNING`.
-pub(super) const COLUMNS: &str = "
-    coalesce(outcome, status), coalesce(stations_fetched, 0)::int8, coalesce(inserted, 0)::int8,
-    coalesce(updated, 0)::int8, coalesce(unchanged, 0)::int8, coalesce(deleted, 0)::int8,
-    coalesce(skipped, 0)::int8, coalesce(withheld, 0)::int8, coalesce(duration_ms, 0)::int8, reason, message,
-    (extract(epoch FROM coalesce(completed_at, created_at, now())) * 1000000)::int8, listing, proof,
-    coalesce(stale, 0)::int8";
+pub(super) const COLUMNS: &str = concat!(
+    "
+    coalesce(outcome, status), ",
+    count_columns!(),
+    ",
+    coalesce(duration_ms, 0)::int8, reason, message,
+    (extract(epoch FROM coalesce(completed_at, created_at, now())) * 1000000)::int8, listing, proof"
+);
 
 /// The final row of a run, if it has ended.
 pub(in crate::store) async fn find(tx: &mut Tx, id: Uuid) -> Result<Option<ClosedRow>, DbError> {
@@ -75,29 +78,20 @@ pub(super) fn decode(tx: &Tx, row: &PgRow) -> Result<ClosedRow, DbError> {
 
 fn read(row: &PgRow) -> Result<ClosedRow, sqlx::Error> {
     let outcome: String = row.try_get(0)?;
-    let completed_at = Timestamp::from_microsecond(row.try_get(11)?);
+    let completed_at = Timestamp::from_microsecond(row.try_get(12)?);
     Ok(ClosedRow {
         outcome: match outcome.as_str() {
             "completed" => Outcome::Completed,
             "cancelled" => Outcome::Cancelled,
             _ => Outcome::Failed,
         },
-        counts: RunCounts {
-            fetched: row.try_get(1)?,
-            inserted: row.try_get(2)?,
-            updated: row.try_get(3)?,
-            unchanged: row.try_get(4)?,
-            deleted: row.try_get(5)?,
-            skipped: row.try_get(6)?,
-            withheld: row.try_get(7)?,
-            stale: row.try_get(14)?,
-        },
-        duration_ms: row.try_get(8)?,
-        reason: row.try_get(9)?,
-        message: row.try_get(10)?,
+        counts: counts::read(row, 1)?,
+        duration_ms: row.try_get(9)?,
+        reason: row.try_get(10)?,
+        message: row.try_get(11)?,
         reading: row
-            .try_get::<Option<String>, _>(12)?
-            .zip(row.try_get::<Option<String>, _>(13)?),
+            .try_get::<Option<String>, _>(13)?
+            .zip(row.try_get::<Option<String>, _>(14)?),
         completed_at: completed_at.map_err(|e| sqlx::Error::Decode(e.into()))?,
     })
 }

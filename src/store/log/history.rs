@@ -7,11 +7,11 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::attempts::{FailedAttempt, failed_attempts, is_failed_attempt};
+use super::counts::{self, count_columns};
 use super::spans::{self, Span};
 use crate::fault::Fault;
 use crate::station::RunCounts;
 use crate::store::db::Statement;
-use crate::store::error::DbError;
 use crate::store::handle::Store;
 
 /// A run, as its log row describes it.
@@ -131,15 +131,16 @@ pub struct RunQuery<'a> {
 }
 
 /// The columns that [`read`] expects, in its order, before the spans. Times are microseconds.
-const COLUMNS: &str = "
+const COLUMNS: &str = concat!(
+    "
     id, namespace, name, connection, status, outcome, trigger_type, triggered_by, actor,
-    coalesce(dry_run, false), coalesce(delete_stale, false),
-    coalesce(stations_fetched, 0)::int8, coalesce(inserted, 0)::int8, coalesce(updated, 0)::int8,
-    coalesce(unchanged, 0)::int8, coalesce(deleted, 0)::int8, coalesce(skipped, 0)::int8, coalesce(withheld, 0)::int8,
-    coalesce(stale, 0)::int8,
+    coalesce(dry_run, false), coalesce(delete_stale, false), ",
+    count_columns!(),
+    ",
     coalesce(errors, '[]'), coalesce(attempt, 1), (extract(epoch FROM coalesce(created_at, 'epoch')) * 1000000)::int8,
     (extract(epoch FROM started_at) * 1000000)::int8, (extract(epoch FROM completed_at) * 1000000)::int8,
-    duration_ms::int8, reason, message, listing, proof";
+    duration_ms::int8, reason, message, listing, proof"
+);
 
 impl Store {
     /// Runs in the order of the query.
@@ -201,8 +202,7 @@ impl Store {
         let mut tx = self.db.begin_read_only().await?;
         let rows = tx.all(select).await?;
         tx.commit().await?;
-        let runs: Result<_, sqlx::Error> = rows.iter().map(read).collect();
-        Ok(runs.map_err(|e| DbError::new(self.db.target(), e))?)
+        Ok(self.db.target().decode(&rows, read)?)
     }
 }
 
@@ -225,7 +225,7 @@ fn read(row: &PgRow) -> Result<LoggedRun, sqlx::Error> {
         actor: row.try_get(8)?,
         dry_run: row.try_get(9)?,
         delete_stale: row.try_get(10)?,
-        counts: read_counts(row, 11)?,
+        counts: counts::read(row, 11)?,
         errors: row.try_get(19)?,
         attempt: row.try_get(20)?,
         created_at: time(21)?.unwrap_or_default(),
@@ -236,19 +236,5 @@ fn read(row: &PgRow) -> Result<LoggedRun, sqlx::Error> {
         message: row.try_get(26)?,
         reading: listing.zip(proof),
         spans: spans::decode(row.try_get(29)?),
-    })
-}
-
-/// The counts in eight columns from `first` on.
-pub(super) fn read_counts(row: &PgRow, first: usize) -> Result<RunCounts, sqlx::Error> {
-    Ok(RunCounts {
-        fetched: row.try_get(first)?,
-        inserted: row.try_get(first + 1)?,
-        updated: row.try_get(first + 2)?,
-        unchanged: row.try_get(first + 3)?,
-        deleted: row.try_get(first + 4)?,
-        skipped: row.try_get(first + 5)?,
-        withheld: row.try_get(first + 6)?,
-        stale: row.try_get(first + 7)?,
     })
 }

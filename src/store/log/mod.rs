@@ -15,6 +15,7 @@ mod attempts;
 mod close;
 mod closed_row;
 mod complete;
+mod counts;
 mod errors;
 mod history;
 mod moments;

@@ -5,10 +5,9 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::history::read_counts;
+use super::counts::{self, count_columns};
 use crate::fault::Fault;
 use crate::station::RunCounts;
-use crate::store::error::DbError;
 use crate::store::handle::Store;
 
 /// The start or the end of a run.
@@ -52,11 +51,12 @@ pub struct MomentQuery<'a> {
 }
 
 /// The columns that [`read`] expects after time, kind and id, in its order.
-const COLUMNS: &str = "
-    name, coalesce(outcome, status), trigger_type, nullif(actor, ''), coalesce(dry_run, false),
-    coalesce(stations_fetched, 0)::int8, coalesce(inserted, 0)::int8, coalesce(updated, 0)::int8,
-    coalesce(unchanged, 0)::int8, coalesce(deleted, 0)::int8, coalesce(skipped, 0)::int8,
-    coalesce(withheld, 0)::int8, coalesce(stale, 0)::int8, reason, message";
+const COLUMNS: &str = concat!(
+    "
+    name, coalesce(outcome, status), trigger_type, nullif(actor, ''), coalesce(dry_run, false), ",
+    count_columns!(),
+    ", reason, message"
+);
 const OF_CONNECTION: &str =
     "(namespace IS NULL OR namespace = $1) AND (connection IS NULL OR connection = $2)";
 
@@ -85,8 +85,7 @@ impl Store {
         let mut tx = self.db.begin_read_only().await?;
         let rows = tx.all(statement).await?;
         tx.commit().await?;
-        let moments: Result<_, sqlx::Error> = rows.iter().map(read).collect();
-        Ok(moments.map_err(|e| DbError::new(self.db.target(), e))?)
+        Ok(self.db.target().decode(&rows, read)?)
     }
 }
 
@@ -100,7 +99,7 @@ fn read(row: &PgRow) -> Result<RunMoment, sqlx::Error> {
         trigger_type: row.try_get(5)?,
         actor: row.try_get(6)?,
         dry_run: row.try_get(7)?,
-        counts: read_counts(row, 8)?,
+        counts: counts::read(row, 8)?,
         reason: row.try_get(16)?,
         message: row.try_get(17)?,
     })
