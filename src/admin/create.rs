@@ -94,9 +94,7 @@ pub async fn create_unless_active(
     // Uid of a run that the cache may not have, or that was created in the same second as the newest one of the cache.
     let mut newer: Option<String> = None;
     for _ in 0..MAX_TRIES {
-        let runs = objects.list::<TaranaSync>(Some(namespace), |sync| {
-            sync.spec.connection_ref.name == connection
-        });
+        let runs = objects.syncs_of(namespace, &connection);
         if let Some(active) = active_run(&runs) {
             return Ok(CreatedUnlessActive::Active(active));
         }

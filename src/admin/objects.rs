@@ -139,6 +139,20 @@ impl Objects {
             .collect()
     }
 
+    /// The cached runs of a connection.
+    pub fn syncs_of(&self, namespace: &str, connection: &str) -> Vec<Arc<TaranaSync>> {
+        self.list(Some(namespace), |sync: &TaranaSync| {
+            sync.spec.connection_ref.name == connection
+        })
+    }
+
+    /// The cached schedules that start runs of a connection.
+    pub fn schedules_of(&self, namespace: &str, connection: &str) -> Vec<Arc<TaranaSyncSchedule>> {
+        self.list(Some(namespace), |schedule: &TaranaSyncSchedule| {
+            schedule.spec.template.spec.connection_ref.name == connection
+        })
+    }
+
     /// The run with that id, from the cache or from the runs that this process has just created.
     pub async fn sync_by_id(&self, id: Uuid) -> Option<Arc<TaranaSync>> {
         let uid = id.to_string();

@@ -45,6 +45,22 @@ pub struct RunFilter {
 }
 
 impl RunFilter {
+    /// The newest runs of a connection (namespace and name), whatever they are.
+    pub fn newest_of((namespace, connection): (&str, &str), limit: usize) -> Self {
+        Self {
+            namespace: Some(namespace.to_owned()),
+            connection: Some(connection.to_owned()),
+            phases: Vec::new(),
+            schedule: None,
+            triggers: SyncTrigger::ALL.to_vec(),
+            ended_from: None,
+            ended_before: None,
+            order: RunOrder::Newest,
+            after: None,
+            limit,
+        }
+    }
+
     /// Name of the list that the filter's order produces, for its cursors.
     pub fn list_name(order: RunOrder) -> &'static str {
         match order {

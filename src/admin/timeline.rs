@@ -45,10 +45,9 @@ pub async fn read_timeline(
     limit: Result<usize, Problem>,
 ) -> Result<TimelinePage, Problem> {
     let connection = authorized_object::<TaranaConnection>(state, caller, "get", (namespace, name)).await?;
-    for resource in [TaranaSync::RESOURCE, TaranaSyncSchedule::RESOURCE] {
-        let permission = Permission::new("list", resource, Some(namespace));
-        state.authorizer.authorize(caller, &permission).await?;
-    }
+    let lists = [TaranaSync::RESOURCE, TaranaSyncSchedule::RESOURCE];
+    let lists = lists.map(|resource| Permission::new("list", resource, Some(namespace)));
+    state.authorizer.authorize_all(caller, &lists).await?;
     let limit = limit?;
     let before = cursor.map(|cursor| cursor::decode(LIST, cursor)).transpose()?;
     let mut items = run_entries(state, &connection, before, limit).await?;
@@ -92,14 +91,8 @@ async fn object_entries(
     connection: &TaranaConnection,
 ) -> Result<(Vec<TimelineEntry>, Vec<&'static str>), Problem> {
     let Key { namespace, name } = Key::of(connection);
-    let runs = state
-        .objects
-        .list::<TaranaSync>(Some(&namespace), |sync| sync.spec.connection_ref.name == name);
-    let schedules = state
-        .objects
-        .list::<TaranaSyncSchedule>(Some(&namespace), |schedule| {
-            schedule.spec.template.spec.connection_ref.name == name
-        });
+    let runs = state.objects.syncs_of(&namespace, &name);
+    let schedules = state.objects.schedules_of(&namespace, &name);
     let mut entries: Vec<_> = runs.iter().filter_map(|sync| timeline::approval(sync)).collect();
     entries.extend(written_specs(state, connection, &schedules).await?);
     let events = state.objects.suspension_events(&namespace).await?;

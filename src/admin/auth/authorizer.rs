@@ -162,6 +162,18 @@ impl Authorizer {
         }
     }
 
+    /// Rejects a caller without all of the permissions.
+    pub async fn authorize_all(
+        &self,
+        caller: &Arc<Caller>,
+        permissions: &[Permission],
+    ) -> Result<(), Problem> {
+        for permission in permissions {
+            self.authorize(caller, permission).await?;
+        }
+        Ok(())
+    }
+
     /// Keeps the keys of Supabase up to date. Never ends.
     pub async fn run(&self) {
         match &self.supabase {

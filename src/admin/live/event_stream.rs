@@ -203,15 +203,11 @@ impl EventStream {
 
     async fn is_still_authorized(&mut self) -> bool {
         let check = async {
-            let caller = self
-                .sources
-                .authorizer
-                .authenticate(&Method::GET, &self.headers)
-                .await?;
-            for permission in &self.selection.permissions {
-                self.sources.authorizer.authorize(&caller, permission).await?;
-            }
-            Ok::<_, Problem>(())
+            let authorizer = &self.sources.authorizer;
+            let caller = authorizer.authenticate(&Method::GET, &self.headers).await?;
+            authorizer
+                .authorize_all(&caller, &self.selection.permissions)
+                .await
         };
         // Boxed, so that the stream holds it only during the check: there may be thousands of streams.
         match Box::pin(check).await {

@@ -66,9 +66,10 @@ async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let selection = selection(query)?;
-    for permission in &selection.permissions {
-        state.authorizer.authorize(&caller, permission).await?;
-    }
+    state
+        .authorizer
+        .authorize_all(&caller, &selection.permissions)
+        .await?;
     let last_event_id = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
     let sources = Sources {
         objects: Arc::clone(&state.objects),

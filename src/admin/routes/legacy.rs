@@ -215,9 +215,7 @@ fn default_connection(state: &AdminState) -> Result<Arc<TaranaConnection>, Probl
 
 async fn overview(state: &AdminState) -> Result<StatusData, Problem> {
     let (namespace, name) = (&state.defaults.namespace, &state.defaults.connection);
-    let runs = state
-        .objects
-        .list::<TaranaSync>(Some(namespace), |sync| sync.spec.connection_ref.name == *name);
+    let runs = state.objects.syncs_of(namespace, name);
     let active = create::active_run(&runs);
     let store = state.pools.store(&*default_connection(state)?).await?;
     let query = RunQuery {

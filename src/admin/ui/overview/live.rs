@@ -53,9 +53,10 @@ pub async fn stream(
         (TaranaConnection::NAME, TaranaConnection::RESOURCE),
     ];
     let permissions = resources.map(|(_, resource)| Permission::new("watch", resource, Some(namespace)));
-    for permission in &permissions {
-        state.authorizer.authorize(&account.caller, permission).await?;
-    }
+    state
+        .authorizer
+        .authorize_all(&account.caller, &permissions)
+        .await?;
     let selection = Selection {
         namespace: Some(namespace.to_owned()),
         kinds: resources.map(|(kind, _)| kind).to_vec(),

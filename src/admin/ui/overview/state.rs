@@ -13,7 +13,7 @@ use crate::admin::create::active_run;
 use crate::admin::objects::CachedKind;
 use crate::admin::problem::Problem;
 use crate::admin::response::station::StationSummary;
-use crate::admin::response::sync::{SyncPhase, SyncResponse, SyncTrigger};
+use crate::admin::response::sync::{SyncPhase, SyncResponse};
 use crate::admin::runs::{RunFilter, list_runs};
 use crate::admin::slots::next_slots;
 use crate::admin::state::AdminState;
@@ -29,7 +29,6 @@ use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::TaranaSync;
 use crate::cron::Cron;
-use crate::store::RunOrder;
 
 /// Number of ended runs that are read.
 const ENDED_RUNS: usize = 10;
@@ -95,21 +94,14 @@ impl Overview {
         summary: &StationSummary,
     ) -> Result<Self, Problem> {
         let (namespace, name) = connection_key(state, query);
-        for resource in [TaranaSync::RESOURCE, TaranaSyncSchedule::RESOURCE] {
-            let permission = Permission::new("list", resource, Some(namespace));
-            state.authorizer.authorize(caller, &permission).await?;
-        }
+        let lists = [TaranaSync::RESOURCE, TaranaSyncSchedule::RESOURCE];
+        let lists = lists.map(|resource| Permission::new("list", resource, Some(namespace)));
+        state.authorizer.authorize_all(caller, &lists).await?;
         let not_found = || Problem::NotFound(format!("there is no TaranaConnection {name}"));
         let connection = state.objects.get::<TaranaConnection>(namespace, name);
         let connection = connection.ok_or_else(not_found)?;
-        let runs = state
-            .objects
-            .list::<TaranaSync>(Some(namespace), |sync| sync.spec.connection_ref.name == name);
-        let schedules = state
-            .objects
-            .list::<TaranaSyncSchedule>(Some(namespace), |schedule| {
-                schedule.spec.template.spec.connection_ref.name == name
-            });
+        let runs = state.objects.syncs_of(namespace, name);
+        let schedules = state.objects.schedules_of(namespace, name);
         let schedules: Vec<&TaranaSyncSchedule> = schedules.iter().map(|schedule| &**schedule).collect();
         let ended = ended_runs(state, namespace, name).await?;
         let now = clock::now();
@@ -177,16 +169,8 @@ async fn ended_runs(
     connection: &str,
 ) -> Result<Vec<SyncResponse>, Problem> {
     let filter = RunFilter {
-        namespace: Some(namespace.to_owned()),
-        connection: Some(connection.to_owned()),
         phases: vec![SyncPhase::Completed, SyncPhase::Failed, SyncPhase::Cancelled],
-        schedule: None,
-        triggers: SyncTrigger::ALL.to_vec(),
-        ended_from: None,
-        ended_before: None,
-        order: RunOrder::Newest,
-        after: None,
-        limit: ENDED_RUNS,
+        ..RunFilter::newest_of((namespace, connection), ENDED_RUNS)
     };
     let mut runs = list_runs(state, &filter).await?.items;
     runs.sort_by_key(|run| std::cmp::Reverse(run.completed_at));

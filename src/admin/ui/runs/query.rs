@@ -10,7 +10,6 @@ use crate::admin::problem::Problem;
 use crate::admin::response::sync::{SyncPhase, SyncTrigger};
 use crate::admin::runs::RunFilter;
 use crate::admin::station_query::ConnectionQuery;
-use crate::store::RunOrder;
 
 /// Number of runs on a page.
 pub const PAGE_SIZE: usize = 50;
@@ -71,23 +70,19 @@ impl RunsQuery {
 
     /// The filter, for the runs of this connection (namespace and name).
     pub fn filter(&self, (namespace, connection): (&str, &str)) -> Result<RunFilter, Problem> {
-        let order = RunOrder::Newest;
+        let newest = RunFilter::newest_of((namespace, connection), PAGE_SIZE);
         let after = self.cursor.as_ref();
-        let after = after.map(|cursor| cursor::decode(RunFilter::list_name(order), cursor));
+        let after = after.map(|cursor| cursor::decode(RunFilter::list_name(newest.order), cursor));
         let mut triggers = SyncTrigger::ALL.to_vec();
         triggers.retain(|type_| self.not_trigger != Some(*type_));
         let day_after = |day: Date| day.tomorrow().ok();
         Ok(RunFilter {
-            namespace: Some(namespace.to_owned()),
-            connection: Some(connection.to_owned()),
             phases: self.phase.into_iter().collect(),
-            schedule: None,
             triggers,
             ended_from: midnight("endedFrom", self.ended_from)?,
             ended_before: midnight("endedTo", self.ended_to.and_then(day_after))?,
-            order,
             after: after.transpose()?,
-            limit: PAGE_SIZE,
+            ..newest
         })
     }
 }

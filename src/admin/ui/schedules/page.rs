@@ -26,7 +26,6 @@ use crate::admin::ui::words;
 use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::{TaranaSync, TriggerType};
-use crate::store::RunOrder;
 
 /// Number of newest runs of the schedules among which those of their slots are searched.
 const SEARCHED_RUNS: usize = 200;
@@ -56,11 +55,7 @@ pub async fn show(
     authorize(&state, caller, (namespace, connection)).await?;
     let patch = Permission::new("patch", TaranaSyncSchedule::RESOURCE, Some(namespace));
     let may_change = state.authorizer.is_allowed(caller, &patch).await?;
-    let mut schedules = state
-        .objects
-        .list::<TaranaSyncSchedule>(Some(namespace), |schedule| {
-            schedule.spec.template.spec.connection_ref.name == connection
-        });
+    let mut schedules = state.objects.schedules_of(namespace, connection);
     sort_by_name(&mut schedules);
     // One query for all schedules, because each of them may wait for a database that is unavailable.
     let (runs, problem) = match read_runs(&state, (namespace, connection)).await {
@@ -96,39 +91,28 @@ async fn authorize(
 ) -> Result<(), Problem> {
     let get = Permission::new("get", TaranaConnection::RESOURCE, Some(namespace)).on(connection);
     state.authorizer.authorize(caller, &get).await?;
-    for resource in [TaranaSyncSchedule::RESOURCE, TaranaSync::RESOURCE] {
-        let permission = Permission::new("list", resource, Some(namespace));
-        state.authorizer.authorize(caller, &permission).await?;
-    }
+    let lists = [TaranaSyncSchedule::RESOURCE, TaranaSync::RESOURCE];
+    let lists = lists.map(|resource| Permission::new("list", resource, Some(namespace)));
+    state.authorizer.authorize_all(caller, &lists).await?;
     state.objects.require_synced()
 }
 
 /// The newest runs of the schedules of a connection (namespace and name) by their names.
-async fn read_runs(
-    state: &AdminState,
-    (namespace, connection): (&str, &str),
-) -> Result<HashMap<String, SyncResponse>, Problem> {
+async fn read_runs(state: &AdminState, key: (&str, &str)) -> Result<HashMap<String, SyncResponse>, Problem> {
     let filter = RunFilter {
-        namespace: Some(namespace.to_owned()),
-        connection: Some(connection.to_owned()),
-        phases: Vec::new(),
-        schedule: None,
         triggers: vec![SyncTrigger::Schedule],
-        ended_from: None,
-        ended_before: None,
-        order: RunOrder::Newest,
-        after: None,
-        limit: SEARCHED_RUNS,
+        ..RunFilter::newest_of(key, SEARCHED_RUNS)
     };
     Ok(by_name(list_runs(state, &filter).await?.items))
 }
 
 /// Those whose objects exist.
 fn cached_runs(state: &AdminState, (namespace, connection): (&str, &str)) -> HashMap<String, SyncResponse> {
-    let runs = state.objects.list::<TaranaSync>(Some(namespace), |sync| {
-        sync.spec.connection_ref.name == connection && sync.spec.trigger.type_ == TriggerType::Schedule
-    });
-    by_name(runs.iter().map(|sync| SyncResponse::from(&**sync)))
+    let runs = state.objects.syncs_of(namespace, connection);
+    let scheduled = runs
+        .iter()
+        .filter(|sync| sync.spec.trigger.type_ == TriggerType::Schedule);
+    by_name(scheduled.map(|sync| SyncResponse::from(&**sync)))
 }
 
 fn by_name(runs: impl IntoIterator<Item = SyncResponse>) -> HashMap<String, SyncResponse> {
