@@ -81,7 +81,7 @@ REPORT_TIMES = CARGO_TARGET_$(HOST)_RUNNER="env RUSTC_BOOTSTRAP=1"
 # A change is judged by what it does, not by the luck of a seed: `make test-long` draws other seeds, and many more cases.
 test: export PROPTEST_RNG_SEED ?= 1
 # Most integration tests wait for a server, so that more of them run than there are cores.
-export RUST_TEST_THREADS ?= 4
+export RUST_TEST_THREADS ?= 6
 
 .PHONY: test-long
 test-long: needs ui ## Run the long tests: thousands of runs against a faulty vendor API, long stalls and outages

@@ -8,7 +8,11 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::admin::Role;
+use crate::store;
 use crate::telemetry::Format;
+
+/// Longest retention, a century.
+const MAX_DAYS: i64 = 36_500;
 
 /// Keeps a PostgreSQL table of base stations in sync with the Tarana Cloud Suite.
 #[derive(Clone, Debug, Parser)]
@@ -78,9 +82,65 @@ pub struct Run {
     /// Seconds without a response after which a request to the Kubernetes API fails and is retried later.
     #[arg(long, env = "TARANA_KUBERNETES_TIMEOUT_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub kubernetes_timeout_seconds: u64,
+    /// Listen address of metrics and probes, on every replica: /metrics, /healthz and /readyz. Empty: they are not served.
+    #[arg(
+        long,
+        env = "TARANA_METRICS_LISTEN",
+        default_value = "[::]:8081",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub metrics_listen: String,
+    /// Flags of the retention.
+    #[command(flatten)]
+    pub retention: Retention,
     /// Flags of the admin API.
     #[command(flatten)]
     pub admin: Admin,
+}
+
+/// Flags of `run` for how long rows are kept.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Retention {
+    /// Days after which the log row of a run without changes is deleted. The last success of each connection is kept, and so is a row that
+    /// another table refers to. 0: never.
+    #[arg(
+        long,
+        env = "TARANA_LOG_RETENTION_DAYS",
+        default_value_t = 90,
+        value_parser = clap::value_parser!(i32).range(0..=MAX_DAYS),
+        value_name = "DAYS"
+    )]
+    pub log_retention_days: i32,
+    /// Days after which the changes of a run are deleted. Until then its log row is kept too. 0: never.
+    #[arg(
+        long,
+        env = "TARANA_CHANGE_RETENTION_DAYS",
+        default_value_t = 180,
+        value_parser = clap::value_parser!(i32).range(0..=MAX_DAYS),
+        value_name = "DAYS"
+    )]
+    pub change_retention_days: i32,
+    /// Days after which an event of the outbox is deleted, delivered or not. 0: never.
+    #[arg(
+        long,
+        env = "TARANA_OUTBOX_RETENTION_DAYS",
+        default_value_t = 7,
+        value_parser = clap::value_parser!(i32).range(0..=MAX_DAYS),
+        value_name = "DAYS"
+    )]
+    pub outbox_retention_days: i32,
+}
+
+impl Retention {
+    /// The days for each table; `None` for ever.
+    pub fn days(self) -> store::Retention {
+        let days = |days: i32| Some(days).filter(|days| *days > 0);
+        store::Retention {
+            log_days: days(self.log_retention_days),
+            change_days: days(self.change_retention_days),
+            outbox_days: days(self.outbox_retention_days),
+        }
+    }
 }
 
 /// Flags of `run` for the admin API.

@@ -5,16 +5,19 @@
 //! them write the status (`tests/it/two_operators.rs`).
 
 use std::future::Future;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use kube::Client;
 use kube_lease_manager::{LeaseManagerBuilder, LeaseManagerError};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 /// Lease duration in seconds, and how many seconds before its end it is renewed.
 const LEASE_SECONDS: u64 = 15;
 const RENEW_BEFORE_SECONDS: u64 = 5;
+/// Interval of the leader's signs of life.
+const LEADER_BEAT: Duration = Duration::from_secs(2);
 /// Timeout for releasing the Lease when the process stops.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -27,6 +30,41 @@ pub struct Election {
     pub lease: String,
     /// Identity of this process, unique among the replicas.
     pub identity: String,
+}
+
+/// Whether this process leads, and whether it is alive while it does. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Leadership(Arc<Mutex<Option<Instant>>>);
+
+impl Leadership {
+    /// Gives signs of life until it is dropped: only while it is polled, so that a task that is stuck gives none.
+    pub async fn hold(&self) {
+        let _release = Release(self);
+        let mut beats = interval(LEADER_BEAT);
+        loop {
+            beats.tick().await;
+            *self.lock() = Some(Instant::now());
+        }
+    }
+
+    /// Time since the last sign of life; `None` if this process does not lead.
+    pub fn silence(&self) -> Option<Duration> {
+        self.lock().map(|beat| beat.elapsed())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        // No code panics while it holds the lock, so the value behind a poisoned lock is valid.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends a leadership when it is dropped.
+struct Release<'a>(&'a Leadership);
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        *self.0.lock() = None;
+    }
 }
 
 /// Runs `work` while this process leads. `work` is dropped as soon as leadership is lost, and restarted when it is acquired

@@ -25,11 +25,14 @@
 //! | `sync` | executes one run, from spec to effect |
 //! | `schedule` | creates runs on a cron schedule |
 //! | `connection` | probes, gate, shared session and limits |
+//! | `monitoring` | metrics and probes over HTTP |
 //! | `tarana` | the vendor's API: session, listings, decoding, proof of completeness |
 //! | `store` | PostgreSQL: migrations, log rows, the Apply transaction |
 //! | `notify` | Kubernetes Events |
 //! | `leader` | leader election |
 //! | `telemetry` | logging |
+//! | `metrics` | what is counted, and the list of all metrics |
+//! | `listener` | listening sockets |
 //! | `cluster` | Kubernetes clients with timeouts, watch caches, and how controllers write |
 //! | `fault` | faults, and whether a retry can help |
 //! | `api` | the kinds, their conditions and reasons |
@@ -43,8 +46,9 @@
 //! operator  fuzzing
 //! cli
 //! sync  schedule  admin
-//! connection
+//! connection  monitoring
 //! tarana  store  notify  leader  telemetry  cluster
+//! metrics  listener
 //! fault
 //! api  station  certificates  cron
 //! ```
@@ -61,6 +65,9 @@ pub mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod leader;
+pub mod listener;
+pub mod metrics;
+pub mod monitoring;
 pub mod notify;
 pub mod operator;
 pub mod schedule;

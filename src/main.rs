@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use tarana_operator::cli::{Cli, Command, Crds, Migrate, Preview, Run};
 use tarana_operator::cluster::Cluster;
+use tarana_operator::metrics::Metrics;
 use tarana_operator::{admin, api, cli, cron, operator, store, telemetry};
 
 fn main() -> ExitCode {
@@ -55,8 +56,12 @@ async fn run(flags: &Run) -> Result<(), Box<dyn Error>> {
     // Identifies the operator in the audit log of the API server.
     let user_agent = concat!("tarana-operator/", env!("CARGO_PKG_VERSION"));
     config.headers.push(("user-agent".parse()?, user_agent.parse()?));
-    let cluster = Cluster::new(config, Duration::from_secs(flags.kubernetes_timeout_seconds))?;
-    let config = operator::Config::from_flags(flags, cluster.controllers.default_namespace())?;
+    let (timeout, metrics) = (
+        Duration::from_secs(flags.kubernetes_timeout_seconds),
+        Metrics::default(),
+    );
+    let cluster = Cluster::new(config, timeout, metrics.kubernetes.clone())?;
+    let config = operator::Config::from_flags(flags, cluster.controllers.default_namespace(), metrics)?;
     Ok(operator::run(cluster, config).await?)
 }
 

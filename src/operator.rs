@@ -3,6 +3,7 @@
 mod admin_config;
 mod invalid_objects;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,11 @@ pub use self::admin_config::InvalidAdminFlags;
 
 use crate::cli::Run;
 use crate::cluster::{Cluster, Scope};
-use crate::leader::{self, Election};
+use crate::leader::{self, Election, Leadership};
+use crate::metrics::Metrics;
+use crate::monitoring::{self, Endpoint, Health};
 use crate::notify::Notifier;
+use crate::store::Retention;
 use crate::{admin, connection, schedule, sync};
 
 /// Configuration of the operator.
@@ -33,8 +37,14 @@ pub struct Config {
     pub migrate: bool,
     /// How often a verified connection is probed again.
     pub probe_interval: Duration,
+    /// For how long rows are kept.
+    pub retention: Retention,
     /// The admin API; `None` does not serve it.
     pub admin: Option<admin::Config>,
+    /// Listen address of metrics and probes; `None` does not serve them.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Counts what happens.
+    pub metrics: Metrics,
 }
 
 impl Config {
@@ -42,7 +52,7 @@ impl Config {
     ///
     /// # Errors
     /// If the flags of the admin API are invalid.
-    pub fn from_flags(flags: &Run, namespace: &str) -> Result<Self, Error> {
+    pub fn from_flags(flags: &Run, namespace: &str, metrics: Metrics) -> Result<Self, Error> {
         let identity = flags
             .identity
             .clone()
@@ -65,7 +75,10 @@ impl Config {
             election,
             migrate: flags.migrate,
             probe_interval: Duration::from_secs(flags.resync_seconds),
+            retention: flags.retention.days(),
             admin: admin_config::from_flags(&flags.admin, namespace, own)?,
+            metrics_listen: admin_config::listen_address("--metrics-listen", &flags.metrics_listen)?,
+            metrics,
         })
     }
 }
@@ -85,6 +98,9 @@ pub enum Error {
     /// The admin API failed.
     #[error(transparent)]
     Admin(#[from] admin::Error),
+    /// Metrics and probes are not served.
+    #[error(transparent)]
+    Monitoring(#[from] monitoring::Error),
     /// A controller or watch cache ended, although it must run until shutdown.
     #[error("a controller or watch cache ended unexpectedly")]
     Ended,
@@ -108,58 +124,87 @@ pub async fn run(cluster: Cluster, config: Config) -> Result<(), Error> {
 /// Runs until `stop` is true or its sender is dropped.
 pub async fn run_until(cluster: Cluster, config: Config, stop: watch::Receiver<bool>) -> Result<(), Error> {
     let (scopes, cache_updates) = Scope::create(&cluster, &config.namespaces);
-    let scopes = Arc::new(scopes);
-    let mut admin_stop = stop.clone();
-    let (admin, identity) = (config.admin.clone(), config.identity.clone());
-    let admin = async {
-        match admin {
-            Some(admin) => {
-                let shutdown = async move { stopped(&mut admin_stop).await };
-                let client = cluster.admin.clone();
-                let notifier = Notifier::new(client.clone(), identity);
-                Ok(admin::serve(admin, client, scopes.clone(), notifier, shutdown).await?)
-            }
-            None => Ok(()),
-        }
-    }
-    .boxed();
-    let controllers = run_controllers_until(cluster.clone(), config, scopes.clone(), stop).boxed();
+    let replica = Replica {
+        cluster,
+        config,
+        scopes: Arc::new(scopes),
+        leadership: Leadership::default(),
+    };
+    let admin = replica.serve_admin_api(stop.clone()).boxed();
+    let monitoring = replica.serve_monitoring(stop.clone()).boxed();
+    let controllers = replica.run_controllers_until(stop).boxed();
     tokio::select! {
         () = cache_updates => Err(Error::Ended),
-        // Both end with `stop`, the admin API after the requests in progress.
-        result = async { tokio::try_join!(controllers, admin) } => result.map(drop),
+        // All end with `stop`, the admin API after the requests in progress.
+        result = async { tokio::try_join!(controllers, admin, monitoring) } => result.map(drop),
     }
 }
 
-/// Runs the controllers, with leader election only while this process leads.
-async fn run_controllers_until(
+/// What the parts of a replica share.
+struct Replica {
     cluster: Cluster,
     config: Config,
     scopes: Arc<Vec<Scope>>,
-    mut stop: watch::Receiver<bool>,
-) -> Result<(), Error> {
-    let controllers_stop = stop.clone();
-    let controllers = || {
-        let (cluster, config, scopes, mut stop) = (
-            cluster.clone(),
-            config.clone(),
-            scopes.clone(),
-            controllers_stop.clone(),
-        );
-        async move {
-            tokio::select! {
-                () = run_controllers(&cluster, &config, &scopes) => Err(Error::Ended),
-                () = stopped(&mut stop) => Ok(()),
+    leadership: Leadership,
+}
+
+impl Replica {
+    async fn serve_admin_api(&self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+        let Some(admin) = self.config.admin.clone() else {
+            return Ok(());
+        };
+        let shutdown = async move { stopped(&mut stop).await };
+        let client = self.cluster.admin.clone();
+        let notifier = Notifier::new(client.clone(), self.config.identity.clone());
+        Ok(admin::serve(admin, client, self.scopes.clone(), notifier, shutdown).await?)
+    }
+
+    async fn serve_monitoring(&self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+        let Some(address) = self.config.metrics_listen else {
+            return Ok(());
+        };
+        let health = Health {
+            scopes: self.scopes.clone(),
+            watch_activity: self.cluster.watch_activity.clone(),
+            leadership: self.leadership.clone(),
+        };
+        let shutdown = async move { stopped(&mut stop).await };
+        let endpoint = Endpoint::new(&self.config.metrics, health);
+        Ok(endpoint.serve(address, shutdown).await?)
+    }
+
+    /// Runs the controllers, with leader election only while this process leads.
+    async fn run_controllers_until(&self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+        let controllers_stop = stop.clone();
+        let controllers = || {
+            let mut stop = controllers_stop.clone();
+            async move {
+                tokio::select! {
+                    () = self.run_controllers() => Err(Error::Ended),
+                    () = stopped(&mut stop) => Ok(()),
+                }
             }
+        };
+        match &self.config.election {
+            None => controllers().await,
+            Some(election) => tokio::select! {
+                biased;
+                result = leader::lead(self.cluster.lease.clone(), election.clone(), controllers) => result?,
+                () = stopped_after_grace(&mut stop) => Ok(()),
+            },
         }
-    };
-    match &config.election {
-        None => controllers().await,
-        Some(election) => tokio::select! {
-            biased;
-            result = leader::lead(cluster.lease.clone(), election.clone(), controllers) => result?,
-            () = stopped_after_grace(&mut stop) => Ok(()),
-        },
+    }
+
+    /// Runs the controllers of all scopes. Ends when one of them ends, which is an error.
+    async fn run_controllers(&self) {
+        self.config.metrics.runs.leadership_ended();
+        let scopes = self.scopes.iter();
+        let controllers =
+            select_all(scopes.map(|scope| run_scope(&self.cluster, &self.config, scope).boxed()));
+        tokio::select! {
+            _ = controllers => {}
+            () = self.leadership.hold() => {}
+        }
     }
 }
 
@@ -171,16 +216,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 async fn stopped_after_grace(stop: &mut watch::Receiver<bool>) {
     stopped(stop).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
-}
-
-/// Runs the controllers of all scopes. Ends when one of them ends, which is an error.
-async fn run_controllers(cluster: &Cluster, config: &Config, scopes: &[Scope]) {
-    select_all(
-        scopes
-            .iter()
-            .map(|scope| run_scope(cluster, config, scope).boxed()),
-    )
-    .await;
 }
 
 /// Runs the controllers of one scope.
@@ -200,26 +235,28 @@ async fn run_scope(cluster: &Cluster, config: &Config, scope: &Scope) {
         connections: connections.clone(),
         syncs: scope.syncs.clone(),
         notifier: notifier.clone(),
+        metrics: config.metrics.clone(),
         migrate: config.migrate,
         probe_interval: config.probe_interval,
     });
     let schedule_context = Arc::new(schedule::ScheduleContext::new(
         client.clone(),
         scope,
-        notifier.clone(),
+        (notifier.clone(), config.metrics.clone()),
     ));
     let (sync_context, requeued) = sync::SyncContext::new(
         client.clone(),
         connections,
         scope.syncs.clone(),
-        notifier.clone(),
+        (notifier.clone(), config.metrics.clone()),
         cluster.uid().await,
     );
     let sync_context = Arc::new(sync_context);
     tokio::select! {
         () = connection::controller::run(connection_context, scope, probe_requests) => {}
         () = sync::controller::run(sync_context.clone(), scope, requeued) => {}
-        () = sync::sweep::run(sync_context) => {}
+        () = sync::sweep::run(sync_context.clone()) => {}
+        () = sync::retention::run(sync_context, config.retention) => {}
         () = schedule::controller::run(schedule_context, scope) => {}
         () = invalid_objects::run(scope, &client, &notifier) => {}
     }
@@ -244,7 +281,7 @@ mod tests {
         let Command::Run(flags) = Cli::parse_from(args).command else {
             panic!()
         };
-        let config = Config::from_flags(&flags, "home").unwrap();
+        let config = Config::from_flags(&flags, "home", Metrics::default()).unwrap();
         assert_eq!(config.namespaces, ["a", "b"]);
         let election = config.election.unwrap();
         assert_eq!(

@@ -1,5 +1,6 @@
 //! Installs Debian packages with apt.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use tokio::process::Command;
@@ -24,6 +25,11 @@ pub(crate) async fn lock() -> MutexGuard<'static, ()> {
 
 /// Installs a package with a script that calls `install`. The caller holds the lock.
 pub(crate) async fn install(what: &str, package: &str, script: &str) -> Result<()> {
+    install_to(what, package, script, Path::new("")).await
+}
+
+/// The same with a script that downloads a package and puts a file at the path `$1`.
+pub(crate) async fn install_to(what: &str, package: &str, script: &str, file: &Path) -> Result<()> {
     if environment::find_program("apt-get").is_none() {
         return Err(Error::Missing(format!(
             "{what} is not installed and apt is missing: install {package} by hand"
@@ -34,6 +40,7 @@ pub(crate) async fn install(what: &str, package: &str, script: &str) -> Result<(
     command
         .arg("-c")
         .arg(format!("{PREPARE} && {script}"))
+        .args([Path::new("sh"), file])
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null());
     let output = command.output().await.map_err(Error::io("run apt-get"))?;

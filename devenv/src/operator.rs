@@ -60,6 +60,7 @@ impl Operator {
             .env("TARANA_LEASE_NAMESPACE", NAMESPACE)
             // Several operators may run on this machine: the admin API listens only where the caller says so.
             .env("TARANA_ADMIN_LISTEN", "")
+            .env("TARANA_METRICS_LISTEN", "")
             .envs(variables.iter().copied())
             // Ctrl-C in the terminal must not reach the operator.
             .process_group(0)

@@ -153,7 +153,8 @@ fn acquire_lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-fn cache_folder() -> Result<PathBuf> {
+/// The folder of this crate's programs.
+pub(crate) fn cache_folder() -> Result<PathBuf> {
     let home = || environment::variable("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let base = environment::variable("XDG_CACHE_HOME")
         .map(PathBuf::from)

@@ -51,8 +51,8 @@ GRANT SELECT, DELETE,
             band, device_status, region_id, market_id, site_id, cell_id, sector_id, cell_name, sector_name,
             last_updated)
     ON tarana_base_stations TO :"role";
--- The identity of a run and who requested it are written once.
-GRANT SELECT,
+-- The identity of a run and who requested it are written once. DELETE is for what is older than the retention.
+GRANT SELECT, DELETE,
     INSERT (id, status, trigger_type, triggered_by, namespace, name, connection, connection_uid, actor, dry_run,
             delete_stale, cluster_uid),
     UPDATE (status, attempt, fence, started_at, heartbeat_at, completed_at, duration_ms, outcome, reason, message,
@@ -60,9 +60,9 @@ GRANT SELECT,
             spans, stale)
     ON tarana_sync_logs TO :"role";
 -- The changes of a run are written once, and shown by the admin API.
-GRANT SELECT, INSERT ON tarana_sync_change_batches TO :"role";
+GRANT SELECT, INSERT, DELETE ON tarana_sync_change_batches TO :"role";
 GRANT SELECT ON tarana_sync_changes TO :"role";
-GRANT SELECT, INSERT (run, type, payload), UPDATE (delivered_at) ON tarana_sync_outbox TO :"role";
+GRANT SELECT, INSERT (run, type, payload), UPDATE (delivered_at), DELETE ON tarana_sync_outbox TO :"role";
 
 -- Under row-level security a grant shows no row without a policy. Without it these policies have no effect.
 DROP POLICY IF EXISTS :"role" ON tarana_migrations;

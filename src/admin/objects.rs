@@ -84,25 +84,14 @@ impl Objects {
         }
     }
 
-    /// The kinds whose caches are not synced yet, each with its namespace.
-    pub fn unsynced_kinds(&self) -> Vec<String> {
-        let namespace = |scope: &Scope| {
-            scope
-                .namespace
-                .clone()
-                .unwrap_or_else(|| "all namespaces".to_owned())
-        };
-        let unsynced = |scope| {
-            Scope::unsynced_kinds(scope)
-                .into_iter()
-                .map(move |kind| format!("{kind} of {}", namespace(scope)))
-        };
-        self.scopes.iter().flat_map(unsynced).collect()
+    /// The caches that are not synced yet.
+    pub fn unsynced(&self) -> Vec<String> {
+        self.scopes.iter().flat_map(Scope::unsynced).collect()
     }
 
     /// Rejects the request while a cache is not synced, because a missing object may then exist.
     pub fn require_synced(&self) -> Result<(), Problem> {
-        match self.unsynced_kinds() {
+        match self.unsynced() {
             unsynced if unsynced.is_empty() => Ok(()),
             unsynced => Err(Problem::Unavailable(format!(
                 "not synced yet: {}",

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,7 @@ use super::public_url::PublicUrl;
 use super::state::{AdminState, SharedState};
 use super::{middleware, routes, ui};
 use crate::cluster::Scope;
+use crate::listener;
 use crate::notify::Notifier;
 
 /// How often the certificate files are checked for changes. The kubelet updates a mounted Secret within a minute.
@@ -73,7 +74,10 @@ pub async fn serve(
     notifier: Notifier,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let listener = listen(config.listen)?;
+    let listener = listener::bind(config.listen).map_err(|source| Error::Listen {
+        address: config.listen,
+        source,
+    })?;
     let address = listener.local_addr().map_err(Error::Server)?;
     let (stop, stopping) = watch::channel(false);
     let (actions, publisher) = Actions::new(notifier);
@@ -125,24 +129,6 @@ async fn serve_requests(
         result = server.handle(handle).serve(service) => result.map_err(Error::Server),
         () = tls.reload_on_change(&rustls) => Ok(()),
     }
-}
-
-fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    let bound = TcpListener::bind(address).or_else(|error| {
-        // `[::]` means every address, also on a machine without IPv6.
-        let is_any = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
-        if is_any && error.kind() != io::ErrorKind::AddrInUse {
-            TcpListener::bind(v4)
-        } else {
-            Err(error)
-        }
-    });
-    let listener = bound.and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    listener.map_err(|source| Error::Listen { address, source })
 }
 
 /// The routes behind their middleware.

@@ -238,6 +238,20 @@ pub enum SlotOutcome {
     Missed,
 }
 
+impl SlotOutcome {
+    /// All outcomes.
+    pub const ALL: [Self; 3] = [Self::Ran, Self::Skipped, Self::Missed];
+
+    /// The name in the status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ran => "Ran",
+            Self::Skipped => "Skipped",
+            Self::Missed => "Missed",
+        }
+    }
+}
+
 /// The value of the trigger annotation for a request.
 pub fn trigger_value(
     requested_at: k8s_openapi::jiff::Timestamp,

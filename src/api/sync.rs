@@ -230,7 +230,29 @@ impl TaranaSync {
     }
 }
 
+impl TriggerType {
+    /// The name in the spec.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "Manual",
+            Self::Api => "Api",
+            Self::Schedule => "Schedule",
+        }
+    }
+}
+
 impl Phase {
+    /// The name in the status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Running => "Running",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+
     /// Whether the run has ended.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
@@ -246,6 +268,17 @@ pub enum Step {
     Fetch,
     /// Writes the difference in one transaction.
     Apply,
+}
+
+impl Step {
+    /// The name in the status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "Open",
+            Self::Fetch => "Fetch",
+            Self::Apply => "Apply",
+        }
+    }
 }
 
 /// Observed state of a run.

@@ -12,6 +12,10 @@ use kube::{Api, Client, Config};
 use tokio::time::sleep;
 use tower::limit::ConcurrencyLimitLayer;
 use uuid::Uuid;
+
+use super::measured::{MeasureLayer, WatchActivity};
+use crate::metrics::KubernetesMetrics;
+
 /// Objects of one page of a listing: a page is in memory as a whole.
 const PAGE_SIZE: u32 = 100;
 
@@ -39,6 +43,10 @@ pub struct Cluster {
     pub lease: Client,
     /// For [`watcher()`], which restarts a watch that has ended.
     pub watches: Client,
+    /// When the watches last sent a request.
+    pub watch_activity: WatchActivity,
+    /// Counts requests and failures of watches.
+    pub metrics: KubernetesMetrics,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -48,11 +56,15 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// Does not connect yet. A request fails after `timeout` of silence, a watch after half a minute.
+    /// Does not connect yet. A request fails after `timeout` of silence, a watch after half a minute. `metrics` counts them.
     ///
     /// # Errors
     /// A file that the kubeconfig names cannot be read or is invalid.
-    pub fn new(mut config: Config, timeout: Duration) -> Result<Self, kube::Error> {
+    pub fn new(
+        mut config: Config,
+        timeout: Duration,
+        metrics: KubernetesMetrics,
+    ) -> Result<Self, kube::Error> {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.write_timeout = Some(timeout);
         // An idle connection is not a silent one.
@@ -63,11 +75,21 @@ impl Cluster {
             ClientBuilder::try_from(config)
         };
         let limited = || ConcurrencyLimitLayer::new(MAX_CONCURRENT_REQUESTS);
+        let watch_activity = WatchActivity::default();
+        let measured = |activity| MeasureLayer {
+            metrics: metrics.clone(),
+            activity,
+        };
+        // The time in the queue of the limit does not count as that of the API server.
+        let requests = || of(timeout).map(|client| client.with_layer(&measured(None)));
+        let watches = of(WATCH_SILENCE)?.with_layer(&measured(Some(watch_activity.clone())));
         Ok(Self {
-            controllers: of(timeout)?.with_layer(&limited()).build(),
-            admin: of(timeout)?.with_layer(&limited()).build(),
-            lease: of(timeout)?.build(),
-            watches: of(WATCH_SILENCE)?.build(),
+            controllers: requests()?.with_layer(&limited()).build(),
+            admin: requests()?.with_layer(&limited()).build(),
+            lease: requests()?.build(),
+            watches: watches.build(),
+            watch_activity,
+            metrics,
         })
     }
 

@@ -106,16 +106,29 @@ impl Scope {
         self.namespace.as_deref().is_none_or(|own| own == namespace)
     }
 
-    /// The kinds whose caches are not synced yet.
-    pub fn unsynced_kinds(&self) -> Vec<&'static str> {
-        let kinds = [
-            ("TaranaConnections", self.connections.is_synced()),
-            ("TaranaSyncs", self.syncs.is_synced()),
-            ("TaranaSyncSchedules", self.schedules.is_synced()),
-            ("Secrets", self.secrets.is_synced()),
+    /// The caches that are not synced yet, and why if their watches fail.
+    pub fn unsynced(&self) -> Vec<String> {
+        let namespace = self.namespace.as_deref().unwrap_or("all namespaces");
+        let caches = [
+            (
+                "TaranaConnections",
+                self.connections.is_synced(),
+                self.connections.problem(),
+            ),
+            ("TaranaSyncs", self.syncs.is_synced(), self.syncs.problem()),
+            (
+                "TaranaSyncSchedules",
+                self.schedules.is_synced(),
+                self.schedules.problem(),
+            ),
+            ("Secrets", self.secrets.is_synced(), self.secrets.problem()),
         ];
-        let unsynced = kinds.into_iter().filter(|(_, synced)| !synced);
-        unsynced.map(|(kind, _)| kind).collect()
+        let unsynced = caches.into_iter().filter(|(_, synced, _)| !synced);
+        let describe = |(kind, _, problem): (&str, bool, Option<String>)| match problem {
+            Some(problem) => format!("{kind} of {namespace} ({problem})"),
+            None => format!("{kind} of {namespace}"),
+        };
+        unsynced.map(describe).collect()
     }
 }
 

@@ -13,6 +13,7 @@ use super::clients::Cluster;
 use super::decoded::InvalidObjects;
 use super::index::{Index, IndexKeys};
 use super::kind::Kind;
+use super::watch_health::WatchHealth;
 use super::watch_update::{CacheEvent, WatchUpdate};
 
 /// Events that are kept for a slow subscriber. One that lags behind reads all objects again.
@@ -29,6 +30,8 @@ pub struct WatchCache<K: Kind> {
     requested: watch::Sender<u64>,
     /// Number of the newest complete listing; 0 before the first.
     completed: watch::Receiver<u64>,
+    /// Why the watch fails, for users.
+    problem: watch::Receiver<Option<String>>,
 }
 
 /// What a cache keeps of the objects of a kind, and how it finds them.
@@ -56,6 +59,11 @@ impl<K: Kind> WatchCache<K> {
         let (requested, requests) = watch::channel(1);
         let (listed, completed) = watch::channel(0);
         let (invalid_writer, invalid) = watch::channel(HashMap::new());
+        let (problem_writer, problem) = watch::channel(None);
+        let resource = match K::group(&()) {
+            group if group.is_empty() => K::plural(&()).into_owned(),
+            group => format!("{}.{group}", K::plural(&())),
+        };
         let index = Arc::new(Index::new(config.index));
         let update = WatchUpdate {
             reader: reader.clone(),
@@ -67,6 +75,7 @@ impl<K: Kind> WatchCache<K> {
             relisted: None,
             events: events.clone(),
             listed,
+            health: WatchHealth::new(resource, namespace, cluster.metrics.clone(), problem_writer),
         };
         let cache = Self {
             reader,
@@ -75,8 +84,9 @@ impl<K: Kind> WatchCache<K> {
             events,
             requested,
             completed,
+            problem,
         };
-        (cache, update.run(api, namespace.map(str::to_owned), requests))
+        (cache, update.run(api, requests))
     }
 
     /// The reflector store.
@@ -97,6 +107,11 @@ impl<K: Kind> WatchCache<K> {
     /// Whether all objects have been listed once.
     pub fn is_synced(&self) -> bool {
         *self.completed.borrow() > 0
+    }
+
+    /// Why the watch fails, for users.
+    pub fn problem(&self) -> Option<String> {
+        self.problem.borrow().clone()
     }
 
     /// Lists all objects again and waits for the result. A cache may lag by as long as a watch may be silent: acceptable for

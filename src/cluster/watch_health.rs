@@ -1,8 +1,12 @@
-//! Logs the state of a watch: once when it starts failing or fails for another cause, and once when it works again.
+//! Reports the state of a watch: counts its failures, logs when it starts failing or fails for another cause and when it works again,
+//! and keeps the cause for readiness probes.
 
 use std::time::Duration;
 
 use kube::runtime::watcher::{DefaultBackoff, Error};
+use tokio::sync::watch;
+
+use crate::metrics::KubernetesMetrics;
 
 /// Delay before a resource that the API server does not serve is requested again, so that a CRD is found soon after it is
 /// installed.
@@ -19,17 +23,32 @@ pub(super) struct WatchHealth {
     /// Why it fails: the HTTP status, 0 for any other cause.
     failing: Option<u16>,
     backoff: DefaultBackoff,
+    metrics: KubernetesMetrics,
+    /// Why it fails, for users.
+    problem: watch::Sender<Option<String>>,
 }
 
 impl WatchHealth {
-    pub fn new(resource: String, namespace: Option<&str>) -> Self {
+    pub fn new(
+        resource: String,
+        namespace: Option<&str>,
+        metrics: KubernetesMetrics,
+        problem: watch::Sender<Option<String>>,
+    ) -> Self {
         let place = namespace.map_or_else(|| "all namespaces".to_owned(), |ns| format!("namespace {ns}"));
         Self {
             resource,
             place,
             failing: None,
             backoff: DefaultBackoff::default(),
+            metrics,
+            problem,
         }
+    }
+
+    /// A listing begins.
+    pub fn listing(&self) {
+        self.metrics.relisted(&self.resource);
     }
 
     pub fn is_failing(&self) -> bool {
@@ -40,6 +59,7 @@ impl WatchHealth {
     pub fn succeeded(&mut self) {
         if self.failing.take().is_some() {
             self.backoff = DefaultBackoff::default();
+            self.problem.send_replace(None);
             tracing::info!(
                 resource = self.resource,
                 place = self.place,
@@ -55,23 +75,16 @@ impl WatchHealth {
         if status == 410 && matches!(error, Error::WatchError(_)) {
             return Duration::ZERO;
         }
+        self.metrics.watch_failed(&self.resource);
         if self.failing.replace(status) != Some(status) {
             let (resource, place) = (&self.resource, &self.place);
-            match status {
-                404 => tracing::warn!(
-                    resource,
-                    place,
-                    status,
-                    "the API server does not serve {resource}: install its CRD; waiting for it"
-                ),
-                403 => tracing::warn!(
-                    resource,
-                    place,
-                    status,
-                    "the operator may not list and watch {resource}, grant it both: {message}; retrying"
-                ),
-                _ => tracing::warn!(resource, place, status, "the watch failed: {message}; retrying"),
-            }
+            let problem = match status {
+                404 => format!("the API server does not serve {resource}: install its CRD"),
+                403 => format!("the operator may not list and watch {resource}, grant it both: {message}"),
+                _ => format!("the watch failed: {message}"),
+            };
+            tracing::warn!(resource, place, status, "{problem}; retrying");
+            self.problem.send_replace(Some(problem));
         }
         if status == 404 {
             return NOT_SERVED_DELAY;
@@ -95,7 +108,7 @@ fn explain(error: &Error) -> (u16, String) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, Error, MAX_DELAY, NOT_SERVED_DELAY, WatchHealth};
+    use super::{Duration, Error, KubernetesMetrics, MAX_DELAY, NOT_SERVED_DELAY, WatchHealth, watch};
     use kube::core::Status;
 
     fn failure(code: u16) -> Error {
@@ -106,15 +119,19 @@ mod tests {
 
     #[test]
     fn a_missing_crd_is_requested_again_soon_and_any_other_failure_ever_more_slowly() {
-        let mut health = WatchHealth::new("taranasyncs.tarana.dev".into(), None);
+        let (problem, seen) = watch::channel(None);
+        let resource = "taranasyncs.tarana.dev".to_owned();
+        let mut health = WatchHealth::new(resource, None, KubernetesMetrics::default(), problem);
         assert!(!health.is_failing());
         assert_eq!(health.failed(&failure(410)), Duration::ZERO);
         assert!(!health.is_failing(), "a compacted version is no failure");
         assert_eq!(health.failed(&failure(404)), NOT_SERVED_DELAY);
+        let shown = || seen.borrow().clone().unwrap_or_default();
+        assert!(shown().ends_with("install its CRD"), "{}", shown());
         let delays: Vec<_> = (0..10).map(|_| health.failed(&failure(500))).collect();
         assert!(health.is_failing() && delays.iter().all(|d| *d > Duration::ZERO && *d <= MAX_DELAY));
         assert_eq!(delays.last(), Some(&MAX_DELAY));
         health.succeeded();
-        assert!(!health.is_failing());
+        assert!(!health.is_failing() && seen.borrow().is_none());
     }
 }

@@ -44,25 +44,16 @@ pub(super) struct WatchUpdate<K: Kind> {
     pub relisted: Option<HashSet<ObjectRef<K>>>,
     pub events: broadcast::Sender<CacheEvent<K>>,
     pub listed: watch::Sender<u64>,
+    pub health: WatchHealth,
 }
 
 impl<K: Kind> WatchUpdate<K> {
     /// Lists and watches, and starts over when a new listing is requested.
-    pub async fn run(
-        mut self,
-        api: Api<Decoded<K>>,
-        namespace: Option<String>,
-        mut requests: watch::Receiver<u64>,
-    ) {
-        let resource = match K::group(&()) {
-            group if group.is_empty() => K::plural(&()).into_owned(),
-            group => format!("{}.{group}", K::plural(&())),
-        };
-        let mut health = WatchHealth::new(resource, namespace.as_deref());
+    pub async fn run(mut self, api: Api<Decoded<K>>, mut requests: watch::Receiver<u64>) {
         loop {
             let number = *requests.borrow_and_update();
             let mut events = std::pin::pin!(watcher(api.clone(), watch_config()));
-            while let Some(event) = next_event(&mut events, &mut health, &mut requests).await {
+            while let Some(event) = next_event(&mut events, &mut self.health, &mut requests).await {
                 self.apply(event, number);
             }
         }
@@ -234,7 +225,9 @@ async fn next_event<K: Kind>(
         match event {
             Ok(event) => {
                 // `Init` precedes the first request.
-                if !matches!(event, Event::Init) {
+                if matches!(event, Event::Init) {
+                    health.listing();
+                } else {
                     health.succeeded();
                 }
                 return Some(event);
@@ -258,6 +251,7 @@ mod tests {
 
     use super::*;
     use crate::api::sync::{TaranaSync, TaranaSyncSpec};
+    use crate::metrics::KubernetesMetrics;
 
     fn update() -> (
         WatchUpdate<TaranaSync>,
@@ -275,6 +269,12 @@ mod tests {
             relisted: None,
             events,
             listed: watch::channel(0).0,
+            health: WatchHealth::new(
+                String::new(),
+                None,
+                KubernetesMetrics::default(),
+                watch::channel(None).0,
+            ),
         };
         (update, subscriber)
     }

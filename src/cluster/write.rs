@@ -36,6 +36,15 @@ impl From<kube::Error> for ReconcileError {
 }
 
 impl ReconcileError {
+    /// The label of the metric.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Kubernetes(_) => "error",
+            Self::Rejected(_) => "rejected",
+            Self::Conflict => "conflict",
+        }
+    }
+
     /// Logs the error and returns when to reconcile again.
     pub fn requeue<K: Resource<DynamicType = ()>>(&self, object: &K) -> Action {
         let (kind, name) = (K::kind(&()), object.name_any());

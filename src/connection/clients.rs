@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::secrets::Inputs;
 use crate::api::connection::{ActiveConnections, ListingSetting, TaranaConnection, TaranaConnectionSpec};
 use crate::fault::Fault;
+use crate::metrics::Metrics;
 use crate::{station, store, tarana};
 
 /// The clients that all runs of one connection share. A change of the spec or a Secret replaces them.
@@ -49,9 +50,10 @@ pub(super) fn build(
     connection: &TaranaConnection,
     inputs: Inputs,
     migrate: bool,
+    metrics: &Metrics,
 ) -> Result<ConnectionClients, Fault> {
     let spec = connection.spec.clone();
-    let tarana = tarana::Client::new(api_config(&spec, &inputs))?;
+    let tarana = tarana::Client::new(api_config(&spec, &inputs))?.measured_by(&metrics.vendor);
     if let Some(fallback) = recorded_fallback(connection) {
         tarana.resume_fallback(fallback);
     }
@@ -60,7 +62,8 @@ pub(super) fn build(
         ca_pem: inputs.database_ca,
         schema: spec.database.schema.clone(),
         migrate,
-    })?;
+    })?
+    .measured_by(&metrics.database);
     let uid = connection
         .metadata
         .uid

@@ -8,6 +8,7 @@ use kube::Client;
 use super::registry::Connections;
 use crate::api::sync::TaranaSync;
 use crate::cluster::WatchCache;
+use crate::metrics::Metrics;
 use crate::notify::Notifier;
 
 /// What every reconcile needs.
@@ -20,6 +21,8 @@ pub struct ConnectionContext {
     pub syncs: WatchCache<TaranaSync>,
     /// Publishes Events.
     pub notifier: Notifier,
+    /// Counts what happens.
+    pub metrics: Metrics,
     /// Whether the schema may be migrated.
     pub migrate: bool,
     /// Interval between probes of a connection that is ready or has a permanent fault.

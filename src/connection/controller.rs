@@ -96,7 +96,11 @@ async fn reconcile(
     connection: Arc<TaranaConnection>,
     context: Arc<ConnectionContext>,
 ) -> Result<Action, ReconcileError> {
-    let result = reconcile_connection(&connection, &context).await;
+    let reconcile = reconcile_connection(&connection, &context);
+    let measured = &context.metrics.reconciles;
+    let result = measured
+        .measure("TaranaConnection", ReconcileError::outcome, reconcile)
+        .await;
     if let Err(ReconcileError::Rejected(message)) = &result {
         let event = EventSpec::warning(Reason::InvalidObject, rejected_writes(message));
         context
@@ -170,7 +174,12 @@ async fn entry_to_probe(
     if let Some(entry) = previous.clone().filter(is_current) {
         return Ok(entry);
     }
-    let clients = Arc::new(clients::build(connection, inputs, context.migrate)?);
+    let clients = Arc::new(clients::build(
+        connection,
+        inputs,
+        context.migrate,
+        &context.metrics,
+    )?);
     let state = ConnectionState::Unverified(being_verified());
     Ok(ConnectionEntry {
         clients: Some(clients),

@@ -38,6 +38,11 @@ impl Key {
         }
     }
 
+    /// Namespace and name, as labels of metrics.
+    pub fn names(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+
     /// The reference that watch caches and controllers use.
     pub fn object_ref(&self) -> ObjectRef<TaranaConnection> {
         ObjectRef::new(&self.name).within(&self.namespace)

@@ -14,6 +14,7 @@ use super::state::{ConnectionState, being_verified};
 use super::status::{StatusUpdate, next_status, transition_event};
 use crate::api::connection::TaranaConnection;
 use crate::cluster::{ReconcileError, unfinished_on};
+use crate::metrics::TableState;
 
 /// A shorter run is not shown as `activeSync`, to save a write to the API server.
 const ACTIVE_DELAY: Duration = Duration::from_secs(5);
@@ -71,7 +72,7 @@ impl<'a> Record<'a> {
             summary: entry.summary.clone(),
             active: active.filter(|a| a.shown_in.is_zero()).map(|a| a.name),
             last_success: match clients {
-                Some(clients) if read_success => last_success(key, clients).await,
+                Some(clients) if read_success => self.last_success(key, clients).await,
                 _ => None,
             },
             throttled_until: clients
@@ -106,6 +107,26 @@ impl<'a> Record<'a> {
         Some(ActiveRun { name, shown_in })
     }
 
+    /// The last success according to the log rows; `None` keeps the value in the status. What else they say becomes metrics.
+    async fn last_success(&self, key: &Key, clients: &ConnectionClients) -> Option<(Timestamp, i64)> {
+        let summary = match clients.store.summary(clients.uid).await {
+            Ok(summary) => summary,
+            Err(fault) => {
+                tracing::warn!(connection = %key, %fault, "the last success could not be read");
+                return None;
+            }
+        };
+        let table = TableState {
+            last_run: summary.last_run,
+            withheld: summary.withheld,
+            online: summary.online,
+            offline: summary.offline,
+        };
+        self.context.metrics.runs.observe_table(key.names(), table);
+        let (seconds, count) = summary.last_success?;
+        Some((Timestamp::from_second(seconds).ok()?, count))
+    }
+
     /// Writes the status if it differs.
     async fn write(&mut self, update: &StatusUpdate) -> Result<(), ReconcileError> {
         let status = next_status(&self.connection, update, now());
@@ -133,17 +154,6 @@ impl<'a> Record<'a> {
                 .await;
         }
         Ok(())
-    }
-}
-
-/// The last success according to the log rows; `None` keeps the value in the status.
-async fn last_success(key: &Key, clients: &ConnectionClients) -> Option<(Timestamp, i64)> {
-    match clients.store.last_success(clients.uid).await {
-        Ok(found) => found.and_then(|(seconds, count)| Some((Timestamp::from_second(seconds).ok()?, count))),
-        Err(fault) => {
-            tracing::warn!(connection = %key, %fault, "the last success could not be read");
-            None
-        }
     }
 }
 

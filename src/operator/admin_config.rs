@@ -1,6 +1,7 @@
 //! The configuration of the admin API according to the flags.
 
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::admin::{
@@ -16,11 +17,16 @@ const DEFAULT_SUPABASE_AUDIENCE: &str = "authenticated";
 /// Why the flags of the admin API are rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidAdminFlags {
-    /// `--admin-listen` is not an address.
+    /// `--admin-listen` or `--metrics-listen` is not an address.
     #[error(
-        "--admin-listen {0:?} is not an address: write for example [::]:8080 or 127.0.0.1:8080, or leave it empty to serve no API"
+        "{flag} {text:?} is not an address: write for example [::]:8080 or 127.0.0.1:8080, or leave it empty to serve nothing"
     )]
-    Address(String),
+    Address {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        text: String,
+    },
     /// Supabase without its URL.
     #[error(
         "--admin-auth supabase needs --supabase-url: the URL of the project, for example https://abcd.supabase.co"
@@ -56,19 +62,31 @@ pub enum InvalidAdminFlags {
     Origin(#[from] InvalidOrigin),
 }
 
+/// The listen address that a flag names; `None` if it is empty.
+pub(super) fn listen_address(
+    flag: &'static str,
+    text: &str,
+) -> Result<Option<SocketAddr>, InvalidAdminFlags> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let address = text.parse().map_err(|_| InvalidAdminFlags::Address {
+        flag,
+        text: text.to_owned(),
+    })?;
+    Ok(Some(address))
+}
+
 /// The configuration; `None` if the API is not served. `namespace` is the default namespace of requests, `own` that of the operator's objects.
 pub(super) fn from_flags(
     flags: &cli::Admin,
     namespace: &str,
     own: &str,
 ) -> Result<Option<Config>, InvalidAdminFlags> {
-    let address = flags.listen.trim();
-    if address.is_empty() {
+    let Some(listen) = listen_address("--admin-listen", &flags.listen)? else {
         return Ok(None);
-    }
-    let listen = address
-        .parse()
-        .map_err(|_| InvalidAdminFlags::Address(address.to_owned()))?;
+    };
     let tls = flags.tls_certificate.clone().zip(flags.tls_key.clone());
     let kubernetes = flags
         .auth

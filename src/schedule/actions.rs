@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::context::ScheduleContext;
 use super::observed::{Observed, Refusal};
-use super::run_template;
 use super::status::StatusWithEvents;
 use super::trigger::TriggerRequest;
+use super::{run_template, slot_history};
 use crate::api::reason::Reason;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::TaranaSync;
@@ -184,6 +184,7 @@ impl<'a> ScheduleReconcile<'a> {
             };
             let api: Api<TaranaSyncSchedule> =
                 Api::namespaced(self.context.client.clone(), &self.namespace());
+            let handled = slot_history::new_outcomes(self.schedule.status.as_ref(), next.status.as_ref());
             self.schedule = match api
                 .replace_status(&next.name_any(), &PostParams::default(), &next)
                 .await
@@ -194,6 +195,11 @@ impl<'a> ScheduleReconcile<'a> {
                 written => written?,
             };
             self.context.record_version(&self.schedule);
+            let (namespace, name) = (self.namespace(), self.schedule.name_any());
+            for outcome in handled {
+                let metrics = &self.context.metrics.runs;
+                metrics.slot_handled((&namespace, &name), outcome.as_str());
+            }
         }
         for event in &update.events {
             self.context

@@ -15,6 +15,7 @@ use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::TaranaSync;
 use crate::cluster::{Scope, WatchCache, owned_by, version};
 use crate::connection::Key;
+use crate::metrics::Metrics;
 use crate::notify::Notifier;
 
 /// By then the cache has a created run, or the run was deleted again.
@@ -37,6 +38,8 @@ pub struct ScheduleContext {
     pub connections: Reader<TaranaConnection>,
     /// Publishes Events.
     pub notifier: Notifier,
+    /// Counts what happens.
+    pub metrics: Metrics,
     states: Mutex<States>,
 }
 
@@ -65,13 +68,14 @@ impl ScheduleState {
 
 impl ScheduleContext {
     /// A context without any state.
-    pub fn new(client: Client, scope: &Scope, notifier: Notifier) -> Self {
+    pub fn new(client: Client, scope: &Scope, (notifier, metrics): (Notifier, Metrics)) -> Self {
         Self {
             client,
             reader: scope.schedules.reader(),
             runs: scope.syncs.clone(),
             connections: scope.connections.reader(),
             notifier,
+            metrics,
             states: Mutex::default(),
         }
     }

@@ -15,7 +15,7 @@ use super::context::{ScheduleContext, connection_key};
 use super::decide::{Action, decide};
 use super::run_template;
 use crate::api::connection::TaranaConnection;
-use crate::api::schedule::TaranaSyncSchedule;
+use crate::api::schedule::{SlotOutcome, TaranaSyncSchedule};
 use crate::api::sync::TaranaSync;
 use crate::cluster::{ReconcileError, Scope, owning_schedule, rejected_writes};
 use crate::connection::Key;
@@ -65,7 +65,14 @@ async fn reconcile(
     schedule: Arc<TaranaSyncSchedule>,
     context: Arc<ScheduleContext>,
 ) -> Result<controller::Action, ReconcileError> {
-    let result = Box::pin(reconcile_schedule(schedule.clone(), context.clone())).await;
+    let (namespace, name) = (schedule.namespace().unwrap_or_default(), schedule.name_any());
+    let outcomes = SlotOutcome::ALL.map(SlotOutcome::as_str);
+    context.metrics.runs.schedule_seen((&namespace, &name), &outcomes);
+    let reconcile = Box::pin(reconcile_schedule(schedule.clone(), context.clone()));
+    let measured = &context.metrics.reconciles;
+    let result = measured
+        .measure("TaranaSyncSchedule", ReconcileError::outcome, reconcile)
+        .await;
     if let Err(ReconcileError::Rejected(message)) = &result {
         let event = EventSpec::warning(Reason::InvalidObject, rejected_writes(message));
         context.notifier.publish(&schedule.object_ref(&()), &event).await;

@@ -49,6 +49,21 @@ pub(super) fn add(status: &mut TaranaSyncScheduleStatus, records: Vec<SlotRecord
     slots.truncate(MAX_SLOTS);
 }
 
+/// The outcomes of the slots that are new in a status.
+pub(super) fn new_outcomes(
+    before: Option<&TaranaSyncScheduleStatus>,
+    after: Option<&TaranaSyncScheduleStatus>,
+) -> Vec<SlotOutcome> {
+    let known = before.map_or(&[][..], |status| &status.recent_slots);
+    let present = after.map_or(&[][..], |status| &status.recent_slots);
+    let is_new = |record: &&SlotRecord| !known.iter().any(|old| old.time == record.time);
+    present
+        .iter()
+        .filter(is_new)
+        .map(|record| record.outcome)
+        .collect()
+}
+
 /// The name of the newest slot's run, if an object that does not belong to the schedule had it.
 pub(super) fn taken_name(schedule: &TaranaSyncSchedule) -> Option<&str> {
     let newest = schedule.status.as_ref()?.recent_slots.first()?;

@@ -14,7 +14,7 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use sqlx::pool::PoolConnection;
@@ -24,6 +24,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Decode, Executor, Row
 use tokio::time::timeout;
 
 use super::error::{DbError, Target};
+use crate::metrics::{DatabaseMetrics, TransactionOutcome};
 
 /// Timeout for acquiring a connection, including connecting.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,6 +43,7 @@ pub(super) struct Db {
     pool: PgPool,
     target: Arc<Target>,
     preamble: Arc<str>,
+    pub metrics: DatabaseMetrics,
 }
 
 impl Db {
@@ -59,6 +61,7 @@ impl Db {
             pool,
             target: Arc::new(target),
             preamble,
+            metrics: DatabaseMetrics::default(),
         }
     }
 
@@ -71,6 +74,7 @@ impl Db {
         let connection = match self.pool.acquire().await {
             Ok(connection) => connection,
             Err(fault) => {
+                self.metrics.connect_failed();
                 return Err(DbError::new(
                     &self.target,
                     Box::pin(self.acquire_error(fault)).await,
@@ -81,6 +85,8 @@ impl Db {
             connection: Some(connection),
             target: Arc::clone(&self.target),
             response_timeout: RESPONSE_TIMEOUT,
+            metrics: self.metrics.clone(),
+            began: Instant::now(),
         };
         match tx.script(self.preamble.to_string()).await {
             Ok(()) => Ok(tx),
@@ -136,6 +142,8 @@ pub(super) struct Tx {
     connection: Option<PoolConnection<Postgres>>,
     target: Arc<Target>,
     response_timeout: Duration,
+    metrics: DatabaseMetrics,
+    began: Instant,
 }
 
 impl Tx {
@@ -218,15 +226,21 @@ impl Tx {
     /// Commits and returns the connection to the pool.
     pub async fn commit(mut self) -> Result<(), DbError> {
         self.script("COMMIT".to_owned()).await?;
-        drop(self.connection.take());
+        self.end(TransactionOutcome::Committed);
         Ok(())
     }
 
     /// Rolls back and returns the connection to the pool, after an expected error.
     pub async fn rollback(mut self) -> Result<(), DbError> {
         self.script("ROLLBACK".to_owned()).await?;
-        drop(self.connection.take());
+        self.end(TransactionOutcome::RolledBack);
         Ok(())
+    }
+
+    /// Returns the connection to the pool.
+    fn end(&mut self, outcome: TransactionOutcome) {
+        drop(self.connection.take());
+        self.metrics.transaction(outcome, self.began.elapsed());
     }
 
     fn error(&self, source: sqlx::Error) -> DbError {
@@ -246,6 +260,8 @@ impl Drop for Tx {
         if let Some(connection) = self.connection.take() {
             // A detached connection is closed at once, without a message that could wait for an answer.
             drop(connection.detach());
+            let outcome = TransactionOutcome::Aborted;
+            self.metrics.transaction(outcome, self.began.elapsed());
         }
     }
 }

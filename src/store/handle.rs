@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use super::config::{self, Config};
 use super::db::Db;
 use crate::fault::Fault;
+use crate::metrics::DatabaseMetrics;
 
 /// Maximum number of exports in progress. The other connections of the pool stay free for short reads.
 const MAX_EXPORTS: usize = 2;
@@ -39,6 +40,13 @@ impl Store {
             may_migrate: config.migrate,
             exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
         })
+    }
+
+    /// The same store, whose transactions are counted in these metrics.
+    #[must_use]
+    pub fn measured_by(mut self, metrics: &DatabaseMetrics) -> Self {
+        self.db.metrics = metrics.clone();
+        self
     }
 
     /// Whether another store has the same tables, as far as their addresses tell.

@@ -14,6 +14,7 @@ mod handle;
 mod log;
 mod migrate;
 mod outbox;
+mod retention;
 mod rights;
 mod station_map;
 mod stations;
@@ -28,8 +29,9 @@ pub use handle::Store;
 pub use log::{
     CloseRequest, ClosedRow, FailedAttempt, LastReading, LoggedRun, MAX_SPANS, MomentQuery, OpenResult,
     OpenedRow, Outcome, RunInfo, RunMoment, RunOrder, RunQuery, Span, SpanKind, SweepScope, SweptEnd,
-    Trigger, WaitCause, attempt_message, push_span,
+    TableSummary, Trigger, WaitCause, attempt_message, push_span,
 };
 pub use outbox::OutboxEvent;
+pub use retention::{DeletedRows, Retention, RetentionScope};
 pub use station_map::{Bounds, MapQuery, MappedStation, StationExtent, StationGroup, StationMap};
 pub use stations::{StationChange, StationCounts, StationFilter, StationQuery, StationRow, StationSort};

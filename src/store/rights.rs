@@ -8,7 +8,7 @@ use super::db::Tx;
 use crate::fault::{Fault, Reason};
 
 /// Table, privilege and columns (empty: all columns). The same as `migrations/roles/operator.sql` grants.
-fn required() -> [(&'static str, &'static str, String); 12] {
+fn required() -> [(&'static str, &'static str, String); 16] {
     let stations = COLUMNS.iter().map(|(name, _)| *name).chain(["last_updated"]);
     let inserted = stations.clone().collect::<Vec<_>>().join(" ");
     let updated = stations.skip(1).collect::<Vec<_>>().join(" ");
@@ -21,10 +21,14 @@ fn required() -> [(&'static str, &'static str, String); 12] {
         ("tarana_sync_logs", "SELECT", String::new()),
         ("tarana_sync_logs", "INSERT", INSERTED_LOG_COLUMNS.into()),
         ("tarana_sync_logs", "UPDATE", UPDATED_LOG_COLUMNS.into()),
+        ("tarana_sync_logs", "DELETE", String::new()),
+        ("tarana_sync_change_batches", "SELECT", String::new()),
         ("tarana_sync_change_batches", "INSERT", String::new()),
+        ("tarana_sync_change_batches", "DELETE", String::new()),
         ("tarana_sync_outbox", "SELECT", String::new()),
         ("tarana_sync_outbox", "INSERT", "run type payload".into()),
         ("tarana_sync_outbox", "UPDATE", "delivered_at".into()),
+        ("tarana_sync_outbox", "DELETE", String::new()),
     ]
 }
 

@@ -17,6 +17,7 @@ use super::spans::{Clock, SpanRecorder};
 use crate::api::sync::TaranaSync;
 use crate::cluster::{WatchCache, unfinished_on, version};
 use crate::connection::{ConnectionClients, Connections, Key};
+use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::station::Fetched;
 
@@ -30,6 +31,8 @@ pub struct SyncContext {
     pub syncs: WatchCache<TaranaSync>,
     /// Publishes Events.
     pub notifier: Notifier,
+    /// Counts what happens.
+    pub metrics: Metrics,
     /// The cluster, if it is known.
     pub cluster_uid: Option<Uuid>,
     /// Runs to reconcile.
@@ -82,7 +85,7 @@ impl SyncContext {
         client: Client,
         connections: Arc<Connections>,
         syncs: WatchCache<TaranaSync>,
-        notifier: Notifier,
+        (notifier, metrics): (Notifier, Metrics),
         cluster_uid: Option<Uuid>,
     ) -> (Self, UnboundedReceiver<ObjectRef<TaranaSync>>) {
         let (requeue, requeued) = unbounded();
@@ -91,6 +94,7 @@ impl SyncContext {
             connections,
             syncs,
             notifier,
+            metrics,
             cluster_uid,
             requeue,
             runs: Mutex::default(),

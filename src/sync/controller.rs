@@ -85,7 +85,11 @@ async fn reconcile(
     context: Arc<SyncContext>,
 ) -> Result<controller::Action, ReconcileError> {
     Box::pin(async move {
-        let result = reconcile_run(sync.clone(), context.clone()).await;
+        let reconcile = Box::pin(reconcile_run(sync.clone(), context.clone()));
+        let measured = &context.metrics.reconciles;
+        let result = measured
+            .measure("TaranaSync", ReconcileError::outcome, reconcile)
+            .await;
         if let Err(ReconcileError::Rejected(message)) = &result {
             SyncRun::new(&context, (*sync).clone())
                 .give_up_writing(message)

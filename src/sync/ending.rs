@@ -86,6 +86,7 @@ impl SyncRun<'_> {
         self.record.set_status(status).await?;
         self.context
             .with_state(&self.uid, |state| (state.clients, state.spans) = (None, None));
+        self.count_end(result);
         let RunResult {
             phase,
             reason,

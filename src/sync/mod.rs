@@ -3,15 +3,18 @@
 mod clock;
 mod context;
 pub mod controller;
+mod due_connections;
 mod ending;
 mod gate;
 mod log_row;
 pub mod machine;
+mod measure;
 #[cfg(test)]
 mod model;
 pub mod plan;
 mod record;
 mod results;
+pub mod retention;
 mod row_clients;
 mod run;
 mod spans;

@@ -15,7 +15,7 @@ const FINALIZER_TRIES: usize = 5;
 
 /// One object, as it was last read or written.
 pub(super) struct Record<'a> {
-    context: &'a SyncContext,
+    pub(super) context: &'a SyncContext,
     api: Api<TaranaSync>,
     /// The newest copy.
     pub sync: TaranaSync,

@@ -150,6 +150,7 @@ impl<'a> SyncRun<'a> {
                     (state.clients, state.row_fence) = (Some(clients), Some(fence));
                     state.spans = Some(spans);
                 });
+                self.step_measured(Step::Open, false, began);
                 self.opened(attempt, resumed, fence).await
             }
             Ok(store::OpenResult::Busy { run, name }) => {
@@ -169,6 +170,7 @@ impl<'a> SyncRun<'a> {
                 let now = Instant::now();
                 self.context
                     .with_spans(&self.uid, |spans| spans.fail_to_open(attempt, began, now));
+                self.step_measured(Step::Open, true, began);
                 self.attempt_failed(attempt, Step::Open, &fault).await
             }
         }
@@ -252,6 +254,8 @@ impl<'a> SyncRun<'a> {
             return Ok(self.fenced(fault));
         }
         self.failed_step = Some(step);
+        let metrics = &self.context.metrics.runs;
+        metrics.attempt_failed(self.connection.names(), fault.reason);
         tracing::warn!(sync = self.sync().name_any(), attempt, ?step, %fault, "attempt failed");
         let fence = self.context.read_state(&self.uid, |state| state.fence);
         match machine::retry_decision(&self.sync().spec, &self.status(), attempt, fault, now()) {
@@ -291,6 +295,7 @@ impl<'a> SyncRun<'a> {
 
     /// Another process has a newer fence: drop the attempt.
     pub(super) fn fenced(&mut self, fault: &Fault) -> Next {
+        self.context.metrics.runs.fenced();
         tracing::warn!(sync = self.sync().name_any(), %fault, "fenced: another process has taken this run over");
         self.context.reset_attempt(&self.uid);
         let until = now().checked_add(TAKEOVER_BACKOFF).unwrap_or(Timestamp::MAX);

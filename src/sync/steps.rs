@@ -53,7 +53,7 @@ impl SyncRun<'_> {
             return Ok(Next::Requeue(SignedDuration::from_secs(1)));
         };
         let rows_read = RowsRead::default();
-        self.begin_step(attempt, Step::Fetch);
+        let began = self.begin_step(attempt, Step::Fetch);
         let run = self.run_info(&clients);
         let outcome = {
             let progress = |current, total| rows_read.set(current, total);
@@ -70,7 +70,7 @@ impl SyncRun<'_> {
             }
         };
         record_reading(self.context, &run, attempt, &clients, &rows_read);
-        self.end_step(&outcome);
+        self.end_step(Step::Fetch, began, &outcome);
         match outcome {
             StepResult::Done(mut fetched) => {
                 if let Some(why) = fetched.fallback_reason.take() {
@@ -103,7 +103,7 @@ impl SyncRun<'_> {
             return Ok(Next::Continue);
         };
         let run = self.run_info(&clients);
-        self.begin_step(attempt, Step::Apply);
+        let began = self.begin_step(attempt, Step::Apply);
         let applying = StatusBuilder::new(self.sync(), now()).applying(fetched.len());
         let (write, cancelled_or_expired) = (
             write(
@@ -131,7 +131,7 @@ impl SyncRun<'_> {
             }
             outcome
         };
-        self.end_step(&outcome);
+        self.end_step(Step::Apply, began, &outcome);
         match outcome {
             StepResult::Done(Written::Closed(row)) => self.end(&results::from_row(&row, self.sync())).await,
             StepResult::Done(Written::ToConfirm(missed)) => {
@@ -144,15 +144,16 @@ impl SyncRun<'_> {
         }
     }
 
-    fn begin_step(&self, attempt: i32, step: Step) {
+    fn begin_step(&self, attempt: i32, step: Step) -> Instant {
         let now = Instant::now();
         self.context.with_spans(&self.uid, |spans| {
-            spans.begin_step(attempt, &format!("{step:?}"), now);
+            spans.begin_step(attempt, step.as_str(), now);
         });
+        now
     }
 
     /// The end of the run is also that of a step that was interrupted.
-    fn end_step<T>(&self, outcome: &StepResult<T>) {
+    fn end_step<T>(&self, step: Step, began: Instant, outcome: &StepResult<T>) {
         let failed = match outcome {
             StepResult::Done(_) => false,
             StepResult::Failed(_) => true,
@@ -161,6 +162,7 @@ impl SyncRun<'_> {
         let now = Instant::now();
         self.context
             .with_spans(&self.uid, |spans| spans.end_step(failed, now));
+        self.step_measured(step, failed, began);
     }
 
     fn clients_and_fence(&self) -> Option<(Arc<ConnectionClients>, i64)> {
@@ -274,7 +276,7 @@ async fn publish_progress(
             match clients.store.heartbeat(run.id, fence, fetched, &spans()).await {
                 Err(fault) if fault.reason == Reason::Superseded => return fault,
                 Err(fault) => tracing::warn!(sync = run.name, %fault, "the heartbeat could not be written"),
-                Ok(()) => {}
+                Ok(()) => record.count_heartbeat(),
             }
         }
     }

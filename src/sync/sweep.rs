@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::context::SyncContext;
+use super::due_connections::DueConnections;
 use super::results;
 use crate::api::sync::TaranaSync;
 use crate::connection::{ConnectionClients, Key};
@@ -28,7 +29,7 @@ const CONCURRENCY: usize = 16;
 pub async fn run(context: Arc<SyncContext>) {
     let mut ticks = interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut swept_at: HashMap<Uuid, Instant> = HashMap::new();
+    let mut connections = DueConnections::every(SWEEP_INTERVAL);
     let mut pruned_at = Instant::now();
     loop {
         ticks.tick().await;
@@ -36,14 +37,7 @@ pub async fn run(context: Arc<SyncContext>) {
             context.prune();
             pruned_at = Instant::now();
         }
-        let mut due = context.connections.ready_clients();
-        due.retain(|(_, clients)| {
-            let last = swept_at.get(&clients.uid);
-            last.is_none_or(|at| at.elapsed() >= SWEEP_INTERVAL)
-        });
-        swept_at.retain(|_, at| at.elapsed() < 2 * SWEEP_INTERVAL);
-        swept_at.extend(due.iter().map(|(_, clients)| (clients.uid, Instant::now())));
-        stream::iter(due)
+        stream::iter(connections.take(&context.connections))
             .for_each_concurrent(CONCURRENCY, |(key, clients)| {
                 let context = &context;
                 async move { sweep(context, &key, &clients).await }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::config::Config;
 use super::listing::{ListingContext, ListingFallback, Region, fetch, read_regions};
 use crate::fault::Fault;
+use crate::metrics::VendorMetrics;
 use crate::station::{Fetched, Listing};
 
 /// One session and one set of limits, shared by everything that a connection does. Create a new client when the
@@ -34,6 +35,13 @@ impl Client {
         Ok(Self {
             context: ListingContext::new(config)?,
         })
+    }
+
+    /// The same client, whose requests are counted in these metrics.
+    #[must_use]
+    pub fn measured_by(mut self, metrics: &VendorMetrics) -> Self {
+        self.context.api.measure(metrics.clone());
+        self
     }
 
     /// Logs in and reads the operator and its regions, but no device.

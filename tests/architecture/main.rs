@@ -26,8 +26,9 @@ pub const RUNGS: &[&[&str]] = &[
     &["operator", "fuzzing"],
     &["cli"],
     &["sync", "schedule", "admin"],
-    &["connection"],
+    &["connection", "monitoring"],
     &["tarana", "store", "notify", "leader", "telemetry", "cluster"],
+    &["metrics", "listener"],
     &["fault"],
     &["api", "station", "certificates", "cron"],
 ];

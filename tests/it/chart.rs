@@ -8,8 +8,9 @@ use tokio::process::Command;
 use super::environment::TestEnvironment;
 use super::servers;
 
-/// For all namespaces, with an Ingress, for one namespace with another image, and with Supabase users in two ways.
-const MODES: [&[&str]; 5] = [
+/// For all namespaces, with an Ingress, for one namespace with another image, with Supabase users in two ways, with a dashboard, and without
+/// metrics.
+const MODES: [&[&str]; 7] = [
     &[],
     &[
         "--set",
@@ -43,6 +44,13 @@ const MODES: [&[&str]; 5] = [
         "--set",
         "admin.publicUrl=https://tarana.example.org,admin.corsOrigins={https://app.example.org,http://localhost:3000}",
     ],
+    &[
+        "--set",
+        "metrics.dashboard.enabled=true,metrics.dashboard.annotations.grafana_folder=Tarana",
+        "--set",
+        "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.role=monitoring",
+    ],
+    &["--set", "metrics.enabled=false"],
 ];
 
 pub async fn helm(args: &[&str]) -> String {
@@ -64,7 +72,12 @@ pub async fn helm(args: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chart_lints_without_warnings() {
-    for mode in MODES {
+    // The kinds of the Prometheus Operator are not part of Kubernetes, so that the API server does not know them.
+    let monitored: &[&str] = &[
+        "--set",
+        "metrics.serviceMonitor.enabled=true,metrics.prometheusRule.enabled=true",
+    ];
+    for mode in MODES.into_iter().chain([monitored]) {
         let output = helm(&[&["lint", "--strict", "charts/tarana-operator"], mode].concat()).await;
         assert!(
             !output.contains("[WARNING]") && !output.contains("[ERROR]"),
@@ -121,7 +134,7 @@ async fn routes_and_links_to_the_admin_api_are_rendered_as_configured() {
     ] {
         assert!(file.lines().any(|l| l == line), "{line}: {file}");
     }
-    let closed = render("admin.enabled=false", "networkpolicy").await;
+    let closed = render("admin.enabled=false,metrics.enabled=false", "networkpolicy").await;
     assert!(closed.contains("ingress: []"), "{closed}");
 }
 

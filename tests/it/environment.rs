@@ -14,7 +14,9 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tarana_operator::api::connection::TaranaConnection;
 use tarana_operator::api::sync::{Phase, Step, TaranaSync};
 use tarana_operator::cluster::Cluster;
+use tarana_operator::metrics::Metrics;
 use tarana_operator::operator::{self, Config};
+use tarana_operator::store::Retention;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -140,7 +142,10 @@ impl TestEnvironment {
             election: None,
             migrate: self.migrate,
             probe_interval,
+            retention: Retention::default(),
             admin,
+            metrics_listen: None,
+            metrics: Metrics::default(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(operator::run_until(self.cluster.clone(), config, stopped));
@@ -392,18 +397,24 @@ impl Drop for TestEnvironment {
     }
 }
 
-/// Polls until there is a value. Panics after [`PATIENCE`] with a description of the awaited state.
+/// Pause after the first poll, and the longest one. Polling costs the servers, and so the other tests, processor time.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(120);
+
+/// Polls until there is a value, with growing pauses. Panics after [`PATIENCE`] with a description of the awaited state.
 pub async fn wait_until<T, F, Fut>(what: &str, poll: F) -> T
 where
     F: Fn() -> Fut,
     Fut: Future<Output = Option<T>>,
 {
     let polling = async {
+        let mut pause = FIRST_PAUSE;
         loop {
             if let Some(value) = poll().await {
                 return value;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
     };
     tokio::time::timeout(PATIENCE, polling)

@@ -8,6 +8,7 @@
 
 mod admin;
 mod admission;
+mod alerts;
 mod api_writes;
 mod bad_input;
 mod chart;
@@ -22,6 +23,7 @@ mod invalid_objects;
 mod least_privilege_runs;
 mod listings;
 mod matrix;
+mod monitoring;
 mod odd_responses;
 mod operator_process;
 mod proxied;
@@ -44,6 +46,7 @@ mod store_migrate;
 mod store_outages;
 mod store_pgbouncer;
 mod store_rejections;
+mod store_retention;
 mod store_servers;
 mod store_support;
 mod store_timeouts;

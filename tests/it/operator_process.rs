@@ -44,6 +44,7 @@ impl OperatorProcess {
             .env("TARANA_WATCH_NAMESPACES", &env.namespace)
             .env("TARANA_IDENTITY", name)
             .env("TARANA_ADMIN_LISTEN", "")
+            .env("TARANA_METRICS_LISTEN", "")
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())

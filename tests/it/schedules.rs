@@ -54,7 +54,7 @@ fn slot_name(name: &str, slot: Timestamp) -> String {
 }
 
 /// Creates a schedule. `changes` are merged into its spec.
-async fn create(env: &TestEnvironment, name: &str, changes: Value) -> TaranaSyncSchedule {
+pub async fn create(env: &TestEnvironment, name: &str, changes: Value) -> TaranaSyncSchedule {
     let mut spec = json!({"schedule": MONTHLY, "startingDeadlineSeconds": 31_536_000});
     servers::merge(&mut spec, changes);
     let object = json!({
@@ -86,7 +86,7 @@ async fn backdate(env: &TestEnvironment, name: &str, slots: usize) {
 }
 
 /// Creates a schedule with two slots that are due.
-async fn create_due(env: &TestEnvironment, name: &str, changes: Value) {
+pub async fn create_due(env: &TestEnvironment, name: &str, changes: Value) {
     create(env, name, changes).await;
     backdate(env, name, 2).await;
 }

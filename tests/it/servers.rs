@@ -8,6 +8,7 @@ use devenv::{ControlPlane, Postgres, RENDER_RBAC_COMMAND};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 use tarana_operator::cluster::Cluster;
+use tarana_operator::metrics::KubernetesMetrics;
 use tokio::sync::OnceCell;
 
 use super::environment::wait_until;
@@ -67,12 +68,17 @@ pub async fn cluster() -> Cluster {
 pub async fn cluster_as(user: String) -> Cluster {
     let mut config = config_of(plane().await).await;
     config.auth_info.impersonate = Some(user);
-    Cluster::new(config, REQUEST_TIMEOUT).unwrap()
+    Cluster::new(config, REQUEST_TIMEOUT, KubernetesMetrics::default()).unwrap()
 }
 
 /// The same of any control plane.
 pub async fn cluster_of(plane: &ControlPlane) -> Cluster {
-    Cluster::new(config_of(plane).await, REQUEST_TIMEOUT).unwrap()
+    Cluster::new(
+        config_of(plane).await,
+        REQUEST_TIMEOUT,
+        KubernetesMetrics::default(),
+    )
+    .unwrap()
 }
 
 async fn config_of(plane: &ControlPlane) -> kube::Config {

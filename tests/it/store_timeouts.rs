@@ -133,10 +133,7 @@ async fn assert_all_time_out(store: &Store, run: &RunInfo, fence: i64, closing: 
         "time_since_heartbeat",
         store.time_since_heartbeat(run.id).await.map(drop),
     );
-    assert_unreachable(
-        "last_success",
-        store.last_success(run.connection_uid).await.map(drop),
-    );
+    assert_unreachable("summary", store.summary(run.connection_uid).await.map(drop));
     assert_unreachable(
         "undelivered_events",
         store.undelivered_events(run.id).await.map(drop),

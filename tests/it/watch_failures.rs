@@ -53,7 +53,9 @@ fn rejections(log: &std::path::Path, namespace: &str, resource: &str) -> usize {
 async fn a_forbidden_watch_is_logged_once_and_works_once_it_is_permitted() {
     let env = TestEnvironment::bare(servers::tcs()).await;
     let kubeconfig = kubeconfig_without_permissions(&env).await;
-    let operator = OperatorProcess::start_as(&env, "nobody", &kubeconfig, &[]);
+    let address = servers::free_address().to_string();
+    let variables = [("TARANA_METRICS_LISTEN", address.as_str())];
+    let operator = OperatorProcess::start_as(&env, "nobody", &kubeconfig, &variables);
     let audit_log = servers::plane().await.audit_log();
     let resources = [
         "taranaconnections.tarana.dev",
@@ -80,6 +82,7 @@ async fn a_forbidden_watch_is_logged_once_and_works_once_it_is_permitted() {
         "{}",
         operator.log_text()
     );
+    assert_failures_are_shown(&address, resources.len()).await;
     let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
         "metadata": {"name": "all", "namespace": env.namespace},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
@@ -95,4 +98,22 @@ async fn a_forbidden_watch_is_logged_once_and_works_once_it_is_permitted() {
     operator
         .wait_for_log("the watch works again", resources.len())
         .await;
+}
+
+/// What probes and metrics show while no watch works.
+async fn assert_failures_are_shown(address: &str, watches: usize) {
+    let ready = reqwest::get(format!("http://{address}/readyz")).await.unwrap();
+    assert_eq!(ready.status(), 503);
+    let missing = ready.text().await.unwrap();
+    assert_eq!(missing.lines().count(), watches, "{missing}");
+    assert!(
+        missing.contains("may not list and watch taranasyncs.tarana.dev, grant it both"),
+        "{missing}"
+    );
+    let metrics = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(
+        metrics.contains("tarana_watch_errors_total{resource=\"taranasyncs.tarana.dev\"}"),
+        "{metrics}"
+    );
 }

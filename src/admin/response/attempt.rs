@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::span::{RowEnd, StepResponse, WaitResponse};
-use super::sync::{SyncPhase, step};
+use super::sync::SyncPhase;
 use super::time;
 use crate::api::sync::{Failure, Step, TaranaSync, TaranaSyncStatus};
 use crate::store::{LoggedRun, Span, SpanKind};
@@ -180,7 +180,7 @@ impl AttemptResponse {
 }
 
 fn known_step(name: &str) -> Option<&'static str> {
-    let all = [Step::Open, Step::Fetch, Step::Apply].map(step);
+    let all = [Step::Open, Step::Fetch, Step::Apply].map(Step::as_str);
     all.into_iter().find(|step| *step == name)
 }
 
@@ -206,7 +206,7 @@ fn add_failure(items: &mut [AttemptResponse], failure: &Failure) {
     let Some(item) = item.filter(|item| item.state != AttemptState::Completed) else {
         return;
     };
-    item.step = failure.step.map(step);
+    item.step = failure.step.map(Step::as_str);
     if item.state == AttemptState::Running {
         item.state = AttemptState::Failed;
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::sync::SyncPhase;
 use super::{ConditionResponse, conditions, time};
 use crate::admin::objects::object_id;
-use crate::api::schedule::{ConcurrencyPolicy, SlotOutcome, SlotRecord, TaranaSyncSchedule};
+use crate::api::schedule::{ConcurrencyPolicy, SlotRecord, TaranaSyncSchedule};
 
 /// A schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -84,11 +84,7 @@ impl From<SlotRecord> for SlotRecordResponse {
     fn from(record: SlotRecord) -> Self {
         Self {
             at: record.time.0,
-            outcome: match record.outcome {
-                SlotOutcome::Ran => "Ran",
-                SlotOutcome::Skipped => "Skipped",
-                SlotOutcome::Missed => "Missed",
-            },
+            outcome: record.outcome.as_str(),
             reason: record.reason,
             sync: record.sync,
         }

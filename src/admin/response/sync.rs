@@ -296,7 +296,7 @@ impl From<&TaranaSync> for SyncResponse {
             name: Some(sync.name_any()),
             connection: Some(sync.spec.connection_ref.name.clone()),
             phase: status.phase.into(),
-            step: status.step.map(step),
+            step: status.step.map(Step::as_str),
             attempt: status.attempt,
             dry_run: sync.spec.dry_run,
             delete_stale: sync.spec.delete_stale,
@@ -391,14 +391,6 @@ fn trigger(sync: &TaranaSync) -> TriggerResponse {
         admin_user_id: trigger.admin_user_id,
         schedule: schedule_name(sync),
         scheduled_at: time(trigger.scheduled_time.as_ref()),
-    }
-}
-
-pub(super) fn step(step: Step) -> &'static str {
-    match step {
-        Step::Open => "Open",
-        Step::Fetch => "Fetch",
-        Step::Apply => "Apply",
     }
 }
 

@@ -26,7 +26,7 @@ async fn healthz() -> &'static str {
     (status = 503, body = String, content_type = "text/plain"),
 ))]
 async fn readyz(State(state): State<SharedState>) -> Response {
-    let unsynced = state.objects.unsynced_kinds();
+    let unsynced = state.objects.unsynced();
     if unsynced.is_empty() {
         return "ok\n".into_response();
     }

@@ -142,6 +142,21 @@ const COLUMNS: &str = concat!(
     duration_ms::int8, reason, message, listing, proof"
 );
 
+/// What the log rows and the table say of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableSummary {
+    /// When the last run ended, whatever its outcome, in epoch seconds.
+    pub last_run: Option<i64>,
+    /// When the last successful run committed, in epoch seconds, and the number of base stations that it read.
+    pub last_success: Option<(i64, i64)>,
+    /// Deletes that were withheld in it.
+    pub withheld: i64,
+    /// Rows of the table whose station is online.
+    pub online: i64,
+    /// The other rows of the table.
+    pub offline: i64,
+}
+
 impl Store {
     /// Runs in the order of the query.
     pub async fn logged_runs(&self, query: &RunQuery<'_>) -> Result<Vec<LoggedRun>, Fault> {
@@ -181,21 +196,33 @@ impl Store {
         Ok(self.fetch_runs(statement).await?.pop())
     }
 
-    /// Completion time, in epoch seconds, and number of base stations of the last successful run of a connection. Dry runs
-    /// do not count.
-    pub async fn last_success(&self, connection_uid: Uuid) -> Result<Option<(i64, i64)>, Fault> {
-        let select = "SELECT floor(extract(epoch FROM completed_at))::int8, coalesce(stations_fetched, 0)::int8
-                      FROM tarana_sync_logs
-                      WHERE connection_uid = $1 AND outcome = 'completed' AND NOT dry_run AND completed_at IS NOT NULL
-                      ORDER BY completed_at DESC LIMIT 1";
+    /// What the log rows and the table say of a connection. Dry runs do not count.
+    pub async fn summary(&self, connection_uid: Uuid) -> Result<TableSummary, Fault> {
+        let select = "
+            SELECT (SELECT floor(extract(epoch FROM max(completed_at)))::int8 FROM tarana_sync_logs
+                    WHERE connection_uid = $1 AND outcome IS NOT NULL AND NOT dry_run),
+                   success.ended, success.fetched, coalesce(success.withheld, 0)::int8, stations.online, stations.offline
+            FROM (SELECT count(*) FILTER (WHERE device_status = 1) AS online,
+                         count(*) FILTER (WHERE device_status IS DISTINCT FROM 1) AS offline
+                  FROM tarana_base_stations) stations
+            LEFT JOIN (SELECT floor(extract(epoch FROM completed_at))::int8 AS ended,
+                              coalesce(stations_fetched, 0)::int8 AS fetched, withheld
+                       FROM tarana_sync_logs
+                       WHERE connection_uid = $1 AND outcome = 'completed' AND NOT dry_run AND completed_at IS NOT NULL
+                       ORDER BY completed_at DESC LIMIT 1) success ON true";
         let mut tx = self.db.begin().await?;
-        let row = tx.optional(sqlx::query(select).bind(connection_uid)).await?;
-        let found = match row {
-            None => None,
-            Some(row) => Some((tx.get(&row, 0)?, tx.get(&row, 1)?)),
+        let row = tx.one(sqlx::query(select).bind(connection_uid)).await?;
+        let ended: Option<i64> = tx.get(&row, 1)?;
+        let fetched: Option<i64> = tx.get(&row, 2)?;
+        let summary = TableSummary {
+            last_run: tx.get(&row, 0)?,
+            last_success: ended.zip(fetched),
+            withheld: tx.get(&row, 3)?,
+            online: tx.get(&row, 4)?,
+            offline: tx.get(&row, 5)?,
         };
         tx.commit().await?;
-        Ok(found)
+        Ok(summary)
     }
 
     async fn fetch_runs(&self, select: Statement<'_>) -> Result<Vec<LoggedRun>, Fault> {

@@ -30,7 +30,7 @@ mod text;
 pub use attempts::{FailedAttempt, attempt_message};
 pub use close::CloseRequest;
 pub use closed_row::{ClosedRow, Outcome};
-pub use history::{LoggedRun, RunOrder, RunQuery};
+pub use history::{LoggedRun, RunOrder, RunQuery, TableSummary};
 pub use moments::{MomentQuery, RunMoment};
 pub use open::{OpenResult, OpenedRow};
 pub use reading::LastReading;

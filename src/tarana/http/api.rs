@@ -9,10 +9,11 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::envelope::parse_object;
-use super::request::Request;
+use super::request::{Request, RequestClass};
 use super::session::{Requirement, Session};
 use super::transport::{Answer, HttpTransport};
 use crate::fault::{Fault, Reason};
+use crate::metrics::VendorMetrics;
 use crate::tarana::config::Config;
 use crate::tarana::scalar;
 
@@ -45,6 +46,11 @@ impl Api {
             discovered_operator_id: OnceCell::new(),
             max_in_flight: usize::try_from(config.max_in_flight.max(1)).unwrap_or(1),
         })
+    }
+
+    /// Counts requests in these metrics.
+    pub(crate) fn measure(&mut self, metrics: VendorMetrics) {
+        self.transport.metrics = metrics;
     }
 
     /// Requests that one reading keeps ready. The limits decide how many of them are sent.
@@ -119,7 +125,9 @@ impl Api {
             Fault::new(Reason::OperatorIdUnknown, message)
         };
         match self
-            .call(&Request::get(USERS.into()), |data| Ok(operator_of(data)))
+            .call(&Request::get(RequestClass::User, USERS.into()), |data| {
+                Ok(operator_of(data))
+            })
             .await
         {
             Ok(Some(id)) => Ok(id),

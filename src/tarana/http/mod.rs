@@ -19,4 +19,4 @@ mod transport;
 mod transport_faults;
 
 pub(super) use self::api::Api;
-pub(super) use self::request::Request;
+pub(super) use self::request::{Request, RequestClass};

@@ -2,9 +2,40 @@
 
 use reqwest::Method;
 
+/// What a request is for, the label of its metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestClass {
+    /// Username and password for a session.
+    Login,
+    /// A new session for an old one.
+    Refresh,
+    /// The user, for the operator id.
+    User,
+    /// A page of the regions.
+    Regions,
+    /// The names of regions, markets, sites, cells and sectors.
+    Hierarchy,
+    /// A page of devices.
+    Devices,
+}
+
+impl RequestClass {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Refresh => "refresh",
+            Self::User => "user",
+            Self::Regions => "regions",
+            Self::Hierarchy => "hierarchy",
+            Self::Devices => "devices",
+        }
+    }
+}
+
 /// A request. Its path is a constant with ids in it, so it may be logged.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    pub(super) class: RequestClass,
     pub(super) method: Method,
     /// Path and query below the base URL, beginning with a slash.
     pub(super) path: String,
@@ -15,8 +46,9 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn get(path: String) -> Self {
+    pub(crate) fn get(class: RequestClass, path: String) -> Self {
         Self {
+            class,
             method: Method::GET,
             path,
             body: None,
@@ -24,9 +56,10 @@ impl Request {
         }
     }
 
-    /// A POST that only reads, such as a search.
+    /// A POST that searches for devices.
     pub(crate) fn search(path: impl Into<String>, body: String) -> Self {
         Self {
+            class: RequestClass::Devices,
             method: Method::POST,
             path: path.into(),
             body: Some(body),
@@ -35,8 +68,9 @@ impl Request {
     }
 
     /// A POST without a body that changes state on the server, such as a login.
-    pub(super) fn command(path: &str) -> Self {
+    pub(super) fn command(class: RequestClass, path: &str) -> Self {
         Self {
+            class,
             method: Method::POST,
             path: path.into(),
             body: None,

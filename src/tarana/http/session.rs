@@ -9,7 +9,7 @@ use reqwest::header::{AUTHORIZATION, COOKIE, HeaderValue};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::request::Request;
+use super::request::{Request, RequestClass};
 use super::tokens::Tokens;
 use super::transport::HttpTransport;
 use crate::fault::{Fault, Reason};
@@ -120,7 +120,7 @@ impl Session {
     }
 
     async fn log_in(&self, transport: &HttpTransport) -> Result<Tokens, Fault> {
-        let request = Request::command(LOGIN);
+        let request = Request::command(RequestClass::Login, LOGIN);
         let tokens = transport.send(&request, (AUTHORIZATION, self.basic.clone()), |answer| {
             Ok(Tokens::parse(answer.headers, answer.data))
         });
@@ -175,7 +175,7 @@ impl State {
         let Some(cookie) = old.refresh_cookie() else {
             return false;
         };
-        let request = Request::command(REFRESH);
+        let request = Request::command(RequestClass::Refresh, REFRESH);
         let answer = transport.send(&request, (COOKIE, cookie), |answer| {
             Ok(Tokens::parse(answer.headers, answer.data))
         });

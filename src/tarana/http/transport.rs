@@ -11,11 +11,12 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::limits::{Limits, Paused};
-use super::request::Request;
+use super::request::{Request, RequestClass};
 use super::retry_budget::RetryBudget;
 use super::transport_faults::from_transport_error;
 use super::{envelope, faults, retry_after};
 use crate::fault::{Fault, Reason};
+use crate::metrics::VendorMetrics;
 use crate::tarana::config::{Config, invalid};
 
 /// Largest answer that is read. A page of 5000 devices of 300 fields is smaller.
@@ -42,6 +43,7 @@ pub(super) struct HttpTransport {
     address: String,
     timeout: Duration,
     limits: Limits,
+    pub(super) metrics: VendorMetrics,
 }
 
 impl fmt::Debug for HttpTransport {
@@ -83,6 +85,7 @@ impl HttpTransport {
             address,
             timeout: config.request_timeout,
             limits: Limits::new(config.requests_per_second, config.max_in_flight),
+            metrics: VendorMetrics::default(),
         })
     }
 
@@ -117,7 +120,7 @@ impl HttpTransport {
                 .await
                 .map_err(|Paused(wait)| paused(wait))?;
             let failure = match self
-                .send_once(&name, self.build(request, &credentials)?, &read)
+                .send_once(&name, request.class, self.build(request, &credentials)?, &read)
                 .await
             {
                 Ok(value) => {
@@ -133,26 +136,33 @@ impl HttpTransport {
                 return Err(self.pause_after(failure));
             }
             if let Some(delay) = failure.retry_after {
-                self.limits.pause_for(delay);
+                self.pause_for(delay);
             }
         }
     }
 
-    /// Sends a request once and reads its whole answer. Logs a failure.
+    fn pause_for(&self, delay: Duration) {
+        self.metrics.paused();
+        self.limits.pause_for(delay);
+    }
+
+    /// Sends a request once and reads its whole answer. Counts it, and logs a failure.
     async fn send_once<T>(
         &self,
         name: &str,
+        class: RequestClass,
         request: reqwest::Request,
         read: impl Fn(Answer<'_>) -> Result<T, String> + Send,
     ) -> Result<T, Failure> {
         let broken = |e: &reqwest::Error| from_transport_error(name, &self.address, e, self.timeout);
-        let mut trace = TraceHeaders::default();
+        let (mut trace, began) = (TraceHeaders::default(), Instant::now());
         let outcome = async {
             let response = self.http.execute(request).await.map_err(|e| broken(&e))?;
             trace = TraceHeaders::of(&response);
             check_status(name, &response)?;
             let headers = response.headers().clone();
             let body = read_body(name, response).await?.map_err(|e| broken(&e))?;
+            self.metrics.received(class.as_str(), body.len());
             let body = envelope::decode_text(body);
             let content_type = headers.get(header::CONTENT_TYPE).and_then(media_type);
             let data = envelope::extract_data(&body)
@@ -164,6 +174,8 @@ impl HttpTransport {
             .map_err(|how| faults::api_changed(name, &how))?)
         };
         let outcome: Result<T, Failure> = outcome.await;
+        let reason = outcome.as_ref().err().map(|failure| failure.fault.reason);
+        self.metrics.request(class.as_str(), reason, began.elapsed());
         if let Err(Failure { fault, .. }) = &outcome {
             tracing::warn!(
                 request = name, status = trace.status, request_id = trace.request_id, upstream_ms = trace.upstream_ms,
@@ -197,11 +209,11 @@ impl HttpTransport {
         } = failure;
         match (fault.reason, retry_after) {
             (Reason::ApiThrottled | Reason::ApiUnavailable, Some(delay)) => {
-                self.limits.pause_for(delay);
+                self.pause_for(delay);
                 fault.retry_after(delay)
             }
             (Reason::ApiThrottled, None) => {
-                self.limits.pause_for(DEFAULT_PAUSE);
+                self.pause_for(DEFAULT_PAUSE);
                 fault
             }
             _ => fault,

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::fault::{Fault, Reason};
 use crate::station::{Rejected, Text};
 use crate::tarana::http::envelope::parse_object;
-use crate::tarana::http::{Api, Request};
+use crate::tarana::http::{Api, Request, RequestClass};
 use crate::tarana::scalar;
 
 /// The names of one level by id.
@@ -30,7 +30,10 @@ pub(super) struct Names {
 /// Transient faults: a new row should not lack names that a retry would find.
 pub(super) async fn read_names(api: &Api) -> Result<(Names, Option<Rejected>), Fault> {
     let operator = api.operator_id().await?;
-    let request = Request::get(format!("/api/nqs/v1/operators/{operator}/network-hierarchy"));
+    let request = Request::get(
+        RequestClass::Hierarchy,
+        format!("/api/nqs/v1/operators/{operator}/network-hierarchy"),
+    );
     match api
         .call(&request, |data: &RawValue| parse_names(data.get()))
         .await

@@ -11,8 +11,8 @@ use super::pages::{CountedPages, read_counted};
 use super::region::Region;
 use crate::fault::{Fault, Reason};
 use crate::tarana::config::Config;
-use crate::tarana::http::Request;
 use crate::tarana::http::envelope::{Page, parse_object, parse_page};
+use crate::tarana::http::{Request, RequestClass};
 use crate::tarana::scalar;
 
 /// The API's default; there are few regions.
@@ -37,10 +37,11 @@ impl CountedPages for RegionList {
     }
 
     fn request(&self, from: u64) -> Request {
-        Request::get(format!(
+        let path = format!(
             "/api/tni/v2/operators/{}/regions?offset={from}&count={PAGE_SIZE}",
             self.operator_id
-        ))
+        );
+        Request::get(RequestClass::Regions, path)
     }
 
     fn decode(&self, data: &RawValue) -> Result<Page<Entry>, String> {

@@ -146,13 +146,22 @@ async fn an_interrupted_export_does_not_look_complete() {
         2.0,
     )
     .await;
-    let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
-               where datname = current_database() and state = 'idle in transaction' and query like 'FETCH%'";
-    wait_until("the server has ended the export in progress", || async {
-        let ended: i64 = sqlx::query_scalar(end).fetch_one(&admin.env.db).await.unwrap();
-        (ended >= 1).then_some(())
+    let exports = "from pg_stat_activity where datname = current_database() and query like 'FETCH%'
+                   and state in ('active', 'idle in transaction')";
+    let number = |what: &str| {
+        let select = sqlx::AssertSqlSafe(format!("select count({what}) {exports}"));
+        async {
+            sqlx::query_scalar::<_, i64>(select)
+                .fetch_one(&admin.env.db)
+                .await
+                .unwrap()
+        }
+    };
+    wait_until("the export that nobody reads has ended", || async {
+        (number("*").await == 1).then_some(())
     })
     .await;
+    assert_eq!(number("pg_terminate_backend(pid)").await, 1);
     let rest = loop {
         match first.chunk().await {
             Ok(Some(_)) => {}

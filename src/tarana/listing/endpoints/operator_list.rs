@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::station::{Interner, Rejected};
-use crate::tarana::http::Request;
 use crate::tarana::http::envelope::{Page, parse_page};
+use crate::tarana::http::{Request, RequestClass};
 use crate::tarana::listing::device::{Device, decode_device};
 use crate::tarana::listing::pages::CountedPages;
 use crate::tarana::listing::region::Region;
@@ -38,10 +38,11 @@ impl CountedPages for OperatorList<'_> {
 
     fn request(&self, from: u64) -> Request {
         let filter = if self.with_remotes { "" } else { "&type=BN" };
-        Request::get(format!(
+        let path = format!(
             "/api/nqs/v1/operators/{}/devices?offset={from}&count={}{filter}",
             self.operator_id, self.page_size
-        ))
+        );
+        Request::get(RequestClass::Devices, path)
     }
 
     fn decode(&self, data: &RawValue) -> Result<Page<Device>, String> {
