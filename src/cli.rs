@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use ipnet::IpNet;
+
 use crate::admin::Role;
 use crate::store;
 use crate::telemetry::Format;
@@ -90,6 +92,15 @@ pub struct Run {
         value_name = "ADDRESS:PORT"
     )]
     pub metrics_listen: String,
+    /// Network of event sinks that are not on the public internet, such as 10.1.0.0/16: events may be sent there, also by plain http. Can be
+    /// repeated, or separated by commas. Default: none.
+    #[arg(
+        long = "sink-allow-cidr",
+        env = "TARANA_SINK_ALLOW_CIDRS",
+        value_delimiter = ',',
+        value_name = "CIDR"
+    )]
+    pub sink_allow_cidrs: Vec<IpNet>,
     /// Flags of the retention.
     #[command(flatten)]
     pub retention: Retention,

@@ -24,11 +24,13 @@
 //! | `admin` | the admin API over HTTP |
 //! | `sync` | executes one run, from spec to effect |
 //! | `schedule` | creates runs on a cron schedule |
+//! | `delivery` | delivers the events of the outbox |
 //! | `connection` | probes, gate, shared session and limits |
 //! | `monitoring` | metrics and probes over HTTP |
 //! | `tarana` | the vendor's API: session, listings, decoding, proof of completeness |
 //! | `store` | PostgreSQL: migrations, log rows, the Apply transaction |
 //! | `notify` | Kubernetes Events |
+//! | `webhook` | sends an event to a sink, signed, to permitted addresses only |
 //! | `leader` | leader election |
 //! | `telemetry` | logging |
 //! | `metrics` | what is counted, and the list of all metrics |
@@ -45,9 +47,9 @@
 //! ```text
 //! operator  fuzzing
 //! cli
-//! sync  schedule  admin
+//! sync  schedule  admin  delivery
 //! connection  monitoring
-//! tarana  store  notify  leader  telemetry  cluster
+//! tarana  store  notify  webhook  leader  telemetry  cluster
 //! metrics  listener
 //! fault
 //! api  station  certificates  cron
@@ -60,6 +62,7 @@ pub mod cli;
 pub mod cluster;
 pub mod connection;
 pub mod cron;
+pub mod delivery;
 pub mod fault;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -76,3 +79,4 @@ pub mod store;
 pub mod sync;
 pub mod tarana;
 pub mod telemetry;
+pub mod webhook;

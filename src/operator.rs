@@ -22,7 +22,8 @@ use crate::metrics::Metrics;
 use crate::monitoring::{self, Endpoint, Health};
 use crate::notify::Notifier;
 use crate::store::Retention;
-use crate::{admin, connection, schedule, sync};
+use crate::webhook::AddressPolicy;
+use crate::{admin, connection, delivery, schedule, sync};
 
 /// Configuration of the operator.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct Config {
     pub migrate: bool,
     /// How often a verified connection is probed again.
     pub probe_interval: Duration,
+    /// Which addresses the event sinks may have.
+    pub sink_addresses: AddressPolicy,
     /// For how long rows are kept.
     pub retention: Retention,
     /// The admin API; `None` does not serve it.
@@ -63,6 +66,7 @@ impl Config {
             lease: flags.lease_name.clone(),
             identity: identity.clone(),
         });
+        let sink_addresses = AddressPolicy::new(flags.sink_allow_cidrs.clone());
         Ok(Self {
             // An empty environment variable yields an empty name.
             namespaces: flags
@@ -76,7 +80,8 @@ impl Config {
             migrate: flags.migrate,
             probe_interval: Duration::from_secs(flags.resync_seconds),
             retention: flags.retention.days(),
-            admin: admin_config::from_flags(&flags.admin, namespace, own)?,
+            admin: admin_config::from_flags(&flags.admin, (namespace, own), sink_addresses.clone())?,
+            sink_addresses,
             metrics_listen: admin_config::listen_address("--metrics-listen", &flags.metrics_listen)?,
             metrics,
         })
@@ -246,18 +251,26 @@ async fn run_scope(cluster: &Cluster, config: &Config, scope: &Scope) {
     ));
     let (sync_context, requeued) = sync::SyncContext::new(
         client.clone(),
-        connections,
+        connections.clone(),
         scope.syncs.clone(),
         (notifier.clone(), config.metrics.clone()),
         cluster.uid().await,
     );
     let sync_context = Arc::new(sync_context);
+    let delivery_context = delivery::DeliveryContext::new(
+        client.clone(),
+        scope,
+        connections,
+        (notifier.clone(), config.metrics.clone()),
+        config.sink_addresses.clone(),
+    );
     tokio::select! {
         () = connection::controller::run(connection_context, scope, probe_requests) => {}
         () = sync::controller::run(sync_context.clone(), scope, requeued) => {}
         () = sync::sweep::run(sync_context.clone()) => {}
         () = sync::retention::run(sync_context, config.retention) => {}
         () = schedule::controller::run(schedule_context, scope) => {}
+        () = delivery::worker::run(delivery_context) => {}
         () = invalid_objects::run(scope, &client, &notifier) => {}
     }
 }

@@ -62,7 +62,8 @@ GRANT SELECT, DELETE,
 -- The changes of a run are written once, and shown by the admin API.
 GRANT SELECT, INSERT, DELETE ON tarana_sync_change_batches TO :"role";
 GRANT SELECT ON tarana_sync_changes TO :"role";
-GRANT SELECT, INSERT (run, type, payload), UPDATE (delivered_at), DELETE ON tarana_sync_outbox TO :"role";
+GRANT SELECT, INSERT (run, type, payload), UPDATE (attempts, next_attempt_at, delivered_at, abandoned_at, last_error),
+    DELETE ON tarana_sync_outbox TO :"role";
 
 -- Under row-level security a grant shows no row without a policy. Without it these policies have no effect.
 DROP POLICY IF EXISTS :"role" ON tarana_migrations;

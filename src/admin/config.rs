@@ -8,6 +8,7 @@ use super::cors::AllowedOrigins;
 use super::defaults::Defaults;
 use super::map_tiles::MapTiles;
 use super::public_url::PublicUrl;
+use crate::webhook::AddressPolicy;
 
 /// Configuration of the admin API.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// The tiles behind the map.
     pub map_tiles: Option<MapTiles>,
+    /// Which addresses the event sinks may have.
+    pub sink_addresses: AddressPolicy,
     /// Other origins whose pages may call the API.
     pub allowed_origins: AllowedOrigins,
 }

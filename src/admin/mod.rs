@@ -34,6 +34,7 @@ mod runs;
 mod schedules;
 mod server;
 mod sign_in;
+mod sink_test;
 mod slots;
 mod state;
 mod station_map;

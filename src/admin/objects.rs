@@ -84,6 +84,11 @@ impl Objects {
         }
     }
 
+    /// Client of the Kubernetes API.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The caches that are not synced yet.
     pub fn unsynced(&self) -> Vec<String> {
         self.scopes.iter().flat_map(Scope::unsynced).collect()

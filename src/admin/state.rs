@@ -20,12 +20,16 @@ use super::public_url::PublicUrl;
 use super::rate_limit::CallerRateLimiter;
 use crate::api::connection::TaranaConnection;
 use crate::cluster::Scope;
+use crate::webhook::AddressPolicy;
 
 /// Runs that a caller may create per minute.
 const RUNS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
 /// Sign-ins per minute from one address, which may be that of a proxy.
 const SIGN_INS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
+
+/// Test events per minute that a caller may send.
+const TEST_EVENTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 /// The axum state of the admin API.
 #[derive(Debug)]
@@ -44,6 +48,10 @@ pub struct AdminState {
     pub rate_limiter: CallerRateLimiter,
     /// Limits how often somebody at an address signs in.
     pub sign_in_limiter: CallerRateLimiter,
+    /// Limits how often a caller sends test events.
+    pub sink_test_limiter: CallerRateLimiter,
+    /// Which addresses the event sinks may have.
+    pub sink_addresses: AddressPolicy,
     /// Values for requests that name no namespace or connection.
     pub defaults: Defaults,
     /// Base of all links.
@@ -85,6 +93,8 @@ impl AdminState {
             actions,
             rate_limiter: CallerRateLimiter::new(RUNS_PER_MINUTE),
             sign_in_limiter: CallerRateLimiter::new(SIGN_INS_PER_MINUTE),
+            sink_test_limiter: CallerRateLimiter::new(TEST_EVENTS_PER_MINUTE),
+            sink_addresses: config.sink_addresses,
             defaults,
             public_url: config.public_url,
             map_tiles: config.map_tiles,

@@ -23,6 +23,8 @@ pub const RECONCILING: &str = "Reconciling";
 pub const STALLED: &str = "Stalled";
 /// The run has ended, with any result.
 pub const FINISHED: &str = "Finished";
+/// The event sink of a connection has accepted the newest event. Absent without a sink.
+pub const EVENT_SINK_READY: &str = "EventSinkReady";
 /// The delete guard kept stale rows.
 pub const DELETES_WITHHELD: &str = "DeletesWithheld";
 /// The newest run of a schedule that completed or failed has completed.

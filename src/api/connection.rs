@@ -1,6 +1,6 @@
 //! `TaranaConnection`: source, destination and safety settings.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,52 @@ pub struct TaranaConnectionSpec {
     /// If true, no new sync starts. A running sync continues. Default false.
     #[serde(default)]
     pub suspend: bool,
+    /// Where events about syncs are sent. Default: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_sink: Option<EventSink>,
+}
+
+/// Receives an event (CloudEvents 1.0 over HTTP) when a sync is requested and when it ends: at least once, in order for each sync, for 24 hours.
+/// Events from before the sink was added are not sent.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventSink {
+    /// URL that accepts a POST. An address that is not on the public internet, and plain http, must be permitted by the operator's flag
+    /// --sink-allow-cidr. Redirects are not followed.
+    #[x_kube(
+        validation = Rule::new("isURL(self) && url(self).getScheme() in ['https', 'http'] && url(self).getHostname() != '' && !self.contains('@') && !self.contains('#')")
+            .message("must be an http or https URL with a host, and without user and fragment")
+    )]
+    #[schemars(length(min = 8, max = 2048))]
+    pub url: String,
+    /// The Secret that signs the events (Standard Webhooks). Default: they are not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_secret_ref: Option<SigningSecretRef>,
+    /// A Secret with the certificate authority (PEM) of the receiver's certificate. Default: the public certificate authorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<CaRef>,
+    /// Timeout of a request in seconds, 1 to 30. Default 10.
+    #[serde(default = "sink_timeout_seconds")]
+    #[schemars(range(min = 1, max = 30))]
+    pub timeout_seconds: i32,
+}
+
+/// A Secret with one or two signing secrets, in the namespace of the connection. With two, each event has two signatures, so that the receiver can
+/// change from one to the other at any time.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningSecretRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key of the secret: whsec_ and 24 to 64 bytes in base64. Default secret.
+    #[serde(default = "signing_key")]
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+    /// Key of the previous secret. It may be missing. Default `previousSecret`.
+    #[serde(default = "previous_signing_key")]
+    #[schemars(length(min = 1, max = 253))]
+    pub previous_key: String,
 }
 
 /// The vendor's API.
@@ -223,7 +269,7 @@ pub struct TaranaConnectionStatus {
     /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling and Stalled.
+    /// Ready, Reconciling and Stalled; EventSinkReady if there is an event sink.
     #[serde(default)]
     pub conditions: Vec<Condition>,
     /// Base stations in the listing of the last successful sync.
@@ -241,6 +287,9 @@ pub struct TaranaConnectionStatus {
     /// The listing in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listing: Option<String>,
+    /// Since when the connection has an event sink. Earlier events are not sent to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_sink_since: Option<MicroTime>,
     /// Since when this listing replaces a better one that the API rejects. After a day the better one is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listing_since: Option<Time>,
@@ -272,6 +321,15 @@ fn url_key() -> String {
 }
 fn schema_name() -> String {
     "public".into()
+}
+fn sink_timeout_seconds() -> i32 {
+    10
+}
+fn signing_key() -> String {
+    "secret".into()
+}
+fn previous_signing_key() -> String {
+    "previousSecret".into()
 }
 fn max_percent() -> i32 {
     5

@@ -100,6 +100,8 @@ reasons! {
     SuspendRequested,
     /// A caller resumed the schedule.
     ResumeRequested,
+    /// A caller sent a test event to the event sink.
+    TestEventSent,
     /// A caller lacks the permission for an action.
     ActionDenied,
     // The gate of a run.
@@ -120,6 +122,15 @@ reasons! {
     Recovered,
     /// A connection cannot be used until a user acts. Used only in Events; a condition names the fault itself.
     Stalled,
+    // The event sink of a connection.
+    /// The sink has accepted the newest event.
+    EventsDelivered,
+    /// The sink has not received an event yet.
+    NoEventYet,
+    /// The sink does not accept an event. It is sent again.
+    EventNotDelivered,
+    /// An event was not accepted within 24 hours. Used only in Events.
+    EventAbandoned,
     // Faults of the configuration.
     /// A Secret that the connection names does not exist.
     SecretNotFound,

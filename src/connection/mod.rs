@@ -7,6 +7,7 @@ mod key;
 mod record;
 pub mod registry;
 mod secrets;
+mod sink_report;
 mod state;
 pub mod status;
 
@@ -14,5 +15,6 @@ pub use clients::ConnectionClients;
 pub use context::ConnectionContext;
 pub use key::Key;
 pub use registry::{ConnectionView, Connections};
-pub use secrets::database_config;
+pub use secrets::{database_config, sink_config, sink_secrets};
+pub use sink_report::SinkReport;
 pub use state::ConnectionState;

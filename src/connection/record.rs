@@ -50,6 +50,7 @@ impl<'a> Record<'a> {
             active: status.and_then(|s| s.active_sync.clone()),
             last_success: None,
             throttled_until: None,
+            sink: None,
             listing: None,
         };
         self.write(&update).await
@@ -78,6 +79,7 @@ impl<'a> Record<'a> {
             throttled_until: clients
                 .and_then(|c| c.tarana.throttled_until())
                 .and_then(wall_clock),
+            sink: self.context.connections.sink_report(key),
             listing: clients.map(|c| c.tarana.listing()),
         };
         self.write(&update).await?;

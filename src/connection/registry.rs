@@ -9,6 +9,7 @@ use kube::runtime::reflector::Store as Reader;
 
 use super::clients::ConnectionClients;
 use super::key::Key;
+use super::sink_report::SinkReport;
 use super::state::{ConnectionState, being_verified};
 use crate::api::connection::TaranaConnection;
 use crate::fault::Fault;
@@ -62,6 +63,8 @@ struct State {
     entries: HashMap<Key, ConnectionEntry>,
     /// The newest change of each Secret of a connection. A probe that started earlier may have read the former content.
     secret_changes: HashMap<Key, HashMap<String, SecretChange>>,
+    /// What is known of the event sinks.
+    sinks: HashMap<Key, SinkReport>,
     /// Connections whose last success is to be read again, because a run has completed.
     success_due: HashSet<Key>,
 }
@@ -88,6 +91,7 @@ impl State {
         self.entries.retain(|key, _| is_kept(key));
         self.secret_changes.retain(|key, _| is_kept(key));
         self.success_due.retain(|key| is_kept(key));
+        self.sinks.retain(|key, _| is_kept(key));
     }
 }
 
@@ -158,6 +162,35 @@ impl Connections {
         ready
             .filter_map(|(key, e)| Some((key.clone(), e.clients.clone()?)))
             .collect()
+    }
+
+    /// The clients of a connection whose schema is verified, whatever the state of the vendor's API.
+    pub fn verified_clients(&self, connection: &TaranaConnection) -> Option<Arc<ConnectionClients>> {
+        let entry = self.entry(&Key::of(connection))?;
+        let is_current = Some(&entry.uid) == connection.metadata.uid.as_ref();
+        entry
+            .clients
+            .filter(|clients| is_current && clients.is_schema_verified())
+    }
+
+    /// Records what is known of the event sink of a connection, and publishes it if it is new.
+    pub fn report_sink(&self, key: &Key, report: SinkReport) {
+        let mut state = self.lock();
+        if state.sinks.get(key) != Some(&report) {
+            state.sinks.insert(key.clone(), report);
+            // Triggers a reconcile. Fails only if the controller has ended.
+            let _ = self.probe_requests.unbounded_send(key.clone());
+        }
+    }
+
+    /// Forgets the sinks of other connections than these.
+    pub fn retain_sinks(&self, has_sink: impl Fn(&Key) -> bool) {
+        self.lock().sinks.retain(|key, _| has_sink(key));
+    }
+
+    /// What was last reported of a sink.
+    pub fn sink_report(&self, key: &Key) -> Option<SinkReport> {
+        self.lock().sinks.get(key).cloned()
     }
 
     /// Drops the clients of a connection whose object is gone.

@@ -1,11 +1,14 @@
 //! Reads the Secrets of a connection.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
 
 use crate::api::connection::{DatabaseRef, TaranaConnection};
 use crate::fault::{Fault, Reason};
 use crate::store;
+use crate::webhook::SinkConfig;
 
 /// The values from Secrets that the clients are built from. No `Debug`, because it contains secrets.
 pub(super) struct Inputs {
@@ -43,6 +46,55 @@ pub async fn database_config(
     };
     let generation = connection.metadata.generation.unwrap_or_default();
     Ok((config, format!("{generation}/{}", found.version())))
+}
+
+/// The event sink of a connection with the content of its Secrets; `None` without a sink.
+///
+/// # Errors
+/// A Secret is missing or incomplete, or cannot be read.
+pub async fn sink_config(
+    client: &Client,
+    connection: &TaranaConnection,
+) -> Result<Option<SinkConfig>, Fault> {
+    let Some(sink) = &connection.spec.event_sink else {
+        return Ok(None);
+    };
+    let secrets = Secrets {
+        api: Api::namespaced(client.clone(), &connection.namespace().unwrap_or_default()),
+        namespace: connection.namespace().unwrap_or_default(),
+    };
+    let mut signing = Vec::new();
+    if let Some(reference) = &sink.signing_secret_ref {
+        let found = secrets
+            .get("spec.eventSink.signingSecretRef", &reference.name)
+            .await?;
+        signing.push(found.text("spec.eventSink.signingSecretRef.key", &reference.key)?);
+        if found.has(&reference.previous_key) {
+            let field = "spec.eventSink.signingSecretRef.previousKey";
+            signing.push(found.text(field, &reference.previous_key)?);
+        }
+    }
+    let ca_pem = match &sink.ca_secret_ref {
+        None => None,
+        Some(ca) => {
+            let found = secrets.get("spec.eventSink.caSecretRef", &ca.name).await?;
+            Some(found.bytes("spec.eventSink.caSecretRef.key", &ca.key)?)
+        }
+    };
+    Ok(Some(SinkConfig {
+        url: sink.url.clone(),
+        secrets: signing,
+        ca_pem,
+        timeout: Duration::from_secs(u64::try_from(sink.timeout_seconds).unwrap_or(10)),
+    }))
+}
+
+/// The names of the Secrets that an event sink uses.
+pub fn sink_secrets(connection: &TaranaConnection) -> Vec<&str> {
+    let sink = connection.spec.event_sink.as_ref();
+    let signing = sink.and_then(|sink| Some(sink.signing_secret_ref.as_ref()?.name.as_str()));
+    let ca = sink.and_then(|sink| Some(sink.ca_secret_ref.as_ref()?.name.as_str()));
+    signing.into_iter().chain(ca).collect()
 }
 
 /// Reads all Secrets of a connection.
@@ -147,6 +199,13 @@ impl NamedSecret {
             .as_ref()
             .map(|key| self.bytes("spec.database.secretRef.caKey", key));
         Ok((url, ca.transpose()?))
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.secret
+            .data
+            .as_ref()
+            .is_some_and(|data| data.contains_key(key))
     }
 
     fn bytes(&self, field: &str, key: &str) -> Result<Vec<u8>, Fault> {

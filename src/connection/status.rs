@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
+use super::sink_report::{self, SinkReport};
 use super::state::ConnectionState;
 use crate::api::condition::{self, READY, RECONCILING, STALLED, whole_seconds};
 use crate::api::connection::{TaranaConnection, TaranaConnectionStatus};
@@ -24,6 +25,8 @@ pub struct StatusUpdate {
     pub last_success: Option<(Timestamp, i64)>,
     /// Until then the API asked not to be called.
     pub throttled_until: Option<Timestamp>,
+    /// What is known of the event sink.
+    pub sink: Option<SinkReport>,
     /// The listing in use, and since when if it replaces a better one; `None` if unknown.
     pub listing: Option<(Listing, Option<Timestamp>)>,
 }
@@ -53,6 +56,7 @@ pub fn next_status(
         status.station_count = Some(count);
     }
     set_conditions(&mut status, connection, update, now);
+    sink_report::update_status(&mut status, connection, update.sink.as_ref(), now);
     status
 }
 
@@ -168,6 +172,7 @@ mod tests {
             active: None,
             last_success: None,
             throttled_until: None,
+            sink: None,
             listing: None,
         };
         next_status(&connection, &update, Timestamp::UNIX_EPOCH)

@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 pub use self::database::{DatabaseMetrics, TransactionOutcome};
 pub use self::kubernetes::{KubernetesMetrics, RequestLabels};
 pub use self::reconciles::ReconcileMetrics;
-pub use self::runs::{RunMetrics, TableState};
+pub use self::runs::{DeliveryOutcome, RunMetrics, TableState};
 pub use self::vendor::VendorMetrics;
 pub use self::writer::{Sample, SeriesWriter};
 

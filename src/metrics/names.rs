@@ -95,6 +95,13 @@ metrics! {
         "Deletes that the guard withheld in the last successful run of a connection; exported by the leader",
     CONNECTION_STATIONS: Gauge "tarana_connection_stations" ["namespace", "connection", "status"]
         "Rows of the table of a connection by device_status (online, offline); exported by the leader",
+    // Events.
+    EVENT_DELIVERIES: Counter "tarana_event_deliveries" ["namespace", "connection", "outcome"]
+        "Attempts to deliver an event by outcome (delivered, failed), and events that were given up (abandoned)",
+    OUTBOX_EVENTS: Gauge "tarana_outbox_events" ["namespace", "connection"]
+        "Events of a connection with a sink that are not delivered yet; exported by the leader",
+    OUTBOX_OLDEST: Gauge "tarana_outbox_oldest_event_age_seconds" ["namespace", "connection"]
+        "Age of the oldest of them when the outbox was last read, 0 without any; exported by the leader",
     // Schedules.
     SCHEDULE_INTERVAL: Gauge "tarana_schedule_interval_seconds" ["namespace", "schedule", "connection"]
         "Longest time between two successive slots of a schedule, from the last one until a week from now",

@@ -13,9 +13,9 @@ use prometheus_client::registry::Registry;
 
 use super::histogram::{Durations, observe, of_runs};
 use super::names::{
-    CONNECTION_LAST_RUN, CONNECTION_LAST_RUN_WITHHELD, CONNECTION_STATIONS, Metric, SCHEDULE_SLOTS,
-    SYNC_ATTEMPT_FAILURES, SYNC_DURATION, SYNC_FENCING_REJECTIONS, SYNC_HEARTBEAT, SYNC_RECORDS, SYNC_RUNS,
-    SYNC_STEP_DURATION,
+    CONNECTION_LAST_RUN, CONNECTION_LAST_RUN_WITHHELD, CONNECTION_STATIONS, EVENT_DELIVERIES, Metric,
+    OUTBOX_EVENTS, OUTBOX_OLDEST, SCHEDULE_SLOTS, SYNC_ATTEMPT_FAILURES, SYNC_DURATION,
+    SYNC_FENCING_REJECTIONS, SYNC_HEARTBEAT, SYNC_RECORDS, SYNC_RUNS, SYNC_STEP_DURATION,
 };
 use super::registration::register;
 use super::writer::SeriesWriter;
@@ -58,6 +58,36 @@ struct ConnectionSeries {
     /// When the log row of the active run was last written, in epoch seconds.
     heartbeat: Option<f64>,
     table: Option<TableState>,
+    deliveries: BTreeMap<DeliveryOutcome, u64>,
+    outbox: Option<OutboxState>,
+}
+
+/// The events that are not delivered yet.
+#[derive(Clone, Copy, Debug)]
+struct OutboxState {
+    events: i64,
+    oldest: Duration,
+}
+
+/// What became of an attempt to deliver an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DeliveryOutcome {
+    /// The sink accepted the event.
+    Delivered,
+    /// It did not.
+    Failed,
+    /// It did not for so long that the event was given up.
+    Abandoned,
+}
+
+impl DeliveryOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Abandoned => "abandoned",
+        }
+    }
 }
 
 /// Counts runs, attempts, records and slots. The series of an object end with it, see [`Self::retain`].
@@ -144,6 +174,20 @@ impl RunMetrics {
         self.with_connection(connection, |series| series.table = Some(table));
     }
 
+    /// Counts an attempt to deliver an event.
+    pub fn delivery(&self, connection: (&str, &str), outcome: DeliveryOutcome) {
+        self.with_connection(connection, |series| {
+            *series.deliveries.entry(outcome).or_default() += 1;
+        });
+    }
+
+    /// Records the events of a connection that are not delivered yet, and the age of the oldest.
+    pub fn observe_outbox(&self, connection: (&str, &str), events: i64, oldest: Duration) {
+        self.with_connection(connection, |series| {
+            series.outbox = Some(OutboxState { events, oldest });
+        });
+    }
+
     /// Exposes a schedule's counters from the beginning, so that the first slot is an increase.
     pub fn schedule_seen(&self, (namespace, schedule): (&str, &str), outcomes: &[&'static str]) {
         let mut schedules = lock(&self.objects.schedules);
@@ -177,7 +221,7 @@ impl RunMetrics {
     /// Removes what is true only while this process leads. The counters stay, since they only count its own work.
     pub fn leadership_ended(&self) {
         for series in lock(&self.objects.connections).values_mut() {
-            (series.heartbeat, series.table) = (None, None);
+            (series.heartbeat, series.table, series.outbox) = (None, None, None);
         }
     }
 
@@ -215,6 +259,16 @@ impl Collector for Objects {
                 .map(|(result, n)| (vec![*result], *n))
                 .collect()
         })?;
+        write_counters(&mut writer, &EVENT_DELIVERIES, &connections, |series| {
+            let deliveries = series.deliveries.iter();
+            deliveries
+                .map(|(outcome, n)| (vec![outcome.as_str()], *n))
+                .collect()
+        })?;
+        let events = |series: &ConnectionSeries| Some(number(series.outbox?.events));
+        write_gauge(&mut writer, &OUTBOX_EVENTS, &connections, events)?;
+        let oldest = |series: &ConnectionSeries| Some(series.outbox?.oldest.as_secs_f64());
+        write_gauge(&mut writer, &OUTBOX_OLDEST, &connections, oldest)?;
         write_gauge(&mut writer, &SYNC_HEARTBEAT, &connections, |series| {
             series.heartbeat
         })?;

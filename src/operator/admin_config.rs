@@ -10,6 +10,7 @@ use crate::admin::{
     SessionKey, SupabaseConfig, Tls,
 };
 use crate::cli::{self, AuthMode};
+use crate::webhook::AddressPolicy;
 
 /// Audience of the token of a Supabase user who has logged in.
 const DEFAULT_SUPABASE_AUDIENCE: &str = "authenticated";
@@ -81,8 +82,8 @@ pub(super) fn listen_address(
 /// The configuration; `None` if the API is not served. `namespace` is the default namespace of requests, `own` that of the operator's objects.
 pub(super) fn from_flags(
     flags: &cli::Admin,
-    namespace: &str,
-    own: &str,
+    (namespace, own): (&str, &str),
+    sink_addresses: AddressPolicy,
 ) -> Result<Option<Config>, InvalidAdminFlags> {
     let Some(listen) = listen_address("--admin-listen", &flags.listen)? else {
         return Ok(None);
@@ -96,6 +97,7 @@ pub(super) fn from_flags(
         });
     Ok(Some(Config {
         listen,
+        sink_addresses,
         auth: AuthConfig {
             kubernetes,
             supabase: supabase(flags)?,
@@ -188,7 +190,7 @@ mod tests {
         let arguments = ["tarana-operator", "run"].iter().chain(flags);
         let cli = Cli::try_parse_from(arguments).map_err(|e| e.to_string())?;
         let Command::Run(run) = cli.command else { panic!() };
-        from_flags(&run.admin, "home", "own").map_err(|e| e.to_string())
+        from_flags(&run.admin, ("home", "own"), AddressPolicy::default()).map_err(|e| e.to_string())
     }
 
     #[test]

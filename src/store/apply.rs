@@ -122,7 +122,7 @@ impl Apply {
         self.tx.set_statement_timeout(WRITE_TIMEOUT).await?;
         write::write_changes(&mut self.tx, self.run, &plan.changes, dry_run).await?;
         let closed = log::complete(&mut self.tx, self.run, plan, spans).await?;
-        outbox::enqueue(&mut self.tx, &[self.run]).await?;
+        outbox::enqueue_ends(&mut self.tx, &[self.run]).await?;
         self.tx.commit().await?;
         Ok(closed)
     }

@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order, without gaps. A released file is never edited: databases contain its checksum.
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 11] = [
     Migration {
         version: 1,
         description: "stations",
@@ -69,6 +69,11 @@ const MIGRATIONS: [Migration; 10] = [
         version: 10,
         description: "stale",
         sql: include_str!("../../migrations/0010_stale.sql"),
+    },
+    Migration {
+        version: 11,
+        description: "delivery",
+        sql: include_str!("../../migrations/0011_delivery.sql"),
     },
 ];
 

@@ -31,7 +31,7 @@ pub use log::{
     OpenedRow, Outcome, RunInfo, RunMoment, RunOrder, RunQuery, Span, SpanKind, SweepScope, SweptEnd,
     TableSummary, Trigger, WaitCause, attempt_message, push_span,
 };
-pub use outbox::OutboxEvent;
+pub use outbox::{OutboxBacklog, OutboxEvent, Redelivery};
 pub use retention::{DeletedRows, Retention, RetentionScope};
 pub use station_map::{Bounds, MapQuery, MappedStation, StationExtent, StationGroup, StationMap};
 pub use stations::{StationChange, StationCounts, StationFilter, StationQuery, StationRow, StationSort};

@@ -1,63 +1,192 @@
-//! The transactional outbox: events about the end of runs, written in the transaction that ends the run and delivered
-//! afterwards, at least once and in order.
+//! The transactional outbox: events about runs, written in the transaction that creates or ends the log row, and delivered afterwards, at least
+//! once and in order for each run.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::db::{Db, Tx};
+use super::db::Tx;
 use super::error::DbError;
 use super::handle::Store;
+use super::log::without_nul;
 use crate::fault::Fault;
 
-/// An event that has not been delivered yet.
+/// After this time an event is not delivered any more.
+const MAX_AGE_HOURS: i32 = 24;
+
+/// An event that is to be delivered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutboxEvent {
-    /// Increasing number; the `id` of the `CloudEvent`.
+    /// Increasing number.
     pub id: i64,
-    /// The run that ended.
+    /// The run that it is about.
     pub run: Uuid,
-    /// `tarana/sync.completed`, `tarana/sync.failed` or `tarana/sync.cancelled`.
+    /// `tarana/sync.requested`, `tarana/sync.completed`, `tarana/sync.failed` or `tarana/sync.cancelled`.
     pub kind: String,
     /// The event's `data`.
     pub payload: serde_json::Value,
+    /// When it was written, by the database's clock.
+    pub created_at: Timestamp,
+    /// Number of this attempt, from 1.
+    pub attempt: i32,
+}
+
+/// What becomes of an event after a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redelivery {
+    /// It is tried again.
+    Scheduled,
+    /// It is too old to be tried again.
+    Abandoned,
+}
+
+/// The events of a connection that are not delivered yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OutboxBacklog {
+    /// Their number.
+    pub events: i64,
+    /// Age of the oldest.
+    pub oldest: Duration,
+}
+
+/// Writes the event of a run whose log row this transaction has just created. Idempotent.
+pub(super) async fn enqueue_request(tx: &mut Tx, run: Uuid) -> Result<(), DbError> {
+    let insert = "
+        INSERT INTO tarana_sync_outbox (run, type, payload)
+        SELECT id, 'tarana/sync.requested', jsonb_strip_nulls(jsonb_build_object(
+                   'triggered_by', trigger_type, 'admin_user_id', triggered_by, 'sync_log_id', id,
+                   'options', jsonb_build_object('dryRun', dry_run, 'deleteStale', delete_stale)))
+        FROM tarana_sync_logs WHERE id = $1
+        ON CONFLICT (run, type) DO NOTHING";
+    tx.execute(sqlx::query(insert).bind(run)).await.map(drop)
 }
 
 /// Writes the events of runs that this transaction has just closed, from their log rows. Idempotent per run.
-pub(super) async fn enqueue(tx: &mut Tx, runs: &[Uuid]) -> Result<(), DbError> {
+pub(super) async fn enqueue_ends(tx: &mut Tx, runs: &[Uuid]) -> Result<(), DbError> {
     let insert = "
         INSERT INTO tarana_sync_outbox (run, type, payload)
         SELECT id, 'tarana/sync.' || outcome,
-               CASE outcome WHEN 'completed' THEN jsonb_build_object(
-                   'sync_log_id', id, 'inserted', inserted, 'updated', updated,
-                   'deleted', deleted, 'duration_ms', duration_ms, 'dry_run', dry_run)
-               ELSE jsonb_build_object('sync_log_id', id, 'error', message, 'attempt', attempt) END
+               CASE outcome
+               WHEN 'completed' THEN jsonb_build_object('sync_log_id', id, 'inserted', inserted, 'updated', updated,
+                                                        'deleted', deleted, 'duration_ms', duration_ms)
+               WHEN 'failed' THEN jsonb_build_object('sync_log_id', id, 'error', message, 'attempt', attempt)
+               ELSE jsonb_build_object('sync_log_id', id) END
         FROM tarana_sync_logs WHERE id = ANY ($1) AND outcome IS NOT NULL
         ON CONFLICT (run, type) DO NOTHING";
     tx.execute(sqlx::query(insert).bind(runs.to_vec()))
         .await
-        .map(|_| ())
+        .map(drop)
 }
 
+/// The events of connection $1 that were written since $2 (epoch microseconds) and are neither delivered nor abandoned.
+const PENDING: &str = "
+    tarana_sync_outbox o JOIN tarana_sync_logs l ON l.id = o.run
+    WHERE l.connection_uid = $1 AND o.delivered_at IS NULL AND o.abandoned_at IS NULL
+        AND o.created_at >= 'epoch'::timestamptz + $2 * interval '1 microsecond'";
+
 impl Store {
-    /// Undelivered events of a run, oldest first.
-    pub async fn undelivered_events(&self, run: Uuid) -> Result<Vec<OutboxEvent>, Fault> {
-        let select = "SELECT id, run, type, payload FROM tarana_sync_outbox
-                      WHERE run = $1 AND delivered_at IS NULL ORDER BY id";
-        let db: &Db = &self.db;
-        let mut tx = db.begin().await?;
-        let rows = tx.all(sqlx::query(select).bind(run)).await?;
+    /// The time of the database.
+    pub async fn now(&self) -> Result<Timestamp, Fault> {
+        let mut tx = self.db.begin_read_only().await?;
+        let select = "SELECT (extract(epoch FROM now()) * 1000000)::int8";
+        let row = tx.one(sqlx::query(select)).await?;
+        let micros: i64 = tx.get(&row, 0)?;
         tx.commit().await?;
-        Ok(db.target().decode(&rows, event)?)
+        Ok(Timestamp::from_microsecond(micros).unwrap_or_default())
     }
 
-    /// Marks events as delivered.
-    pub async fn mark_delivered(&self, ids: &[i64]) -> Result<(), Fault> {
-        let update = "UPDATE tarana_sync_outbox SET delivered_at = now()
-                      WHERE id = ANY ($1) AND delivered_at IS NULL";
+    /// Takes the oldest events of a connection that are due, at most one of each run. They are due again after `lease`, unless
+    /// [`Self::event_delivered`] or [`Self::event_not_delivered`] was called. Events before `since` are left alone.
+    pub async fn take_due_events(
+        &self,
+        connection_uid: Uuid,
+        since: Timestamp,
+        limit: i64,
+        lease: Duration,
+    ) -> Result<Vec<OutboxEvent>, Fault> {
+        let update = format!(
+            "UPDATE tarana_sync_outbox SET attempts = attempts + 1, next_attempt_at = now() + $4 * interval '1 second'
+             WHERE id IN (
+                 SELECT o.id FROM {PENDING} AND o.next_attempt_at <= now()
+                     AND NOT EXISTS (SELECT FROM tarana_sync_outbox earlier
+                                     WHERE earlier.run = o.run AND earlier.id < o.id AND earlier.delivered_at IS NULL
+                                         AND earlier.abandoned_at IS NULL
+                                         AND earlier.created_at >= 'epoch'::timestamptz + $2 * interval '1 microsecond')
+                 ORDER BY o.id LIMIT $3 FOR UPDATE OF o SKIP LOCKED)
+             RETURNING id, run, type, payload, (extract(epoch FROM created_at) * 1000000)::int8, attempts"
+        );
+        let statement = sqlx::query(sqlx::AssertSqlSafe(update))
+            .bind(connection_uid)
+            .bind(since.as_microsecond())
+            .bind(limit)
+            .bind(lease.as_secs_f64());
         let mut tx = self.db.begin().await?;
-        tx.execute(sqlx::query(update).bind(ids.to_vec())).await?;
+        let rows = tx.all(statement).await?;
+        tx.commit().await?;
+        let mut events = self.db.target().decode(&rows, event)?;
+        events.sort_by_key(|event| event.id);
+        Ok(events)
+    }
+
+    /// Records that an event was delivered.
+    pub async fn event_delivered(&self, id: i64) -> Result<(), Fault> {
+        let update = "UPDATE tarana_sync_outbox SET delivered_at = now(), last_error = NULL WHERE id = $1 AND delivered_at IS NULL";
+        let mut tx = self.db.begin().await?;
+        tx.execute(sqlx::query(update).bind(id)).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Records a failed attempt. The next one is after `delay`, unless the event would be too old by then.
+    pub async fn event_not_delivered(
+        &self,
+        id: i64,
+        delay: Duration,
+        error: &str,
+    ) -> Result<Redelivery, Fault> {
+        let update = "
+            UPDATE tarana_sync_outbox
+            SET next_attempt_at = now() + $2 * interval '1 second', last_error = $3,
+                abandoned_at = CASE WHEN now() + $2 * interval '1 second' > created_at + make_interval(hours => $4) THEN now() END
+            WHERE id = $1 AND delivered_at IS NULL
+            RETURNING abandoned_at IS NOT NULL";
+        let statement = sqlx::query(update)
+            .bind(id)
+            .bind(delay.as_secs_f64())
+            .bind(without_nul(error))
+            .bind(MAX_AGE_HOURS);
+        let mut tx = self.db.begin().await?;
+        let row = tx.optional(statement).await?;
+        let abandoned = row.map(|row| tx.get::<bool>(&row, 0)).transpose()?;
+        tx.commit().await?;
+        Ok(match abandoned {
+            Some(true) => Redelivery::Abandoned,
+            _ => Redelivery::Scheduled,
+        })
+    }
+
+    /// The events of a connection since this time that are not delivered yet.
+    pub async fn outbox_backlog(
+        &self,
+        connection_uid: Uuid,
+        since: Timestamp,
+    ) -> Result<OutboxBacklog, Fault> {
+        let select = format!(
+            "SELECT count(*), coalesce(extract(epoch FROM now() - min(o.created_at)), 0)::float8 FROM {PENDING}"
+        );
+        let statement = sqlx::query(sqlx::AssertSqlSafe(select))
+            .bind(connection_uid)
+            .bind(since.as_microsecond());
+        let mut tx = self.db.begin_read_only().await?;
+        let row = tx.one(statement).await?;
+        let backlog = OutboxBacklog {
+            events: tx.get(&row, 0)?,
+            oldest: Duration::try_from_secs_f64(tx.get(&row, 1)?).unwrap_or_default(),
+        };
+        tx.commit().await?;
+        Ok(backlog)
     }
 }
 
@@ -67,5 +196,7 @@ fn event(row: &PgRow) -> Result<OutboxEvent, sqlx::Error> {
         run: row.try_get(1)?,
         kind: row.try_get(2)?,
         payload: row.try_get(3)?,
+        created_at: Timestamp::from_microsecond(row.try_get(4)?).unwrap_or_default(),
+        attempt: row.try_get(5)?,
     })
 }

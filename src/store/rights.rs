@@ -27,7 +27,11 @@ fn required() -> [(&'static str, &'static str, String); 16] {
         ("tarana_sync_change_batches", "DELETE", String::new()),
         ("tarana_sync_outbox", "SELECT", String::new()),
         ("tarana_sync_outbox", "INSERT", "run type payload".into()),
-        ("tarana_sync_outbox", "UPDATE", "delivered_at".into()),
+        (
+            "tarana_sync_outbox",
+            "UPDATE",
+            "attempts next_attempt_at delivered_at abandoned_at last_error".into(),
+        ),
         ("tarana_sync_outbox", "DELETE", String::new()),
     ]
 }

@@ -36,6 +36,9 @@ const NO_FAULTS: &[Reason] = &[
     Reason::SuspendRequested,
     Reason::ResumeRequested,
     Reason::ActionDenied,
+    Reason::TestEventSent,
+    Reason::NoEventYet,
+    Reason::EventsDelivered,
 ];
 
 #[test]

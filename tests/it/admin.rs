@@ -22,6 +22,7 @@ mod page_client;
 mod page_forms;
 mod pages;
 mod sessions;
+mod sink;
 mod slots;
 mod snapshots;
 mod stations;

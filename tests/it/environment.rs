@@ -17,6 +17,7 @@ use tarana_operator::cluster::Cluster;
 use tarana_operator::metrics::Metrics;
 use tarana_operator::operator::{self, Config};
 use tarana_operator::store::Retention;
+use tarana_operator::webhook::AddressPolicy;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -142,6 +143,7 @@ impl TestEnvironment {
             election: None,
             migrate: self.migrate,
             probe_interval,
+            sink_addresses: AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]),
             retention: Retention::default(),
             admin,
             metrics_listen: None,

@@ -16,6 +16,7 @@ mod connections;
 mod crd_examples;
 mod deleted_connections;
 mod deletes;
+mod delivery;
 mod environment;
 mod expected_table;
 mod interruptions;

@@ -1,5 +1,5 @@
 //! Fault injection at every effect of a run (each write to the API server, each COMMIT, each login). The outcome must equal
-//! that of an undisturbed run: table, change rows, counts, one closed log row, one event in the outbox, conditions.
+//! that of an undisturbed run: table, change rows, counts, one closed log row, one event of its request and one of its end in the outbox, conditions.
 //!
 //! - `crash` kills the operator, once before the effect reaches the server and once after the server processed it. A new
 //!   process finishes the run without charging an attempt.

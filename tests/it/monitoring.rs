@@ -231,8 +231,14 @@ async fn every_listed_metric_is_exposed_and_no_other() {
     let refused = env.run("refused", json!({"backoffLimit": 0})).await;
     assert_eq!(phase(&refused), Phase::Failed);
     env.sync("waiting", json!({})).await;
-    // They need a watch that fails (see `watch_failures.rs`), and rows that are old.
-    let elsewhere = ["tarana_watch_errors", "tarana_database_expired_rows"];
+    // They need a watch that fails (see `watch_failures.rs`), rows that are old, and a sink (see `delivery.rs`).
+    let elsewhere = [
+        "tarana_watch_errors",
+        "tarana_database_expired_rows",
+        "tarana_event_deliveries",
+        "tarana_outbox_events",
+        "tarana_outbox_oldest_event_age_seconds",
+    ];
     let missing = Mutex::new(ALL.iter().map(|metric| metric.name).collect::<BTreeSet<_>>());
     let exposed = wait_until("all metrics are exposed", || async {
         let samples = scraper.samples().await;

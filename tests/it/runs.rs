@@ -44,7 +44,7 @@ async fn a_first_run_inserts_the_fleet_and_a_second_changes_nothing() {
             .await,
         counts.inserted
     );
-    assert_eq!(env.number("select count(*) from tarana_sync_outbox").await, 1);
+    assert_eq!(env.number("select count(*) from tarana_sync_outbox").await, 2);
     assert_eq!(
         env.events("first").await,
         ["Started", "RecordsSkipped", "Completed"]

@@ -27,6 +27,7 @@ const PLACEHOLDER: &str = "@value@";
 fn connection() -> Value {
     json!({"spec": {
         "api": {"url": "https://tcs.example.com", "credentialsSecretRef": {"name": "tcs"}},
+        "eventSink": {"url": "https://app.example.com"},
         "database": {"secretRef": {"name": "database"}},
     }})
 }

@@ -4,11 +4,10 @@ use serde_json::json;
 use tarana_operator::fault::Reason;
 use tarana_operator::station::{Change, Plan, Rejected};
 use tarana_operator::store::{BeginApply, MomentQuery, Outcome, RunInfo, Store};
-use uuid::Uuid;
 
 use crate::store_support::{
-    ADMINS, AccessMode, Database, EXISTING, apply, open, perform, plan, ready, row, run, table,
-    tests_with_every_mode,
+    ADMINS, AccessMode, Database, EXISTING, apply, deliver_events, open, perform, plan, ready, row, run,
+    table, tests_with_every_mode,
 };
 
 tests_with_every_mode! {
@@ -175,20 +174,21 @@ async fn changes_log_row_and_event_agree(mode: AccessMode) {
     );
     assert_eq!(database.value(&inserted).await, "-26.107912");
 
-    assert_one_event(&database, &store, run.id).await;
+    assert_events(&database, &store, &run).await;
 }
 
-async fn assert_one_event(database: &Database, store: &Store, run: Uuid) {
-    let events = store.undelivered_events(run).await.unwrap();
-    assert_eq!(events.len(), 1);
-    assert_eq!(events[0].kind, "tarana/sync.completed");
+async fn assert_events(database: &Database, store: &Store, run: &RunInfo) {
+    let events = deliver_events(store, run.connection_uid).await.unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds, ["tarana/sync.requested", "tarana/sync.completed"]);
     assert_eq!(
-        (&events[0].payload["inserted"], &events[0].payload["deleted"]),
+        (&events[1].payload["inserted"], &events[1].payload["deleted"]),
         (&json!(1), &json!(1))
     );
-    store.mark_delivered(&[events[0].id]).await.unwrap();
-    assert!(store.undelivered_events(run).await.unwrap().is_empty());
-    let errors = format!("SELECT errors->0->>'message' FROM tarana_sync_logs WHERE id = '{run}'");
+    let errors = format!(
+        "SELECT errors->0->>'message' FROM tarana_sync_logs WHERE id = '{}'",
+        run.id
+    );
     assert_eq!(database.value(&errors).await, "S7: latitude 91");
 }
 

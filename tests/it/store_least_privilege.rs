@@ -37,13 +37,13 @@ async fn use_store(store: &Store) -> Result<(), Fault> {
         changes.push(Change::Delete(second.clone()));
     }
     apply.finish(&plan(changes), false, &[]).await?;
-    let events: Vec<i64> = store
-        .undelivered_events(run.id)
-        .await?
-        .iter()
-        .map(|e| e.id)
-        .collect();
-    store.mark_delivered(&events).await?;
+    let since = jiff::Timestamp::UNIX_EPOCH;
+    let lease = std::time::Duration::ZERO;
+    for event in store.take_due_events(run.connection_uid, since, 9, lease).await? {
+        store.event_not_delivered(event.id, lease, "refused").await?;
+        store.event_delivered(event.id).await?;
+    }
+    store.outbox_backlog(run.connection_uid, since).await?;
     let closing = CloseRequest {
         outcome: Outcome::Cancelled,
         reason: Reason::Cancelled,
@@ -306,7 +306,7 @@ async fn psql_creates_both_roles_in_any_schema() {
     };
     let owners = config(&owner, true);
     let migrated = Store::new(&owners).unwrap().migrate().await.unwrap();
-    assert_eq!(migrated.len(), 10);
+    assert_eq!(migrated.len(), 11);
     psql(&database.url, "operator.sql", &operator, schema);
     database.sql(&login(&operator)).await;
     let granted = "SELECT string_agg(relname || relacl::text, ' ' ORDER BY relname) FROM pg_class WHERE relname ~ '^tarana_.*[^y]$'";
@@ -347,7 +347,7 @@ async fn an_owner_role_migrates_existing_tables(mode: AccessMode) {
         migrate: true,
         ..database.config_of(Some((&name, "p")))
     };
-    assert_eq!(Store::new(&owner).unwrap().migrate().await.unwrap().len(), 10);
+    assert_eq!(Store::new(&owner).unwrap().migrate().await.unwrap().len(), 11);
     database.grant_operator_role("public");
     let store = Store::new(&Config {
         migrate: false,

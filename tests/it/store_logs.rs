@@ -10,8 +10,8 @@ use tarana_operator::store::{
 use uuid::Uuid;
 
 use crate::store_support::{
-    ADMINS, AccessMode, Database, EXISTING, abandoned, apply, open, plan, ready, row, run, sweep,
-    tests_with_every_mode,
+    ADMINS, AccessMode, Database, EXISTING, abandoned, apply, deliver_events, open, plan, ready, row, run,
+    sweep, tests_with_every_mode,
 };
 
 tests_with_every_mode! {
@@ -96,10 +96,10 @@ async fn closing_twice_creates_one_event(mode: AccessMode) {
     let second = store.close(&run, &failed("second", None)).await.unwrap();
     assert_eq!(first, second);
     assert_eq!((first.outcome, first.duration_ms), (Outcome::Cancelled, 0));
-    let events = store.undelivered_events(run.id).await.unwrap();
-    assert_eq!(events.len(), 1);
-    assert_eq!(events[0].kind, "tarana/sync.cancelled");
-    assert_eq!(events[0].payload["error"], "cancelled by someone");
+    let events = deliver_events(&store, run.connection_uid).await.unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds, ["tarana/sync.requested", "tarana/sync.cancelled"]);
+    assert_eq!(events[1].payload, serde_json::json!({"sync_log_id": run.id}));
 }
 
 async fn a_committed_run_cannot_be_cancelled(mode: AccessMode) {

@@ -28,7 +28,7 @@ async fn an_empty_database_is_migrated_once(mode: AccessMode) {
         store.migrate().await.unwrap(),
         [
             "stations", "logs", "changes", "outbox", "exposure", "listing", "rows", "cluster", "spans",
-            "stale"
+            "stale", "delivery"
         ]
     );
     assert!(store.migrate().await.unwrap().is_empty());
@@ -58,8 +58,9 @@ async fn supabase_roles_get_policies_and_see_no_internal_rows(mode: AccessMode) 
          tarana_sync_logs:Service role can manage sync logs, tarana_sync_outbox:Service role"
     );
     perform(&store, vec![Change::Insert(row("S1"))]).await;
-    for (role, seen) in [("anon", "0"), ("authenticated", "0"), ("service_role", "1")] {
-        for table in ["tarana_sync_change_batches", "tarana_sync_outbox"] {
+    for role in ["anon", "authenticated", "service_role"] {
+        for (table, rows) in [("tarana_sync_change_batches", 1), ("tarana_sync_outbox", 2)] {
+            let seen = if role == "service_role" { rows } else { 0 };
             database.sql(&format!("SET ROLE {role}; DO $$ BEGIN IF (SELECT count(*) FROM {table}) <> {seen} THEN RAISE '{role} {table}'; END IF; END $$")).await;
         }
     }
@@ -144,10 +145,12 @@ async fn an_older_schema_is_upgraded_and_keeps_its_runs(mode: AccessMode) {
     let store = database.store().await;
     let run = perform(&store, vec![Change::Insert(row("S1"))]).await;
     let older = "ALTER TABLE tarana_sync_logs DROP COLUMN spans, DROP COLUMN stale;
+                 ALTER TABLE tarana_sync_outbox DROP COLUMN attempts, DROP COLUMN next_attempt_at, DROP COLUMN abandoned_at,
+                     DROP COLUMN last_error;
                  DELETE FROM tarana_migrations WHERE version >= 9";
     database.sql(older).await;
     let store = Store::new(&database.config()).unwrap();
-    assert_eq!(store.migrate().await.unwrap(), ["spans", "stale"]);
+    assert_eq!(store.migrate().await.unwrap(), ["spans", "stale", "delivery"]);
     store.verify().await.unwrap();
     let logged = store.logged_run(run.id).await.unwrap().unwrap();
     assert_eq!((logged.status.as_str(), logged.spans), ("completed", vec![]));
@@ -182,7 +185,7 @@ async fn concurrent_migrations_apply_once(mode: AccessMode) {
     let stores: Vec<_> = (0..6).map(|_| Store::new(&database.config()).unwrap()).collect();
     let applied = futures::future::join_all(stores.iter().map(Store::migrate)).await;
     let applied: usize = applied.into_iter().map(|a| a.unwrap().len()).sum();
-    assert_eq!(applied, 10);
+    assert_eq!(applied, 11);
 }
 
 async fn a_schema_name_that_needs_quotes_works(mode: AccessMode) {

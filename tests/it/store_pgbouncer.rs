@@ -9,8 +9,8 @@ use tarana_operator::store::{
 };
 
 use crate::store_support::{
-    AccessMode, Database, apply, drop_when_blocked, open, plan, row, run, sweep, table, tests_with_mode,
-    wait_for_value,
+    AccessMode, Database, apply, deliver_events, drop_when_blocked, open, plan, row, run, sweep, table,
+    tests_with_mode, wait_for_value,
 };
 
 tests_with_mode!(pgbouncer, PgBouncer, sixteen_clients_share_two_server_connections);
@@ -45,8 +45,7 @@ async fn execute_run(store: &Store, number: usize) {
         changes.push(Change::Delete(before[before.len() - 1].clone()));
     }
     apply.finish(&plan(changes), false, &[]).await.unwrap();
-    let events = store.undelivered_events(run.id).await.unwrap();
-    store.mark_delivered(&[events[0].id]).await.unwrap();
+    assert_eq!(deliver_events(store, run.connection_uid).await.unwrap().len(), 2);
     let cancelled = CloseRequest {
         outcome: Outcome::Cancelled,
         reason: Reason::Cancelled,

@@ -9,7 +9,8 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tarana_operator::fault::{Fault, Reason};
 use tarana_operator::station::{Change, Plan, Position, Row, RunCounts};
 use tarana_operator::store::{
-    Apply, BeginApply, Config, OpenResult, Outcome, RunInfo, Store, SweepScope, SweptEnd, Trigger,
+    Apply, BeginApply, Config, OpenResult, OutboxEvent, Outcome, RunInfo, Store, SweepScope, SweptEnd,
+    Trigger,
 };
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -302,6 +303,24 @@ pub async fn sweep(
         grace,
     };
     store.sweep(&scope, |_| abandoned()).await
+}
+
+/// Takes all events of a connection and records their delivery. Returns them in order.
+pub async fn deliver_events(store: &Store, connection_uid: Uuid) -> Result<Vec<OutboxEvent>, Fault> {
+    let mut delivered = Vec::new();
+    loop {
+        let since = jiff::Timestamp::UNIX_EPOCH;
+        let events = store
+            .take_due_events(connection_uid, since, 10, Duration::from_mins(1))
+            .await?;
+        if events.is_empty() {
+            return Ok(delivered);
+        }
+        for event in events {
+            store.event_delivered(event.id).await?;
+            delivered.push(event);
+        }
+    }
 }
 
 pub fn abandoned() -> SweptEnd {

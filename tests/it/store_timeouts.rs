@@ -134,11 +134,8 @@ async fn assert_all_time_out(store: &Store, run: &RunInfo, fence: i64, closing: 
         store.time_since_heartbeat(run.id).await.map(drop),
     );
     assert_unreachable("summary", store.summary(run.connection_uid).await.map(drop));
-    assert_unreachable(
-        "undelivered_events",
-        store.undelivered_events(run.id).await.map(drop),
-    );
-    assert_unreachable("mark_delivered", store.mark_delivered(&[1]).await);
+    assert_unreachable("now", store.now().await.map(drop));
+    assert_unreachable("event_delivered", store.event_delivered(1).await);
     let swept = sweep(store, run.connection_uid, &[], Duration::ZERO).await;
     assert_unreachable("sweep", swept.map(drop));
 }
@@ -165,7 +162,7 @@ async fn every_call_times_out_and_the_pool_recovers(mode: AccessMode) {
     let (a, b, c) = tokio::join!(
         store.closed_row(run.id),
         store.time_since_heartbeat(run.id),
-        store.undelivered_events(run.id)
+        store.now()
     );
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
 

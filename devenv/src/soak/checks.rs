@@ -89,7 +89,7 @@ pub(super) fn check_record(run: &CreatedRun, record: &RunRecord, within: Duratio
             "it has ended and is not Finished".to_owned(),
         );
     }
-    check(record.outbox == 1, format!("{} outbox rows", record.outbox));
+    check(record.outbox == 2, format!("{} outbox rows", record.outbox));
     let wrote = outcome == RunOutcome::Completed && !run.request.dry_run;
     check(
         wrote || record.applied == 0,

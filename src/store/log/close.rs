@@ -39,7 +39,7 @@ impl Store {
         for _ in 0..2 {
             let mut tx = self.db.begin().await?;
             if let Some(row) = update(&mut tx, run.id, request).await? {
-                outbox::enqueue(&mut tx, &[run.id]).await?;
+                outbox::enqueue_ends(&mut tx, &[run.id]).await?;
                 tx.commit().await?;
                 return Ok(row);
             }

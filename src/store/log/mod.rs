@@ -41,3 +41,4 @@ pub use sweep::{SweepScope, SweptEnd};
 pub(super) use closed_row::find as find_closed;
 pub(super) use complete::complete;
 pub(super) use open::superseded;
+pub(super) use text::without_nul;

@@ -11,6 +11,7 @@ use crate::fault::{Fault, Reason};
 use crate::store::db::{Statement, Tx};
 use crate::store::error::DbError;
 use crate::store::handle::Store;
+use crate::store::outbox;
 
 /// How often `open` starts over when the rows change between its statements.
 const OPEN_TRIES: usize = 3;
@@ -51,7 +52,12 @@ impl Store {
         loop {
             let mut tx = self.db.begin().await?;
             match tx.execute(insert(run, triggered_by)).await {
-                Ok(_) => return Ok(tx.commit().await?),
+                Ok(inserted) => {
+                    if inserted > 0 {
+                        outbox::enqueue_request(&mut tx, run.id).await?;
+                    }
+                    return Ok(tx.commit().await?);
+                }
                 // The application does not know this user (any more). The run does not depend on it.
                 Err(e) if e.has_code("23503") && triggered_by.is_some() => {
                     tx.rollback().await?;

@@ -56,7 +56,7 @@ impl Store {
             close(&mut tx, *id, &end(*id)).await?;
         }
         if !open.is_empty() {
-            outbox::enqueue(&mut tx, &open).await?;
+            outbox::enqueue_ends(&mut tx, &open).await?;
         }
         tx.commit().await?;
         Ok(open)

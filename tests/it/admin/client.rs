@@ -10,6 +10,7 @@ use tarana_operator::admin::{
 };
 use tarana_operator::api::schedule::TaranaSyncSchedule;
 use tarana_operator::api::sync::TaranaSync;
+use tarana_operator::webhook::AddressPolicy;
 use tokio::sync::OnceCell;
 
 use crate::environment::{TestEnvironment, condition};
@@ -100,6 +101,7 @@ impl AdminClient {
             },
             public_url: PublicUrl::default(),
             map_tiles: None,
+            sink_addresses: AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]),
             allowed_origins: AllowedOrigins::default(),
         };
         configure(&mut config);

@@ -337,6 +337,15 @@ async fn record_changes(recorder: &mut Recorder, runs: &Runs) {
         .await;
 }
 
+async fn record_test_event(recorder: &mut Recorder) {
+    let namespace = recorder.admin.env.namespace.clone();
+    let test_event = "POST /api/v1/namespaces/{namespace}/connections/{name}/test-event";
+    let default = [("namespace", namespace.as_str()), ("name", "default")];
+    recorder
+        .record("", (test_event, &default, ""), Some(json!({})))
+        .await;
+}
+
 async fn record_cloud_event(recorder: &mut Recorder) {
     let route = "POST /api/v1/cloudevents";
     let event = json!({"specversion": "1.0", "type": "tarana/sync.requested", "source": "test", "id": "1",
@@ -354,6 +363,7 @@ async fn record_cloud_event(recorder: &mut Recorder) {
 async fn every_route_responds_as_recorded() {
     let (mut recorder, runs) = prepare().await;
     record_reads(&mut recorder, &runs).await;
+    record_test_event(&mut recorder).await;
     record_changes(&mut recorder, &runs).await;
     let documented = routes().into_iter();
     let documented: BTreeSet<String> = documented

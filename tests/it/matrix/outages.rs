@@ -156,7 +156,7 @@ async fn assert_recovered(proxied: &Proxied) {
             1,
         ),
         ("select count(*) from tarana_sync_logs", 1),
-        ("select count(*) from tarana_sync_outbox", 1),
+        ("select count(*) from tarana_sync_outbox", 2),
     ] {
         assert_eq!(env.number(rows).await, count, "{rows}");
     }

@@ -23,7 +23,7 @@ impl Outcome {
     /// Reads the current outcome. `sync` is `None` if it was deleted.
     pub async fn of(env: &TestEnvironment, id: Uuid, sync: Option<&TaranaSync>) -> Self {
         let changes = "select coalesce(jsonb_agg(to_jsonb(c) - array['run', 'seq'] order by op, serial), '[]') from tarana_sync_changes c where run = $1";
-        let outbox = "select coalesce(jsonb_agg(jsonb_build_array(type, payload - array['sync_log_id', 'duration_ms', 'attempt'])), '[]')
+        let outbox = "select coalesce(jsonb_agg(jsonb_build_array(type, payload - array['sync_log_id', 'duration_ms', 'attempt']) order by id), '[]')
                       from tarana_sync_outbox where run = $1";
         Self {
             table: json!(expected_table::stored_rows(&env.db).await),

@@ -240,7 +240,7 @@ impl TestBed {
     fn check_cancelled(&self, outcome: &Outcome) -> Result<(), String> {
         let cancelled = |row: &Value| row["status"] == "failed" && row["outcome"] == "cancelled";
         let rows = outcome.rows.len() <= 1 && outcome.rows.iter().all(cancelled);
-        let outbox = outcome.outbox.as_array().unwrap().len() == outcome.rows.len();
+        let outbox = outcome.outbox.as_array().unwrap().len() == 2 * outcome.rows.len();
         let untouched = outcome.table == self.before && outcome.changes == json!([]);
         let status = outcome.status.as_ref().is_none_or(|status| {
             status["phase"] == "Cancelled"
@@ -262,7 +262,7 @@ impl TestBed {
                 undisturbed.rows.len(),
                 undisturbed.outbox.as_array().unwrap().len()
             ),
-            (1, 1)
+            (1, 2)
         );
         match self.scenario {
             Scenario::FirstRun => expected_table::assert_table_matches_fleet(env).await,
