@@ -84,11 +84,19 @@ test: export PROPTEST_RNG_SEED ?= 1
 export RUST_TEST_THREADS ?= 6
 
 .PHONY: test-long
-test-long: needs ui ## Run the long tests: thousands of runs against a faulty vendor API, long stalls and outages
+test-long: needs ui ## Run the long tests: thousands of runs against a faulty vendor API, long stalls and outages, the image
 	cargo build --workspace --locked
 	$(BUILT)/devenv tools
+	packaging/image-files.sh $(ARCH) $(BUILT)/../image-files/$(ARCH)
 	PROPTEST_CASES=5000 cargo test --workspace --locked --lib propert
 	cargo test --workspace --locked --test it -- --ignored --nocapture --skip leftovers::start_
+
+# The architecture of the image, in the words of container images: that of this machine.
+ARCH ?= $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
+
+.PHONY: image
+image: ui ## Build the container image with Docker, or else buildah (IMAGE=tarana-operator, ARCH=amd64 or arm64)
+	@packaging/build-image.sh $(or $(IMAGE),tarana-operator) $(ARCH)
 
 .PHONY: bench
 bench: needs ui ## Measure the speeds, as ratios within one run, against their limits
@@ -131,6 +139,10 @@ crds: needs ui ## Regenerate crds/ from src/api
 openapi: needs ui ## Regenerate src/admin/openapi.json from the routes
 	cargo build --workspace --locked --quiet
 	$(BUILT)/tarana-operator openapi > src/admin/openapi.json
+
+.PHONY: chart-docs
+chart-docs: needs ui ## Regenerate the tables of values in the READMEs of the charts from values.yaml
+	UPDATE_CHART_DOCS=1 cargo test --locked --test it -- chart::values_table
 
 .PHONY: fmt
 fmt: ## Format the code

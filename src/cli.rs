@@ -42,6 +42,8 @@ pub enum Command {
     Openapi,
     /// Print the next slots of a schedule, one per line (RFC 3339, UTC).
     Preview(Preview),
+    /// Check configuration, Kubernetes, databases and vendor APIs, and say what to do about each problem. Changes nothing.
+    Doctor(Box<Doctor>),
     /// Create or migrate the tables of one database, then exit.
     Migrate(Migrate),
 }
@@ -101,12 +103,91 @@ pub struct Run {
         value_name = "CIDR"
     )]
     pub sink_allow_cidrs: Vec<IpNet>,
+    /// Flags of the export of traces.
+    #[command(flatten)]
+    pub traces: Traces,
     /// Flags of the retention.
     #[command(flatten)]
     pub retention: Retention,
     /// Flags of the admin API.
     #[command(flatten)]
     pub admin: Admin,
+}
+
+/// Flags of `run` for traces. The names of the variables are OpenTelemetry's; its other `OTEL_*` variables are respected too.
+#[derive(Clone, Debug, Args)]
+pub struct Traces {
+    /// Collector of traces, such as `http://collector:4318`: one trace for each run is sent to /v1/traces of it, over OTLP as http/protobuf.
+    /// Default: no traces.
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        default_value = "",
+        value_name = "URL"
+    )]
+    pub otlp_endpoint: String,
+    /// The same with the whole path, instead of --otlp-endpoint.
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        default_value = "",
+        value_name = "URL"
+    )]
+    pub otlp_traces_endpoint: String,
+    /// Protocol of the export.
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_PROTOCOL",
+        default_value = "http/protobuf",
+        value_parser = ["http/protobuf"],
+        value_name = "PROTOCOL"
+    )]
+    pub otlp_protocol: String,
+    /// Export nothing, whatever the other flags say.
+    #[arg(long, env = "OTEL_SDK_DISABLED", default_value_t = false, action = ArgAction::Set, hide = true)]
+    pub otel_sdk_disabled: bool,
+}
+
+impl Traces {
+    /// Where traces are sent; `None` if they are not exported.
+    pub fn url(&self) -> Option<String> {
+        let (base, url) = (self.otlp_endpoint.trim(), self.otlp_traces_endpoint.trim());
+        if self.otel_sdk_disabled || (base.is_empty() && url.is_empty()) {
+            return None;
+        }
+        if url.is_empty() {
+            return Some(format!("{}/v1/traces", base.trim_end_matches('/')));
+        }
+        Some(url.to_owned())
+    }
+}
+
+/// Flags of `doctor`: those of `run`, which say what is checked, and its own.
+#[derive(Clone, Debug, Args)]
+pub struct Doctor {
+    /// Check only this connection: its name, or namespace/name. Can be repeated. Default: all connections.
+    #[arg(
+        long = "connection",
+        env = "TARANA_DOCTOR_CONNECTIONS",
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
+    pub connections: Vec<String>,
+    /// Format of the report.
+    #[arg(long, env = "TARANA_DOCTOR_OUTPUT", value_enum, default_value_t = ReportFormat::Table)]
+    pub output: ReportFormat,
+    /// Flags of the operator.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// Format of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// A table for people.
+    Table,
+    /// A JSON document.
+    Json,
 }
 
 /// Flags of `run` for how long rows are kept.

@@ -19,6 +19,7 @@
 //! | module | responsibility |
 //! |---|---|
 //! | `fuzzing` | entry points for `fuzz/`: decoders of foreign bytes, with assertions; only for tests |
+//! | `doctor` | checks everything that a sync needs, with remedies |
 //! | `operator` | composition root |
 //! | `cli` | flags, environment variables, defaults |
 //! | `admin` | the admin API over HTTP |
@@ -32,8 +33,9 @@
 //! | `notify` | Kubernetes Events |
 //! | `webhook` | sends an event to a sink, signed, to permitted addresses only |
 //! | `leader` | leader election |
-//! | `telemetry` | logging |
+//! | `telemetry` | logging, and the layer that exports spans |
 //! | `metrics` | what is counted, and the list of all metrics |
+//! | `trace` | traces of runs, and the spans of the logs |
 //! | `listener` | listening sockets |
 //! | `cluster` | Kubernetes clients with timeouts, watch caches, and how controllers write |
 //! | `fault` | faults, and whether a retry can help |
@@ -45,12 +47,13 @@
 //! A module names only modules on lower rungs of this ladder, which `tests/architecture/main.rs` checks:
 //!
 //! ```text
+//! doctor
 //! operator  fuzzing
 //! cli
 //! sync  schedule  admin  delivery
 //! connection  monitoring
 //! tarana  store  notify  webhook  leader  telemetry  cluster
-//! metrics  listener
+//! metrics  trace  listener
 //! fault
 //! api  station  certificates  cron
 //! ```
@@ -63,6 +66,7 @@ pub mod cluster;
 pub mod connection;
 pub mod cron;
 pub mod delivery;
+pub mod doctor;
 pub mod fault;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -79,4 +83,5 @@ pub mod store;
 pub mod sync;
 pub mod tarana;
 pub mod telemetry;
+pub mod trace;
 pub mod webhook;

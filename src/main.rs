@@ -6,24 +6,24 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use tarana_operator::cli::{Cli, Command, Crds, Migrate, Preview, Run};
+use tarana_operator::cli::{Cli, Command, Crds, Doctor, Migrate, Preview, ReportFormat, Run};
 use tarana_operator::cluster::Cluster;
 use tarana_operator::metrics::Metrics;
-use tarana_operator::{admin, api, cli, cron, operator, store, telemetry};
+use tarana_operator::trace::Exporter;
+use tarana_operator::{admin, api, cli, cron, doctor, operator, store, telemetry};
+
+/// The image's binary is linked against musl, whose allocator is slow with several threads. This one also returns freed memory to the system.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     if let Err(error) = cli::restart_without_postgres_variables() {
         eprintln!("tarana-operator: the PG* variables cannot be dropped: {error}; unset them");
         return ExitCode::FAILURE;
     }
-    run_command()
-}
-
-#[tokio::main]
-async fn run_command() -> ExitCode {
-    let cli = Cli::parse();
-    match execute(cli).await {
-        Ok(()) => ExitCode::SUCCESS,
+    match run_command(Cli::parse()) {
+        Ok(code) => code,
         Err(error) if error.is::<cron::InvalidCron>() => {
             eprintln!("tarana-operator: {error}");
             // The exit code of clap for an invalid argument.
@@ -36,33 +36,79 @@ async fn run_command() -> ExitCode {
     }
 }
 
-async fn execute(cli: Cli) -> Result<(), Box<dyn Error>> {
-    telemetry::start(&cli.log, cli.log_format)?;
+fn run_command(mut cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
     // One TLS provider for all clients. It fails only if a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match cli.command {
+    let exporter = match &mut cli.command {
+        Command::Run(flags) => start_export(flags)?,
+        _ => None,
+    };
+    // The report of the doctor has everything that would be logged.
+    if !matches!(cli.command, Command::Doctor(_)) {
+        telemetry::start(&cli.log, cli.log_format, exporter.as_ref().map(Exporter::tracer))?;
+    }
+    let result = execute(cli.command);
+    // The runtime has ended, and with it every task, so that no span is left open.
+    if let Some(exporter) = exporter {
+        exporter.shut_down();
+    }
+    result
+}
+
+#[tokio::main]
+async fn execute(command: Command) -> Result<ExitCode, Box<dyn Error>> {
+    match command {
+        Command::Doctor(flags) => return Box::pin(doctor(&flags)).await,
         Command::Run(flags) => Box::pin(run(&flags)).await,
         Command::Crds(flags) => crds(&flags),
         Command::Preview(flags) => preview(&flags),
         Command::Openapi => openapi(),
         Command::Migrate(flags) => migrate(flags).await,
     }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+/// Starts the export of traces, if a collector is configured.
+fn start_export(flags: &mut Run) -> Result<Option<Exporter>, &'static str> {
+    let identity = flags.identity.get_or_insert_with(operator::random_identity);
+    let url = flags.traces.url();
+    url.map(|url| Exporter::start(&url, identity)).transpose()
 }
 
 async fn run(flags: &Run) -> Result<(), Box<dyn Error>> {
+    let metrics = Metrics::default();
+    let cluster = cluster(flags, &metrics).await?;
+    let config = operator::Config::from_flags(flags, cluster.controllers.default_namespace(), metrics)?;
+    Ok(operator::run(cluster, config).await?)
+}
+
+async fn doctor(flags: &Doctor) -> Result<ExitCode, Box<dyn Error>> {
+    let metrics = Metrics::default();
+    let cluster = cluster(&flags.run, &metrics).await?;
+    let config = operator::Config::from_flags(&flags.run, cluster.controllers.default_namespace(), metrics);
+    let report = doctor::examine(&cluster, config, &flags.connections).await;
+    match flags.output {
+        ReportFormat::Table => print!("{}", report.table()),
+        ReportFormat::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+    }
+    let code = if report.is_healthy() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    };
+    Ok(code)
+}
+
+/// Access to the Kubernetes API, of the pod or of the kubeconfig.
+async fn cluster(flags: &Run, metrics: &Metrics) -> Result<Cluster, Box<dyn Error>> {
     let mut config = kube::Config::infer()
         .await
         .map_err(|e| format!("no Kubernetes configuration found: {e}; set KUBECONFIG or run in a pod"))?;
     // Identifies the operator in the audit log of the API server.
     let user_agent = concat!("tarana-operator/", env!("CARGO_PKG_VERSION"));
     config.headers.push(("user-agent".parse()?, user_agent.parse()?));
-    let (timeout, metrics) = (
-        Duration::from_secs(flags.kubernetes_timeout_seconds),
-        Metrics::default(),
-    );
-    let cluster = Cluster::new(config, timeout, metrics.kubernetes.clone())?;
-    let config = operator::Config::from_flags(flags, cluster.controllers.default_namespace(), metrics)?;
-    Ok(operator::run(cluster, config).await?)
+    let timeout = Duration::from_secs(flags.kubernetes_timeout_seconds);
+    Ok(Cluster::new(config, timeout, metrics.kubernetes.clone())?)
 }
 
 fn crds(flags: &Crds) -> Result<(), Box<dyn Error>> {

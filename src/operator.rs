@@ -5,7 +5,7 @@ mod invalid_objects;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::select_all;
@@ -17,6 +17,7 @@ pub use self::admin_config::InvalidAdminFlags;
 
 use crate::cli::Run;
 use crate::cluster::{Cluster, Scope};
+use crate::connection::Registries;
 use crate::leader::{self, Election, Leadership};
 use crate::metrics::Metrics;
 use crate::monitoring::{self, Endpoint, Health};
@@ -56,10 +57,7 @@ impl Config {
     /// # Errors
     /// If the flags of the admin API are invalid.
     pub fn from_flags(flags: &Run, namespace: &str, metrics: Metrics) -> Result<Self, Error> {
-        let identity = flags
-            .identity
-            .clone()
-            .unwrap_or_else(|| format!("tarana-operator-{}", Uuid::new_v4().simple()));
+        let identity = flags.identity.clone().unwrap_or_else(random_identity);
         let own = flags.lease_namespace.as_deref().unwrap_or(namespace);
         let election = flags.leader_elect.then(|| Election {
             namespace: own.to_owned(),
@@ -86,6 +84,11 @@ impl Config {
             metrics,
         })
     }
+}
+
+/// A name for a process that was given none.
+pub fn random_identity() -> String {
+    format!("tarana-operator-{}", Uuid::new_v4().simple())
 }
 
 /// Why the operator stopped or could not start.
@@ -134,12 +137,19 @@ pub async fn run_until(cluster: Cluster, config: Config, stop: watch::Receiver<b
         config,
         scopes: Arc::new(scopes),
         leadership: Leadership::default(),
+        registries: Registries::default(),
+        started: Instant::now(),
     };
+    let (schemas, client) = (
+        replica.cluster.served_schemas.clone(),
+        replica.cluster.controllers.clone(),
+    );
     let admin = replica.serve_admin_api(stop.clone()).boxed();
     let monitoring = replica.serve_monitoring(stop.clone()).boxed();
     let controllers = replica.run_controllers_until(stop).boxed();
     tokio::select! {
         () = cache_updates => Err(Error::Ended),
+        () = schemas.run(client) => Err(Error::Ended),
         // All end with `stop`, the admin API after the requests in progress.
         result = async { tokio::try_join!(controllers, admin, monitoring) } => result.map(drop),
     }
@@ -151,6 +161,8 @@ struct Replica {
     config: Config,
     scopes: Arc<Vec<Scope>>,
     leadership: Leadership,
+    registries: Registries,
+    started: Instant,
 }
 
 impl Replica {
@@ -161,7 +173,17 @@ impl Replica {
         let shutdown = async move { stopped(&mut stop).await };
         let client = self.cluster.admin.clone();
         let notifier = Notifier::new(client.clone(), self.config.identity.clone());
-        Ok(admin::serve(admin, client, self.scopes.clone(), notifier, shutdown).await?)
+        let process = admin::Process {
+            identity: self.config.identity.clone(),
+            started: self.started,
+            scopes: self.scopes.clone(),
+            watch_activity: self.cluster.watch_activity.clone(),
+            served_schemas: self.cluster.served_schemas.clone(),
+            election: self.config.election.clone(),
+            leadership: self.leadership.clone(),
+            registries: self.registries.clone(),
+        };
+        Ok(admin::serve(admin, client, process, notifier, shutdown).await?)
     }
 
     async fn serve_monitoring(&self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
@@ -171,6 +193,7 @@ impl Replica {
         let health = Health {
             scopes: self.scopes.clone(),
             watch_activity: self.cluster.watch_activity.clone(),
+            served_schemas: self.cluster.served_schemas.clone(),
             leadership: self.leadership.clone(),
         };
         let shutdown = async move { stopped(&mut stop).await };
@@ -202,13 +225,66 @@ impl Replica {
 
     /// Runs the controllers of all scopes. Ends when one of them ends, which is an error.
     async fn run_controllers(&self) {
-        self.config.metrics.runs.leadership_ended();
+        let _leading = self.config.metrics.runs.lead();
         let scopes = self.scopes.iter();
-        let controllers =
-            select_all(scopes.map(|scope| run_scope(&self.cluster, &self.config, scope).boxed()));
+        let controllers = select_all(scopes.map(|scope| self.run_scope(scope).boxed()));
         tokio::select! {
             _ = controllers => {}
             () = self.leadership.hold() => {}
+        }
+    }
+
+    /// Runs the controllers of one scope.
+    async fn run_scope(&self, scope: &Scope) {
+        let (cluster, config) = (&self.cluster, &self.config);
+        if config.election.is_some() {
+            // The cache may be behind the writes of the previous leader.
+            scope.refresh().await;
+        }
+        // Until then, an object may look missing because its cache is not synced.
+        scope.wait_until_synced().await;
+        let client = cluster.controllers.clone();
+        let notifier = Notifier::new(client.clone(), config.identity.clone());
+        let (connections, probe_requests) = connection::Connections::new(scope.connections.reader());
+        let connections = Arc::new(connections);
+        self.registries.add(&connections);
+        let connection_context = Arc::new(connection::ConnectionContext {
+            client: client.clone(),
+            connections: connections.clone(),
+            syncs: scope.syncs.clone(),
+            notifier: notifier.clone(),
+            metrics: config.metrics.clone(),
+            migrate: config.migrate,
+            probe_interval: config.probe_interval,
+        });
+        let schedule_context = Arc::new(schedule::ScheduleContext::new(
+            client.clone(),
+            scope,
+            (notifier.clone(), config.metrics.clone()),
+        ));
+        let (sync_context, requeued) = sync::SyncContext::new(
+            client.clone(),
+            connections.clone(),
+            scope.syncs.clone(),
+            (notifier.clone(), config.metrics.clone()),
+            cluster.uid().await,
+        );
+        let sync_context = Arc::new(sync_context);
+        let delivery_context = delivery::DeliveryContext::new(
+            client.clone(),
+            scope,
+            connections,
+            (notifier.clone(), config.metrics.clone()),
+            config.sink_addresses.clone(),
+        );
+        tokio::select! {
+            () = connection::controller::run(connection_context, scope, probe_requests) => {}
+            () = sync::controller::run(sync_context.clone(), scope, requeued) => {}
+            () = sync::sweep::run(sync_context.clone()) => {}
+            () = sync::retention::run(sync_context, config.retention) => {}
+            () = schedule::controller::run(schedule_context, scope) => {}
+            () = delivery::worker::run(delivery_context) => {}
+            () = invalid_objects::run(scope, &client, &notifier) => {}
         }
     }
 }
@@ -221,58 +297,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 async fn stopped_after_grace(stop: &mut watch::Receiver<bool>) {
     stopped(stop).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
-}
-
-/// Runs the controllers of one scope.
-async fn run_scope(cluster: &Cluster, config: &Config, scope: &Scope) {
-    if config.election.is_some() {
-        // The cache may be behind the writes of the previous leader.
-        scope.refresh().await;
-    }
-    // Until then, an object may look missing because its cache is not synced.
-    scope.wait_until_synced().await;
-    let client = cluster.controllers.clone();
-    let notifier = Notifier::new(client.clone(), config.identity.clone());
-    let (connections, probe_requests) = connection::Connections::new(scope.connections.reader());
-    let connections = Arc::new(connections);
-    let connection_context = Arc::new(connection::ConnectionContext {
-        client: client.clone(),
-        connections: connections.clone(),
-        syncs: scope.syncs.clone(),
-        notifier: notifier.clone(),
-        metrics: config.metrics.clone(),
-        migrate: config.migrate,
-        probe_interval: config.probe_interval,
-    });
-    let schedule_context = Arc::new(schedule::ScheduleContext::new(
-        client.clone(),
-        scope,
-        (notifier.clone(), config.metrics.clone()),
-    ));
-    let (sync_context, requeued) = sync::SyncContext::new(
-        client.clone(),
-        connections.clone(),
-        scope.syncs.clone(),
-        (notifier.clone(), config.metrics.clone()),
-        cluster.uid().await,
-    );
-    let sync_context = Arc::new(sync_context);
-    let delivery_context = delivery::DeliveryContext::new(
-        client.clone(),
-        scope,
-        connections,
-        (notifier.clone(), config.metrics.clone()),
-        config.sink_addresses.clone(),
-    );
-    tokio::select! {
-        () = connection::controller::run(connection_context, scope, probe_requests) => {}
-        () = sync::controller::run(sync_context.clone(), scope, requeued) => {}
-        () = sync::sweep::run(sync_context.clone()) => {}
-        () = sync::retention::run(sync_context, config.retention) => {}
-        () = schedule::controller::run(schedule_context, scope) => {}
-        () = delivery::worker::run(delivery_context) => {}
-        () = invalid_objects::run(scope, &client, &notifier) => {}
-    }
 }
 
 #[cfg(test)]

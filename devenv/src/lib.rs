@@ -16,6 +16,7 @@
 
 mod apt;
 pub mod audit;
+mod buildah;
 mod chromium;
 mod control_plane;
 mod environment;
@@ -32,6 +33,7 @@ pub mod soak;
 mod spawner;
 pub mod tools;
 
+pub use buildah::buildah;
 pub use chromium::chromium;
 pub use control_plane::ControlPlane;
 pub use error::{Error, Result};

@@ -12,6 +12,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::problem::Problem;
+use crate::trace::live;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Timeout until the response begins. The body may take longer.
@@ -79,7 +80,7 @@ async fn respond(mut request: Request, next: Next) -> Response {
     let route = route.unwrap_or_else(|| "-".to_owned());
     let caller = CallerName::default();
     request.extensions_mut().insert(caller.clone());
-    let span = tracing::info_span!("request", id);
+    let span = live::admin_request(&id);
     let result = timeout(RESPONSE_TIMEOUT, next.run(request).instrument(span.clone())).await;
     let timed_out = |_| {
         Problem::Unavailable(format!(

@@ -22,6 +22,7 @@ mod middleware;
 mod objects;
 mod pools;
 mod problem;
+mod process;
 mod public_url;
 mod rate_limit;
 mod records;
@@ -44,13 +45,14 @@ mod timeline;
 mod ui;
 
 pub use auth::{
-    Config as AuthConfig, InvalidSessionKey, InvalidSupabaseConfig, KubernetesConfig, Role, SessionConfig,
-    SessionKey, SupabaseConfig,
+    Config as AuthConfig, InvalidSessionKey, InvalidSupabaseConfig, KubernetesConfig, REVOKED_SESSIONS, Role,
+    SessionConfig, SessionKey, SupabaseConfig,
 };
 pub use config::{Config, Tls};
 pub use cors::{AllowedOrigins, InvalidOrigin};
 pub use defaults::Defaults;
 pub use map_tiles::{InvalidMapTiles, MapTiles};
+pub use process::Process;
 pub use public_url::{InvalidPublicUrl, PublicUrl};
 pub use routes::openapi;
 pub use server::{Error, serve};

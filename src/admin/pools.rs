@@ -74,6 +74,17 @@ impl StorePools {
         Ok(store)
     }
 
+    /// The stores whose pools are open, by connection.
+    pub fn all(&self) -> Vec<(Key, Store)> {
+        let pools = self.lock();
+        let mut stores: Vec<_> = pools
+            .iter()
+            .map(|(key, pool)| (key.clone(), pool.store.clone()))
+            .collect();
+        stores.sort_by(|(a, _), (b, _)| a.cmp(b));
+        stores
+    }
+
     /// The cached pool of a connection. Drops pools that are no longer used.
     fn cached(&self, key: &Key) -> Option<Pool> {
         let mut pools = self.lock();

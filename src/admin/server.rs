@@ -22,10 +22,10 @@ use super::auth;
 use super::config::{Config, Tls};
 use super::cors::AllowedOrigins;
 use super::problem::Problem;
+use super::process::Process;
 use super::public_url::PublicUrl;
 use super::state::{AdminState, SharedState};
 use super::{middleware, routes, ui};
-use crate::cluster::Scope;
 use crate::listener;
 use crate::notify::Notifier;
 
@@ -70,7 +70,7 @@ pub enum Error {
 pub async fn serve(
     config: Config,
     client: Client,
-    scopes: Arc<Vec<Scope>>,
+    process: Process,
     notifier: Notifier,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
@@ -85,7 +85,8 @@ pub async fn serve(
     let mut publishing = std::pin::pin!(publisher.run(closing));
     let service = router(&config.allowed_origins, &config.public_url);
     let tls = config.tls.clone();
-    let state = AdminState::new(&client, Arc::clone(&scopes), config, actions, stopping)?;
+    let scopes = Arc::clone(&process.scopes);
+    let state = AdminState::new(&client, process, config, actions, stopping)?;
     let state = Arc::new(state);
     let service = service
         .with_state(Arc::clone(&state))

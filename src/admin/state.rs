@@ -16,10 +16,10 @@ use super::map_tiles::MapTiles;
 use super::objects::Objects;
 use super::pools::StorePools;
 use super::problem::Problem;
+use super::process::Process;
 use super::public_url::PublicUrl;
 use super::rate_limit::CallerRateLimiter;
 use crate::api::connection::TaranaConnection;
-use crate::cluster::Scope;
 use crate::webhook::AddressPolicy;
 
 /// Runs that a caller may create per minute.
@@ -38,6 +38,8 @@ pub struct AdminState {
     pub authorizer: Arc<Authorizer>,
     /// The watch caches, and writes through the Kubernetes API.
     pub objects: Arc<Objects>,
+    /// The process that serves this API.
+    pub process: Process,
     /// The databases of the connections.
     pub pools: Arc<StorePools>,
     /// The streams of live updates.
@@ -70,13 +72,13 @@ impl AdminState {
     /// The TLS of the client for Supabase cannot be set up.
     pub fn new(
         client: &Client,
-        scopes: Arc<Vec<Scope>>,
+        process: Process,
         config: Config,
         actions: Actions,
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, auth::ClientError> {
         let Config { auth, defaults, .. } = config;
-        let objects = Arc::new(Objects::new(client.clone(), scopes));
+        let objects = Arc::new(Objects::new(client.clone(), Arc::clone(&process.scopes)));
         let pools = Arc::new(StorePools::new(client.clone()));
         let users = || AdminUsers::new(Arc::clone(&objects), Arc::clone(&pools), defaults.clone());
         let supabase = auth
@@ -88,6 +90,7 @@ impl AdminState {
         Ok(Self {
             authorizer: Arc::new(authorizer),
             objects,
+            process,
             pools,
             streams: Arc::new(Streams::new(stopping)),
             actions,

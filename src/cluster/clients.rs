@@ -14,6 +14,7 @@ use tower::limit::ConcurrencyLimitLayer;
 use uuid::Uuid;
 
 use super::measured::{MeasureLayer, WatchActivity};
+use super::served_schemas::ServedSchemas;
 use crate::metrics::KubernetesMetrics;
 
 /// Objects of one page of a listing: a page is in memory as a whole.
@@ -45,6 +46,8 @@ pub struct Cluster {
     pub watches: Client,
     /// When the watches last sent a request.
     pub watch_activity: WatchActivity,
+    /// Whether the custom resource definitions are current.
+    pub served_schemas: ServedSchemas,
     /// Counts requests and failures of watches.
     pub metrics: KubernetesMetrics,
 }
@@ -89,6 +92,7 @@ impl Cluster {
             lease: requests()?.build(),
             watches: watches.build(),
             watch_activity,
+            served_schemas: ServedSchemas::default(),
             metrics,
         })
     }

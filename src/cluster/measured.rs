@@ -25,6 +25,17 @@ impl WatchActivity {
         self.dead_at(Instant::now())
     }
 
+    /// The path of each watch, and the time since its last request.
+    pub fn silences(&self) -> Vec<(String, Duration)> {
+        let requests = self.lock();
+        let mut silences: Vec<_> = requests
+            .iter()
+            .map(|(path, sent)| (path.clone(), sent.elapsed()))
+            .collect();
+        silences.sort();
+        silences
+    }
+
     fn dead_at(&self, now: Instant) -> Vec<String> {
         let requests = self.lock();
         let dead = requests

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use kube::Client;
 use uuid::Uuid;
 
-use super::secrets::Inputs;
+use super::secrets::{self, Inputs};
 use crate::api::connection::{ActiveConnections, ListingSetting, TaranaConnection, TaranaConnectionSpec};
 use crate::fault::Fault;
 use crate::metrics::Metrics;
@@ -43,6 +45,19 @@ impl ConnectionClients {
     pub(super) fn is_schema_verified(&self) -> bool {
         self.schema_verified.load(Ordering::Relaxed)
     }
+}
+
+/// Reads the Secrets of a connection and builds its clients, for a check that changes nothing. Does not connect yet.
+///
+/// # Errors
+/// A Secret is missing or incomplete, or the spec is invalid.
+pub async fn build_clients(
+    client: &Client,
+    connection: &TaranaConnection,
+    metrics: &Metrics,
+) -> Result<ConnectionClients, Fault> {
+    let inputs = secrets::read_inputs(client, connection).await?;
+    build(connection, inputs, false, metrics)
 }
 
 /// Builds the clients. Does not connect yet.

@@ -10,6 +10,7 @@ use futures::channel::mpsc::UnboundedReceiver;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
+use tracing::Instrument as _;
 
 use super::clients::{self, ConnectionClients};
 use super::context::ConnectionContext;
@@ -24,6 +25,7 @@ use crate::api::sync::{Phase, TaranaSync};
 use crate::cluster::{ReconcileError, Scope, SecretMeta, rejected_writes};
 use crate::fault::{Fault, Reason};
 use crate::notify::EventSpec;
+use crate::trace::live;
 
 /// Runs until its streams end.
 pub async fn run(context: Arc<ConnectionContext>, scope: &Scope, probe_requests: UnboundedReceiver<Key>) {
@@ -96,7 +98,9 @@ async fn reconcile(
     connection: Arc<TaranaConnection>,
     context: Arc<ConnectionContext>,
 ) -> Result<Action, ReconcileError> {
-    let reconcile = reconcile_connection(&connection, &context);
+    let Key { namespace, name } = Key::of(&connection);
+    let span = live::connection(&namespace, &name);
+    let reconcile = reconcile_connection(&connection, &context).instrument(span);
     let measured = &context.metrics.reconciles;
     let result = measured
         .measure("TaranaConnection", ReconcileError::outcome, reconcile)
@@ -211,7 +215,7 @@ fn record_unusable(
     fault: &Fault,
     started: Instant,
 ) -> Duration {
-    tracing::warn!(connection = %key, reason = %fault.reason, "{}", fault.message);
+    tracing::warn!(reason = %fault.reason, "{}", fault.message);
     let previous = context.connections.entry(key);
     let mut entry = new_entry(connection, previous, state_after(fault.clone()));
     entry.checked = Some(started);
@@ -239,14 +243,14 @@ async fn probe_entry(
     entry.checked = Some(started);
     let requeue_after = match result {
         Ok(summary) => {
-            tracing::info!(connection = %key, "verified: {summary}");
+            tracing::info!("verified: {summary}");
             entry.state = ConnectionState::Ready;
             entry.failures = 0;
             entry.summary = summary;
             context.probe_interval
         }
         Err(fault) => {
-            tracing::warn!(connection = %key, reason = %fault.reason, "{}", fault.message);
+            tracing::warn!(reason = %fault.reason, "{}", fault.message);
             entry.failures = entry.failures.saturating_add(1);
             let requeue_after = retry_delay(&fault, entry.failures, context);
             entry.state = state_after(fault);

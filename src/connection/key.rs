@@ -7,7 +7,7 @@ use crate::api::connection::TaranaConnection;
 use crate::api::sync::TaranaSync;
 
 /// Identifies a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// Namespace of the object.
     pub namespace: String,

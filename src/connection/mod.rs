@@ -5,15 +5,17 @@ mod context;
 pub mod controller;
 mod key;
 mod record;
+mod registries;
 pub mod registry;
 mod secrets;
 mod sink_report;
 mod state;
 pub mod status;
 
-pub use clients::ConnectionClients;
+pub use clients::{ConnectionClients, build_clients};
 pub use context::ConnectionContext;
 pub use key::Key;
+pub use registries::Registries;
 pub use registry::{ConnectionView, Connections};
 pub use secrets::{database_config, sink_config, sink_secrets};
 pub use sink_report::SinkReport;

@@ -114,7 +114,7 @@ impl<'a> Record<'a> {
         let summary = match clients.store.summary(clients.uid).await {
             Ok(summary) => summary,
             Err(fault) => {
-                tracing::warn!(connection = %key, %fault, "the last success could not be read");
+                tracing::warn!(%fault, "the last success could not be read");
                 return None;
             }
         };

@@ -164,6 +164,15 @@ impl Connections {
             .collect()
     }
 
+    /// The clients of all connections that have some, whatever their state.
+    pub fn all_clients(&self) -> Vec<(Key, Arc<ConnectionClients>)> {
+        let state = self.lock();
+        let entries = state.entries.iter();
+        entries
+            .filter_map(|(key, entry)| Some((key.clone(), entry.clients.clone()?)))
+            .collect()
+    }
+
     /// The clients of a connection whose schema is verified, whatever the state of the vendor's API.
     pub fn verified_clients(&self, connection: &TaranaConnection) -> Option<Arc<ConnectionClients>> {
         let entry = self.entry(&Key::of(connection))?;

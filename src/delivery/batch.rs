@@ -30,7 +30,7 @@ pub(super) async fn deliver_due_events(context: &DeliveryContext, key: &Key, con
         return;
     };
     if let Err(fault) = try_deliver(context, key, connection, &clients).await {
-        tracing::warn!(connection = %key, %fault, "events could not be read or recorded, retrying");
+        tracing::warn!(%fault, "events could not be read or recorded, retrying");
     }
 }
 
@@ -97,7 +97,7 @@ async fn deliver(
     };
     let NotDelivered { message, retry_after } = failure;
     let delay = backoff::delay(event.attempt, retry_after, event.id.unsigned_abs());
-    tracing::warn!(connection = %key, run = %event.run, kind = event.kind, attempt = event.attempt, ?delay, "event not delivered: {message}");
+    tracing::warn!(trace_id = %event.run.simple(), kind = event.kind, deliveries = event.attempt, ?delay, "event not delivered: {message}");
     metrics.delivery(key.names(), DeliveryOutcome::Failed);
     let redelivery = clients
         .store

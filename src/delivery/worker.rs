@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::Instrument as _;
 
 use super::batch::deliver_due_events;
 use super::context::DeliveryContext;
 use crate::api::connection::TaranaConnection;
 use crate::connection::Key;
+use crate::trace::live;
 
 /// How often it is checked what is due.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -82,7 +84,10 @@ pub async fn run(context: DeliveryContext) {
 
 async fn deliver(context: &DeliveryContext, connection: Arc<TaranaConnection>) -> Key {
     let key = Key::of(&connection);
-    deliver_due_events(context, &key, &connection).await;
+    let span = live::connection(&key.namespace, &key.name);
+    deliver_due_events(context, &key, &connection)
+        .instrument(span)
+        .await;
     key
 }
 

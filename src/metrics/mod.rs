@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 pub use self::database::{DatabaseMetrics, TransactionOutcome};
 pub use self::kubernetes::{KubernetesMetrics, RequestLabels};
 pub use self::reconciles::ReconcileMetrics;
-pub use self::runs::{DeliveryOutcome, RunMetrics, TableState};
+pub use self::runs::{DeliveryOutcome, Leading, RunMetrics, TableState};
 pub use self::vendor::VendorMetrics;
 pub use self::writer::{Sample, SeriesWriter};
 
@@ -139,8 +139,9 @@ mod tests {
     }
 
     #[test]
-    fn a_new_leader_does_not_repeat_what_it_knew_as_a_former_one() {
+    fn a_former_leader_does_not_expose_what_it_knew() {
         let metrics = Metrics::default();
+        let leading = metrics.runs.lead();
         metrics.runs.heartbeat(("ns", "a"), 5.0);
         metrics
             .runs
@@ -148,7 +149,7 @@ mod tests {
         let registry = metrics.registry();
         let text = || Exposition::Text.encode(&registry).unwrap();
         assert!(text().contains("tarana_connection_stations{"));
-        metrics.runs.leadership_ended();
+        drop(leading);
         assert!(!text().contains("namespace="), "{}", text());
     }
 }

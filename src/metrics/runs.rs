@@ -218,11 +218,11 @@ impl RunMetrics {
         lock(&self.objects.schedules).retain(|(namespace, name), _| is_schedule(namespace, name));
     }
 
-    /// Removes what is true only while this process leads. The counters stay, since they only count its own work.
-    pub fn leadership_ended(&self) {
-        for series in lock(&self.objects.connections).values_mut() {
-            (series.heartbeat, series.table, series.outbox) = (None, None, None);
-        }
+    /// Removes what is true only while this process leads, as soon as the result is dropped. The counters stay, since they only count
+    /// its own work.
+    #[must_use]
+    pub fn lead(&self) -> Leading<'_> {
+        Leading(self)
     }
 
     fn with_connection(
@@ -236,6 +236,18 @@ impl RunMetrics {
                 .entry((namespace.to_owned(), connection.to_owned()))
                 .or_default(),
         );
+    }
+}
+
+/// Lasts as long as this process leads.
+#[derive(Debug)]
+pub struct Leading<'a>(&'a RunMetrics);
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        for series in lock(&self.0.objects.connections).values_mut() {
+            (series.heartbeat, series.table, series.outbox) = (None, None, None);
+        }
     }
 }
 

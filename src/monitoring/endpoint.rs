@@ -68,10 +68,11 @@ impl Endpoint {
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .with_state(Arc::new(self));
-        axum::serve(listener, router)
-            .with_graceful_shutdown(shutdown)
-            .await
-            .map_err(Error::Server)
+        // A scrape in progress is cut, so that a scraper that does not read never delays the end of the process.
+        tokio::select! {
+            result = axum::serve(listener, router) => result.map_err(Error::Server),
+            () = shutdown => Ok(()),
+        }
     }
 }
 

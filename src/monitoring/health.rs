@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cluster::{Scope, WatchActivity};
+use crate::cluster::{Scope, ServedSchemas, WatchActivity};
 use crate::leader::Leadership;
 
 /// How long the leading task may show no sign of life, see [`Leadership::hold`].
@@ -16,6 +16,8 @@ pub struct Health {
     pub scopes: Arc<Vec<Scope>>,
     /// The requests of their watches.
     pub watch_activity: WatchActivity,
+    /// Whether the custom resource definitions are current.
+    pub served_schemas: ServedSchemas,
     /// Whether this process leads.
     pub leadership: Leadership,
 }
@@ -39,8 +41,13 @@ impl Health {
     }
 
     /// What is missing before this replica can answer requests and lead. Empty if it is ready.
+    ///
+    /// Outdated custom resource definitions are part of it, so that an upgrade that forgot them stops at its first pod while the old ones
+    /// continue.
     pub fn missing_parts(&self) -> Vec<String> {
         let unsynced = self.scopes.iter().flat_map(Scope::unsynced);
-        unsynced.map(|cache| format!("not synced yet: {cache}")).collect()
+        let unsynced = unsynced.map(|cache| format!("not synced yet: {cache}"));
+        let outdated = self.served_schemas.outdated();
+        unsynced.chain(outdated.iter().map(ToString::to_string)).collect()
     }
 }

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use kube::runtime::controller::{self, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
+use tracing::Instrument as _;
 
 use super::actions::ScheduleReconcile;
 use super::context::{ScheduleContext, connection_key};
@@ -21,6 +22,7 @@ use crate::cluster::{ReconcileError, Scope, owning_schedule, rejected_writes};
 use crate::connection::Key;
 use crate::fault::Reason;
 use crate::notify::EventSpec;
+use crate::trace::live;
 
 /// Maximum number of concurrent reconciles, which bounds the concurrent requests to the Kubernetes API.
 const CONCURRENCY: u16 = 16;
@@ -68,7 +70,8 @@ async fn reconcile(
     let (namespace, name) = (schedule.namespace().unwrap_or_default(), schedule.name_any());
     let outcomes = SlotOutcome::ALL.map(SlotOutcome::as_str);
     context.metrics.runs.schedule_seen((&namespace, &name), &outcomes);
-    let reconcile = Box::pin(reconcile_schedule(schedule.clone(), context.clone()));
+    let span = live::schedule(&namespace, &name);
+    let reconcile = Box::pin(reconcile_schedule(schedule.clone(), context.clone()).instrument(span));
     let measured = &context.metrics.reconciles;
     let result = measured
         .measure("TaranaSyncSchedule", ReconcileError::outcome, reconcile)

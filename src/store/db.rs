@@ -115,6 +115,11 @@ impl Db {
         }
     }
 
+    /// Connections of the pool, and how many of them are idle.
+    pub fn pool_size(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle())
+    }
+
     /// Closes idle connections at once and the others when they are returned, within some seconds.
     pub async fn close(&self) {
         // A connection that is returned later is closed when it is dropped.

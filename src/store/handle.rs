@@ -54,6 +54,11 @@ impl Store {
         self.db.target() == other.db.target()
     }
 
+    /// Connections of the pool, and how many of them are idle.
+    pub fn pool_size(&self) -> (u32, usize) {
+        self.db.pool_size()
+    }
+
     /// Closes the pool. Calls in progress finish first.
     pub async fn close_pool(&self) {
         self.db.close().await;

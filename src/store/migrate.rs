@@ -104,6 +104,18 @@ pub(super) async fn migrate(db: &Db, allowed: bool) -> Result<Option<Vec<&'stati
     Ok(Some(pending.into_iter().map(|m| m.description).collect()))
 }
 
+/// The descriptions of the migrations that the schema lacks. Changes nothing.
+pub(super) async fn pending_descriptions(db: &Db) -> Result<Vec<&'static str>, Fault> {
+    let mut tx = db.begin_read_only().await?;
+    schema_exists(&mut tx).await?;
+    let pending = pending(&mut tx).await?;
+    tx.rollback().await?;
+    Ok(pending
+        .into_iter()
+        .map(|migration| migration.description)
+        .collect())
+}
+
 /// The fault for an outdated schema that may not be migrated.
 pub(super) fn outdated(target: &Target) -> Fault {
     let message = format!(
@@ -152,7 +164,7 @@ async fn pending(tx: &mut Tx) -> Result<Vec<&'static Migration>, Fault> {
     let target = tx.target();
     if let Some((newer, _)) = applied
         .iter()
-        .find(|(v, _)| MIGRATIONS.iter().all(|m| m.version != *v))
+        .rfind(|(v, _)| MIGRATIONS.iter().all(|m| m.version != *v))
     {
         let message = format!(
             "schema {:?} of {} is at version {newer}, written by a newer tarana-operator; run that version or newer",

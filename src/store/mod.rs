@@ -35,3 +35,4 @@ pub use outbox::{OutboxBacklog, OutboxEvent, Redelivery};
 pub use retention::{DeletedRows, Retention, RetentionScope};
 pub use station_map::{Bounds, MapQuery, MappedStation, StationExtent, StationGroup, StationMap};
 pub use stations::{StationChange, StationCounts, StationFilter, StationQuery, StationRow, StationSort};
+pub use verify::ServerInfo;

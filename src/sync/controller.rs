@@ -7,8 +7,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::channel::mpsc::UnboundedReceiver;
 use k8s_openapi::jiff::SignedDuration;
+use kube::ResourceExt;
 use kube::runtime::controller::{self, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
+use tracing::{Instrument as _, Span};
 
 use super::clock::now;
 use super::context::SyncContext;
@@ -19,6 +21,7 @@ use crate::api::connection::TaranaConnection;
 use crate::api::sync::TaranaSync;
 use crate::cluster::{ReconcileError, Scope, unfinished_on};
 use crate::connection::Key;
+use crate::trace::live;
 
 /// Maximum number of concurrent reconciles. A listing takes some megabytes, so the number is bounded.
 const CONCURRENCY: u16 = 256;
@@ -84,7 +87,8 @@ async fn reconcile(
     sync: Arc<TaranaSync>,
     context: Arc<SyncContext>,
 ) -> Result<controller::Action, ReconcileError> {
-    Box::pin(async move {
+    let span = log_span(&sync);
+    let reconcile = async move {
         let reconcile = Box::pin(reconcile_run(sync.clone(), context.clone()));
         let measured = &context.metrics.reconciles;
         let result = measured
@@ -96,8 +100,15 @@ async fn reconcile(
                 .await;
         }
         result
-    })
-    .await
+    };
+    Box::pin(reconcile.instrument(span)).await
+}
+
+/// Every log line of a run names it.
+fn log_span(sync: &TaranaSync) -> Span {
+    let Key { namespace, name } = Key::of_run(sync);
+    let uid = sync.metadata.uid.as_deref().and_then(|uid| uid.parse().ok());
+    live::run(&namespace, &sync.name_any(), &name, uid.unwrap_or_default())
 }
 
 async fn reconcile_run(
@@ -123,8 +134,14 @@ async fn reconcile_run(
             Action::AddFinalizer => run.add_finalizer().await?,
             Action::Wait(reason, after) => run.wait(&reason, after).await?,
             Action::Open { attempt, resumed } => run.open(attempt, resumed).await?,
-            Action::Fetch => run.fetch().await?,
-            Action::Apply => run.apply().await?,
+            Action::Fetch => {
+                let span = run.step_span(live::fetch);
+                run.fetch().instrument(span).await?
+            }
+            Action::Apply => {
+                let span = run.step_span(live::apply);
+                run.apply().instrument(span).await?
+            }
             Action::Terminate(termination) => run.terminate(&termination).await?,
             Action::Finalize => run.finalize().await?,
             Action::ObserveGeneration => run.observe_generation().await?,

@@ -1,7 +1,6 @@
 //! How a run ends: its log row is closed, then its object shows the end.
 
 use k8s_openapi::jiff::SignedDuration;
-use kube::ResourceExt;
 
 use super::clock::now;
 use super::machine::Termination;
@@ -46,7 +45,7 @@ impl SyncRun<'_> {
                 return self.await_row_close(termination, &fault).await;
             }
             Err(fault) => {
-                tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be closed; the sweeper will close it");
+                tracing::warn!(%fault, "the log row could not be closed; the sweeper will close it");
                 results::without_row(termination)
             }
         };
@@ -84,6 +83,7 @@ impl SyncRun<'_> {
         let step = self.failed_step.or(self.status().step);
         let status = StatusBuilder::new(self.sync(), now()).ended(result, step);
         self.record.set_status(status).await?;
+        self.export_trace(result);
         self.context
             .with_state(&self.uid, |state| (state.clients, state.spans) = (None, None));
         self.count_end(result);
@@ -94,7 +94,7 @@ impl SyncRun<'_> {
             duration_ms,
             ..
         } = result;
-        tracing::info!(sync = self.sync().name_any(), connection = %self.connection, ?phase, %reason, duration_ms, "run ended: {message}");
+        tracing::info!(?phase, %reason, duration_ms, "run ended: {message}");
         Ok(Next::Continue)
     }
 }

@@ -88,6 +88,6 @@ pub(super) async fn record_failed_attempt(
     if fault.reason == Reason::Superseded {
         return Some(fault);
     }
-    tracing::warn!(sync = run.name, %fault, "the failed attempt could not be recorded in the log row");
+    tracing::warn!(%fault, "the failed attempt could not be recorded in the log row");
     None
 }

@@ -21,6 +21,7 @@ mod spans;
 pub mod status;
 mod steps;
 pub mod sweep;
+mod traces;
 mod waits;
 
 pub use context::SyncContext;

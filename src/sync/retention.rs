@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::clock::now;
@@ -14,6 +15,7 @@ use super::due_connections::DueConnections;
 use crate::api::sync::TaranaSync;
 use crate::connection::{ConnectionClients, Key};
 use crate::store::{DeletedRows, Retention, RetentionScope};
+use crate::trace::live;
 
 /// How often connections are looked for whose rows were not checked for a while.
 const CHECK_INTERVAL: Duration = Duration::from_secs(30);
@@ -34,7 +36,8 @@ pub async fn run(context: Arc<SyncContext>, retention: Retention) {
         stream::iter(connections.take(&context.connections))
             .for_each_concurrent(CONCURRENCY, |(key, clients)| {
                 let context = &context;
-                async move { delete_expired(context, retention, &key, &clients).await }
+                let span = live::connection(&key.namespace, &key.name);
+                async move { delete_expired(context, retention, &key, &clients).await }.instrument(span)
             })
             .await;
     }
@@ -66,10 +69,10 @@ async fn delete_expired(
             metrics.expired("tarana_sync_outbox", events);
             metrics.expired("tarana_sync_change_batches", change_batches);
             metrics.expired("tarana_sync_logs", logs);
-            tracing::info!(%connection, events, change_batches, logs, referenced, "old rows were deleted");
+            tracing::info!(events, change_batches, logs, referenced, "old rows were deleted");
         }
         Err(fault) => {
-            tracing::warn!(%connection, %fault, "old rows could not be deleted");
+            tracing::warn!(%fault, "old rows could not be deleted");
         }
     }
 }

@@ -37,7 +37,7 @@ impl SyncRun<'_> {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = closed {
-            tracing::warn!(sync = run.name, %fault, "the log row in the former database could not be closed");
+            tracing::warn!(%fault, "the log row in the former database could not be closed");
         }
         let current = Arc::clone(current);
         self.context

@@ -107,7 +107,7 @@ impl<'a> SyncRun<'a> {
                     (state.registered, state.clients) = (true, Some(clients));
                 }),
                 Err(fault) => {
-                    tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be created yet");
+                    tracing::warn!(%fault, "the log row could not be created yet");
                 }
             }
         }
@@ -189,7 +189,7 @@ impl<'a> SyncRun<'a> {
             match clients.store.close(&self.run_info(&clients), &request).await {
                 Ok(_) => self.context.reset_attempt(&self.uid),
                 Err(fault) => {
-                    tracing::warn!(sync = self.sync().name_any(), %fault, "the log row could not be closed");
+                    tracing::warn!(%fault, "the log row could not be closed");
                 }
             }
         }
@@ -202,7 +202,7 @@ impl<'a> SyncRun<'a> {
     /// if the run is active, its owner writes the status.
     async fn row_locked(&mut self, resumed: bool, fault: &Fault) -> Result<Next, ReconcileError> {
         if resumed {
-            tracing::info!(sync = self.sync().name_any(), %fault, "the run is left to the owner of its log row");
+            tracing::info!(%fault, "the run is left to the owner of its log row");
             return Ok(Next::Requeue(BUSY_RETRY));
         }
         self.wait(fault, BUSY_RETRY).await
@@ -217,7 +217,7 @@ impl<'a> SyncRun<'a> {
             (state.fence, state.fetched, state.missed) = (Some(fence), None, None);
             (state.registered, state.fenced_until) = (true, None);
         });
-        tracing::info!(sync = self.sync().name_any(), connection = %self.connection, attempt, resumed, fence, "attempt started");
+        tracing::info!(attempt, resumed, fence, "attempt started");
         if resumed {
             self.publish_event(&EventSpec::normal(
                 Reason::Resumed,
@@ -256,7 +256,7 @@ impl<'a> SyncRun<'a> {
         self.failed_step = Some(step);
         let metrics = &self.context.metrics.runs;
         metrics.attempt_failed(self.connection.names(), fault.reason);
-        tracing::warn!(sync = self.sync().name_any(), attempt, ?step, %fault, "attempt failed");
+        tracing::warn!(attempt, ?step, %fault, "attempt failed");
         let fence = self.context.read_state(&self.uid, |state| state.fence);
         match machine::retry_decision(&self.sync().spec, &self.status(), attempt, fault, now()) {
             RetryDecision::Terminate(termination) => {
@@ -296,7 +296,7 @@ impl<'a> SyncRun<'a> {
     /// Another process has a newer fence: drop the attempt.
     pub(super) fn fenced(&mut self, fault: &Fault) -> Next {
         self.context.metrics.runs.fenced();
-        tracing::warn!(sync = self.sync().name_any(), %fault, "fenced: another process has taken this run over");
+        tracing::warn!(%fault, "fenced: another process has taken this run over");
         self.context.reset_attempt(&self.uid);
         let until = now().checked_add(TAKEOVER_BACKOFF).unwrap_or(Timestamp::MAX);
         self.context

@@ -68,6 +68,13 @@ impl SpanRecorder {
         Some((self.fence?, self.spans.clone()))
     }
 
+    /// The spans with the times of another clock, which shows `time` at `instant`.
+    pub fn by_clock_of(&self, instant: Instant, time: Timestamp) -> Vec<Span> {
+        let offset = time.duration_since(self.clock.time_of(instant));
+        let spans = self.spans.iter();
+        spans.map(|span| shifted(span.clone(), offset)).collect()
+    }
+
     /// Whether nothing is recorded.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()

@@ -11,6 +11,7 @@ use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tracing::Instrument as _;
 
 use super::clock::now;
 use super::context::{RunState, SyncContext};
@@ -26,6 +27,7 @@ use crate::fault::{Fault, Reason};
 use crate::notify::EventSpec;
 use crate::station::Fetched;
 use crate::store::{self, Span};
+use crate::trace::live;
 
 /// How often the watch cache is checked for a cancellation. This costs no request.
 const CANCEL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
@@ -75,7 +77,7 @@ impl SyncRun<'_> {
             StepResult::Done(mut fetched) => {
                 if let Some(why) = fetched.fallback_reason.take() {
                     let listing = fetched.listing;
-                    tracing::warn!(sync = run.name, %listing, "fell back on another listing: {why}");
+                    tracing::warn!(%listing, "fell back on another listing: {why}");
                     self.publish_event(&EventSpec::warning(
                         Reason::ListingReplaced,
                         format!("reads {listing} for at least a day, because {why}"),
@@ -127,7 +129,7 @@ impl SyncRun<'_> {
             // The write is always awaited, because the final status is written on top of it.
             let (shown, outcome) = join(self.record.set_status(applying), work).await;
             if let Err(error) = shown {
-                tracing::warn!(sync = run.name, %error, "the step could not be written to the status");
+                tracing::warn!(%error, "the step could not be written to the status");
             }
             outcome
         };
@@ -268,14 +270,14 @@ async fn publish_progress(
                     "another process changed the status, or the object is gone",
                 );
             }
-            Err(error) => tracing::warn!(sync = run.name, %error, "progress could not be written"),
+            Err(error) => tracing::warn!(%error, "progress could not be written"),
         }
         beat += 1;
         if beat % HEARTBEAT_EVERY == 0 {
             let fetched = i64::try_from(current).unwrap_or(i64::MAX);
             match clients.store.heartbeat(run.id, fence, fetched, &spans()).await {
                 Err(fault) if fault.reason == Reason::Superseded => return fault,
-                Err(fault) => tracing::warn!(sync = run.name, %fault, "the heartbeat could not be written"),
+                Err(fault) => tracing::warn!(%fault, "the heartbeat could not be written"),
                 Ok(()) => record.count_heartbeat(),
             }
         }
@@ -302,7 +304,8 @@ async fn write(
     (fetched, missed): (Fetched, Option<Missed>),
     options: Options,
 ) -> Result<Written, Fault> {
-    let mut apply = match clients.store.begin_apply(run.id, fence).await? {
+    let opening = clients.store.begin_apply(run.id, fence);
+    let mut apply = match opening.instrument(live::operation("lock")).await? {
         store::BeginApply::Started(apply) => apply,
         store::BeginApply::Closed(row) => return Ok(Written::Closed(row)),
     };
@@ -316,15 +319,18 @@ async fn write(
     }
     let is_first_reading = missed.is_none();
     let mut planner = Planner::new(fetched, options).confirming(missed);
-    apply.read_rows(|stored| planner.add_row(stored)).await?;
+    let read = apply.read_rows(|stored| planner.add_row(stored));
+    read.instrument(live::operation("read rows")).await?;
     let missed = planner.missed();
     if is_first_reading && !missed.is_empty() {
         apply.abort().await?;
         return Ok(Written::ToConfirm(missed));
     }
     let spans = context.with_spans(&uid, |spans| spans.spans());
-    apply
-        .finish(&planner.finish(), run.dry_run, &spans)
+    let plan = planner.finish();
+    let finish = apply.finish(&plan, run.dry_run, &spans);
+    finish
+        .instrument(live::operation("write"))
         .await
         .map(Written::Closed)
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use tokio::time::{MissedTickBehavior, interval};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::context::SyncContext;
@@ -15,6 +16,7 @@ use crate::api::sync::TaranaSync;
 use crate::connection::{ConnectionClients, Key};
 use crate::fault::Reason;
 use crate::store::{Outcome, SweepScope, SweptEnd};
+use crate::trace::live;
 
 /// How often connections are looked for that were not swept for a while.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -40,7 +42,8 @@ pub async fn run(context: Arc<SyncContext>) {
         stream::iter(connections.take(&context.connections))
             .for_each_concurrent(CONCURRENCY, |(key, clients)| {
                 let context = &context;
-                async move { sweep(context, &key, &clients).await }
+                let span = live::connection(&key.namespace, &key.name);
+                async move { sweep(context, &key, &clients).await }.instrument(span)
             })
             .await;
     }
@@ -116,10 +119,10 @@ async fn sweep(context: &SyncContext, connection: &Key, clients: &ConnectionClie
     match clients.store.sweep(&scope, |id| runs.end(id)).await {
         Ok(closed) if closed.is_empty() => {}
         Ok(closed) => {
-            tracing::warn!(%connection, ?closed, "abandoned log rows were closed");
+            tracing::warn!(?closed, "abandoned log rows were closed");
         }
         Err(fault) => {
-            tracing::warn!(%connection, %fault, "log rows could not be swept");
+            tracing::warn!(%fault, "log rows could not be swept");
         }
     }
 }

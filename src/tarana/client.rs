@@ -5,7 +5,8 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::config::Config;
-use super::listing::{ListingContext, ListingFallback, Region, fetch, read_regions};
+use super::http::{ServerTime, SessionState};
+use super::listing::{ListingContext, ListingFallback, Region, Sample, fetch, read_regions, read_sample};
 use crate::fault::Fault;
 use crate::metrics::VendorMetrics;
 use crate::station::{Fetched, Listing};
@@ -49,6 +50,21 @@ impl Client {
         let operator_id = self.context.api.operator_id().await?;
         let regions = read_regions(&self.context).await?;
         Ok(Verified { operator_id, regions })
+    }
+
+    /// Reads the first page of the listing in use, of the first region where there is a list for each. Proves nothing.
+    pub async fn sample(&self) -> Result<Sample, Fault> {
+        read_sample(&self.context, self.listing().0).await
+    }
+
+    /// What is known of the session with the API.
+    pub fn session_state(&self) -> SessionState {
+        self.context.api.session_state()
+    }
+
+    /// The clock of the server in its newest answer; `None` before the first one, or if it sends no `Date`.
+    pub fn server_time(&self) -> Option<ServerTime> {
+        self.context.api.server_time()
     }
 
     /// Reads the whole listing and proves it complete. Calls `progress` once for each page of stations, with the rows read and the

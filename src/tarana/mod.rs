@@ -14,4 +14,5 @@ mod scalar;
 
 pub use client::{Client, Verified};
 pub use config::{Config, Secret};
-pub use listing::{ListingFallback, Region};
+pub use http::{ServerTime, SessionState};
+pub use listing::{ListingFallback, Region, Sample};

@@ -23,6 +23,7 @@ mod tour;
 /// The ladder, highest rung first: a module imports only modules on lower rungs, and itself. `main` is above all; it is a
 /// crate of its own.
 pub const RUNGS: &[&[&str]] = &[
+    &["doctor"],
     &["operator", "fuzzing"],
     &["cli"],
     &["sync", "schedule", "admin", "delivery"],
@@ -36,7 +37,7 @@ pub const RUNGS: &[&[&str]] = &[
         "telemetry",
         "cluster",
     ],
-    &["metrics", "listener"],
+    &["metrics", "trace", "listener"],
     &["fault"],
     &["api", "station", "certificates", "cron"],
 ];

@@ -1,6 +1,7 @@
 //! The environment of one test: a namespace, a database, a TCS simulator and an operator, on servers that all tests share.
 //! If the test panics, the environment prints its objects, Events and log rows.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use devenv::ControlPlane;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use super::operator_rights::Access;
 use super::servers;
 
 /// How long a test waits for a state. Generous, because the machine may be slow and busy.
@@ -29,8 +31,12 @@ pub const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The environment of one test.
 pub struct TestEnvironment {
+    /// Of the test, with admin rights.
     pub client: Client,
+    /// Of operators in this process, with the rights of the chart's service account.
     pub cluster: Cluster,
+    /// Of operator processes, with the same rights.
+    pub kubeconfig: PathBuf,
     pub namespace: String,
     pub database_url: String,
     pub db: PgPool,
@@ -64,19 +70,13 @@ impl TestEnvironment {
     pub async fn bare(config: simulator::Config) -> Self {
         let namespace = format!("t-{}", &Uuid::new_v4().simple().to_string()[..12]);
         let database_url = servers::database(&namespace.replace('-', "_")).await;
-        Self::create(config, servers::cluster().await, namespace, database_url).await
+        Self::create(config, Access::shared().await, namespace, database_url).await
     }
 
     /// The same with an existing database.
     pub async fn with_database(config: simulator::Config, database_url: &str) -> Self {
         let namespace = format!("t-{}", &Uuid::new_v4().simple().to_string()[..12]);
-        Self::create(
-            config,
-            servers::cluster().await,
-            namespace,
-            database_url.to_owned(),
-        )
-        .await
+        Self::create(config, Access::shared().await, namespace, database_url.to_owned()).await
     }
 
     /// The same on another control plane, which may lack the CRDs.
@@ -85,25 +85,27 @@ impl TestEnvironment {
         let database_url = servers::database(&namespace.replace('-', "_")).await;
         Self::create(
             servers::tcs(),
-            servers::cluster_of(plane).await,
+            Access::install(plane).await,
             namespace,
             database_url,
         )
         .await
     }
 
-    async fn create(
+    /// With this access, this namespace, which is created, and this database.
+    pub(crate) async fn create(
         config: simulator::Config,
-        cluster: Cluster,
+        access: Access,
         namespace: String,
         database_url: String,
     ) -> Self {
-        let client = cluster.controllers.clone();
+        let client = access.admin.clone();
         let object = serde_json::from_value(json!({"metadata": {"name": namespace}})).unwrap();
         Api::<Namespace>::all(client.clone())
             .create(&PostParams::default(), &object)
             .await
             .unwrap();
+        access.grant_release_rights(&namespace).await;
         let db = sqlx::postgres::PgPoolOptions::new()
             .max_connections(3)
             .connect_lazy(&database_url)
@@ -111,7 +113,8 @@ impl TestEnvironment {
         let tcs = Simulator::start(config).await.unwrap();
         Self {
             client,
-            cluster,
+            cluster: access.operators,
+            kubeconfig: access.kubeconfig,
             namespace,
             database_url,
             db,

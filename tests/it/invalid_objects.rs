@@ -112,19 +112,19 @@ async fn wait_for_report(env: &TestEnvironment, namespace: &str, name: &str, fie
     .await;
 }
 
-fn start_operator(env: &TestEnvironment, plane: &ControlPlane, name: &str) -> OperatorProcess {
-    OperatorProcess::start_as(env, name, plane.kubeconfig(), &[("TARANA_WATCH_NAMESPACES", "")])
+fn start_operator(env: &TestEnvironment, name: &str) -> OperatorProcess {
+    OperatorProcess::start_with(env, name, &[("TARANA_WATCH_NAMESPACES", "")])
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_objects_are_ignored_and_missing_crds_are_waited_for() {
     let plane = ControlPlane::start().await.unwrap();
     let env = TestEnvironment::on(&plane).await;
-    let mut operator = start_operator(&env, &plane, "before-crds");
+    let mut operator = start_operator(&env, "before-crds");
     crds_are_waited_for(&env, &plane, &operator).await;
     let invalid = invalid_objects_are_reported(&env, &plane).await;
     operator.kill();
-    let mut operator = start_operator(&env, &plane, "after-restart");
+    let mut operator = start_operator(&env, "after-restart");
     assert_eq!(phase(&env.run("third", json!({})).await), Phase::Completed);
     for field in invalid {
         operator.wait_for_log(field, 2).await;
@@ -132,7 +132,7 @@ async fn invalid_objects_are_ignored_and_missing_crds_are_waited_for() {
     let turned = a_run_that_becomes_invalid_can_be_deleted(&env, &plane).await;
     operator.kill();
     // The sweep of a new process closes its row.
-    let operator = start_operator(&env, &plane, "after-deletion");
+    let operator = start_operator(&env, "after-deletion");
     wait_until("the row is closed", || async {
         Some(env.log_row(&turned).await).filter(|row| !row["completed_at"].is_null())
     })

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking; its helpers are not marked as tests"
 )]
 
+mod accounts;
 mod admin;
 mod admission;
 mod alerts;
@@ -17,18 +18,23 @@ mod crd_examples;
 mod deleted_connections;
 mod deletes;
 mod delivery;
+mod doctor;
 mod environment;
 mod expected_table;
+mod image;
 mod interruptions;
 mod invalid_objects;
 mod least_privilege_runs;
 mod listings;
 mod matrix;
+mod migration_guide;
 mod monitoring;
 mod odd_responses;
 mod operator_process;
+mod operator_rights;
 mod proxied;
 mod queue;
+mod rights;
 mod runs;
 mod schedules;
 mod schema;
@@ -53,7 +59,10 @@ mod store_support;
 mod store_timeouts;
 mod store_tls;
 mod tarana;
+mod traces;
 mod two_operators;
+mod two_replicas;
 mod unwritable_objects;
+mod upgrade;
 mod vendor_faults;
 mod watch_failures;

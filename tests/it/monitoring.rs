@@ -108,9 +108,8 @@ fn metric_of(sample: &Sample) -> &'static Metric {
 
 async fn start(env: &TestEnvironment) -> (OperatorProcess, Scraper) {
     let address = servers::free_address().to_string();
-    let kubeconfig = servers::plane().await.kubeconfig();
     let variables = [("TARANA_METRICS_LISTEN", address.as_str())];
-    let operator = OperatorProcess::start_as(env, "measured", kubeconfig, &variables);
+    let operator = OperatorProcess::start_with(env, "measured", &variables);
     let url = format!("http://{address}");
     servers::wait_until_ready(&url).await;
     let http = reqwest::Client::new();

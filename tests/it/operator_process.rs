@@ -17,28 +17,45 @@ pub struct OperatorProcess {
 }
 
 impl OperatorProcess {
-    /// Starts an operator of this environment without leader election, with admin rights.
-    pub async fn start(env: &TestEnvironment, name: &str) -> Self {
-        Self::start_as(env, name, servers::plane().await.kubeconfig(), &[])
+    /// Starts an operator of this environment without leader election, with the rights of the chart's service account.
+    pub fn start(env: &TestEnvironment, name: &str) -> Self {
+        Self::start_with(env, name, &[])
     }
 
-    /// The same with this kubeconfig and additional environment variables.
+    /// The same with additional environment variables.
+    pub fn start_with(env: &TestEnvironment, name: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_as(env, name, &env.kubeconfig, variables)
+    }
+
+    /// The same with the rights of this kubeconfig.
     pub fn start_as(
         env: &TestEnvironment,
         name: &str,
         kubeconfig: &Path,
         variables: &[(&str, &str)],
     ) -> Self {
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--pdeathsig",
+            "KILL",
+            "--",
+            env!("CARGO_BIN_EXE_tarana-operator"),
+            "run",
+        ]);
+        Self::start_command(env, name, command, kubeconfig, variables)
+    }
+
+    /// The same with a command that starts the operator.
+    pub fn start_command(
+        env: &TestEnvironment,
+        name: &str,
+        mut command: Command,
+        kubeconfig: &Path,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}.log", env.namespace));
         let output = File::create(&log).unwrap();
-        let process = Command::new("setpriv")
-            .args([
-                "--pdeathsig",
-                "KILL",
-                "--",
-                env!("CARGO_BIN_EXE_tarana-operator"),
-                "run",
-            ])
+        let process = command
             .env("KUBECONFIG", kubeconfig)
             .env("TARANA_LEADER_ELECT", "false")
             .env("TARANA_WATCH_NAMESPACES", &env.namespace)
@@ -54,11 +71,15 @@ impl OperatorProcess {
         Self { process, log }
     }
 
+    /// The id of the process that was started.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Starts an operator as in [`Self::start`] and waits until its caches are synced.
     pub async fn start_and_wait(env: &TestEnvironment, name: &str) -> Self {
         let address = servers::free_address().to_string();
-        let kubeconfig = servers::plane().await.kubeconfig();
-        let process = Self::start_as(env, name, kubeconfig, &[("TARANA_ADMIN_LISTEN", &address)]);
+        let process = Self::start_with(env, name, &[("TARANA_ADMIN_LISTEN", &address)]);
         servers::wait_until_ready(&format!("http://{address}")).await;
         process
     }
@@ -83,6 +104,11 @@ impl OperatorProcess {
     /// Sends SIGTERM and waits until the process has ended. Returns whether it reported success.
     pub async fn terminate(&mut self) -> bool {
         self.signal("-TERM");
+        self.ends().await
+    }
+
+    /// Waits until the process has ended. Returns whether it reported success.
+    pub async fn ends(&mut self) -> bool {
         let process = &mut self.process;
         let ended = async {
             loop {

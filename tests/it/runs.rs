@@ -350,9 +350,17 @@ async fn abandoned_log_rows_are_closed_at_start_up() {
     sqlx::query("insert into tarana_sync_logs (status, trigger_type, created_at, started_at) values ('running', 'cron', now() - interval '1 day', now() - interval '1 day')").execute(&env.db).await.unwrap();
     env.start_operator();
     wait_until("both rows are closed", || async {
-        (env.number("select count(*) from tarana_sync_logs where status = 'failed' and reason = 'Abandoned' and completed_at is not null").await == 2).then_some(())
+        (env.number(
+            "select count(*) from tarana_sync_logs where status = 'failed' and completed_at is not null",
+        )
+        .await
+            == 2)
+            .then_some(())
     })
     .await;
+    let with_reason =
+        "select count(*) from tarana_sync_logs where reason = 'Abandoned' and connection_uid is not null";
+    assert_eq!(env.number(with_reason).await, 1);
     assert_eq!(phase(&env.run("next", json!({})).await), Phase::Completed);
 }
 

@@ -68,7 +68,7 @@ pub async fn create(env: &TestEnvironment, name: &str, changes: Value) -> Tarana
 }
 
 /// Sets the status so that this many slots are due.
-async fn backdate(env: &TestEnvironment, name: &str, slots: usize) {
+pub async fn backdate(env: &TestEnvironment, name: &str, slots: usize) {
     let moment = SignedDuration::from_secs(1);
     let before = |t: &Timestamp| monthly().newest_until(*t).map(|slot| slot - moment);
     let since = std::iter::successors(Some(now()), before).nth(slots).unwrap();
@@ -271,7 +271,7 @@ async fn trigger_while_suspended(env: &TestEnvironment, name: &str, policy: &str
 }
 
 /// An active run of a slot of the schedule, before those of `newest()`.
-async fn create_slot_run(env: &TestEnvironment, schedule: &TaranaSyncSchedule, name: &str) {
+pub async fn create_slot_run(env: &TestEnvironment, schedule: &TaranaSyncSchedule, name: &str) {
     let owner = schedule.controller_owner_ref(&()).unwrap();
     let slot = newest() - SignedDuration::from_hours(24);
     let run = json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSync",

@@ -1,10 +1,11 @@
 //! The servers that all tests of the binary share, and common rules for the simulator.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use devenv::simulator::{Config, Endpoint, Fault, FleetConfig, Rule, Transport};
-use devenv::{ControlPlane, Postgres, RENDER_RBAC_COMMAND};
+use devenv::{ControlPlane, Postgres};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 use tarana_operator::cluster::Cluster;
@@ -12,6 +13,7 @@ use tarana_operator::metrics::KubernetesMetrics;
 use tokio::sync::OnceCell;
 
 use super::environment::wait_until;
+use super::operator_rights;
 
 pub const USERNAME: &str = "operator@example.com";
 pub const PASSWORD: &str = "correct horse";
@@ -30,19 +32,8 @@ pub async fn plane() -> &'static ControlPlane {
 pub async fn plane_with_rbac() -> &'static ControlPlane {
     static RBAC: OnceCell<()> = OnceCell::const_new();
     let plane = plane().await;
-    RBAC.get_or_init(|| apply_rbac(plane)).await;
+    RBAC.get_or_init(|| operator_rights::install_rbac(plane)).await;
     plane
-}
-
-async fn apply_rbac(plane: &ControlPlane) {
-    let kubectl = plane.kubectl();
-    kubectl
-        .run(&["create", "namespace", devenv::NAMESPACE])
-        .await
-        .expect("a namespace");
-    let arguments: Vec<&str> = RENDER_RBAC_COMMAND.split_whitespace().skip(1).collect();
-    let rbac = super::chart::helm(&arguments).await;
-    kubectl.apply(&rbac).await.expect("the chart's RBAC");
 }
 
 /// Installs the CRDs and waits until they are served.
@@ -59,31 +50,27 @@ pub async fn install_crds(plane: &ControlPlane) {
         .expect("are established");
 }
 
-/// Clients of the shared control plane with admin rights.
-pub async fn cluster() -> Cluster {
-    cluster_of(plane().await).await
-}
-
-/// The same with the rights of this user.
+/// Clients of the shared control plane with the rights of this user.
 pub async fn cluster_as(user: String) -> Cluster {
-    let mut config = config_of(plane().await).await;
+    let mut config = config_of(plane().await.kubeconfig()).await;
     config.auth_info.impersonate = Some(user);
     Cluster::new(config, REQUEST_TIMEOUT, KubernetesMetrics::default()).unwrap()
 }
 
-/// The same of any control plane.
+/// Clients of a control plane with admin rights.
 pub async fn cluster_of(plane: &ControlPlane) -> Cluster {
-    Cluster::new(
-        config_of(plane).await,
-        REQUEST_TIMEOUT,
-        KubernetesMetrics::default(),
-    )
-    .unwrap()
+    cluster_with(plane.kubeconfig()).await
 }
 
-async fn config_of(plane: &ControlPlane) -> kube::Config {
+/// Clients with the rights of this kubeconfig.
+pub async fn cluster_with(kubeconfig: &Path) -> Cluster {
+    let config = config_of(kubeconfig).await;
+    Cluster::new(config, REQUEST_TIMEOUT, KubernetesMetrics::default()).unwrap()
+}
+
+async fn config_of(kubeconfig: &Path) -> kube::Config {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let kubeconfig = Kubeconfig::read_from(plane.kubeconfig()).unwrap();
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
     kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .unwrap()

@@ -205,8 +205,7 @@ async fn an_operator_uses_nothing_of_its_environment() {
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
-    let kubeconfig = servers::plane().await.kubeconfig();
-    let _operator = OperatorProcess::start_as(&env, "environment", kubeconfig, &variables);
+    let _operator = OperatorProcess::start_with(&env, "environment", &variables);
     env.secret("tcs", &servers::credentials()).await;
     env.secret("database", &json!({"url": without})).await;
     env.connection("default", json!({})).await;

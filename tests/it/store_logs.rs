@@ -286,9 +286,16 @@ async fn the_sweep_closes_abandoned_rows(mode: AccessMode) {
     );
     swept.retain(|id| *id == gone.id);
     assert_eq!(swept, vec![gone.id]);
-    let legacy = "SELECT concat_ws(' ', count(*) FILTER (WHERE status = 'running'), count(*) FILTER (WHERE reason = 'Abandoned'))
-                  FROM tarana_sync_logs WHERE connection_uid IS NULL";
-    assert_eq!(database.value(legacy).await, "1 1");
+    let legacy = "SELECT string_agg(concat_ws(' ', status, completed_at > now() - interval '1 minute', outcome, reason,
+                                              errors -> -1 ->> 'message'), ', ' ORDER BY status)
+                  FROM tarana_sync_logs WHERE connection_uid IS NULL AND (status = 'running' OR duration_ms > 86400000)";
+    assert_eq!(
+        database.value(legacy).await,
+        "failed t no process was left to continue this run, running",
+        "the function knows nothing of our columns"
+    );
+    let events = "SELECT count(*) FROM tarana_sync_outbox o JOIN tarana_sync_logs l ON l.id = o.run WHERE l.connection_uid IS NULL";
+    assert_eq!(database.value(events).await, "0");
     assert!(
         sweep(&store, connection, &[live.id], grace)
             .await

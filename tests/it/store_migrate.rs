@@ -247,7 +247,9 @@ async fn an_unusable_schema_is_reported(mode: AccessMode) {
         .await;
     assert_eq!(store.verify().await.unwrap_err().reason, Reason::SchemaInvalid);
     database
-        .sql("INSERT INTO tarana_migrations (version, description, checksum) VALUES (99, 'later', '')")
+        .sql("INSERT INTO tarana_migrations (version, description, checksum) VALUES (98, 'later', ''), (99, 'latest', '')")
         .await;
-    assert_eq!(store.verify().await.unwrap_err().reason, Reason::SchemaTooNew);
+    let newer = store.verify().await.unwrap_err();
+    assert_eq!(newer.reason, Reason::SchemaTooNew);
+    assert!(newer.message.contains("is at version 99,"), "{newer}");
 }

@@ -221,7 +221,7 @@ pub async fn ready(mode: AccessMode) -> (Database, Store) {
 }
 
 /// Tests of one server may create the roles concurrently.
-const SUPABASE: &str = "
+pub(crate) const SUPABASE: &str = "
     DO $$ DECLARE r text; BEGIN
         PERFORM pg_advisory_xact_lock(1);
         FOREACH r IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP

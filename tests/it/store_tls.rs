@@ -149,8 +149,7 @@ fn assert_no_content(of: &str, text: &str, bundles: &[(&str, String, &str)]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_ca_is_reported_without_its_content() {
     let env = TestEnvironment::bare(servers::tls_tcs()).await;
-    let kubeconfig = servers::plane().await.kubeconfig();
-    let operator = OperatorProcess::start_as(&env, "broken-ca", kubeconfig, &[("TARANA_LOG", "debug")]);
+    let operator = OperatorProcess::start_with(&env, "broken-ca", &[("TARANA_LOG", "debug")]);
     env.secret("tcs", &servers::credentials()).await;
     env.secret("database", &json!({"url": env.database_url})).await;
     let bundles = broken_bundles();

@@ -11,7 +11,7 @@ use super::operator_process::OperatorProcess;
 use super::servers;
 
 /// Blocks the last statement of Apply while `hold` has a row.
-const HOLD: &str = "
+pub const HOLD: &str = "
     create table hold (x int);
     insert into hold values (1);
     create function wait_while_held() returns trigger language plpgsql as $$
@@ -20,7 +20,7 @@ const HOLD: &str = "
         return new;
     end $$;
     create trigger hold before insert on tarana_sync_outbox for each row when (new.type <> 'tarana/sync.requested') execute function wait_while_held()";
-const HELD: &str = "select count(*) from pg_stat_activity
+pub const HELD: &str = "select count(*) from pg_stat_activity
     where datname = current_database() and query like '%tarana_sync_outbox%' and wait_event = 'PgSleep'";
 /// The last statement has ended, and COMMIT has not arrived.
 const BEFORE_COMMIT: &str = "select count(*) from pg_stat_activity
@@ -32,14 +32,14 @@ const WAITING: &str = "select count(*) from pg_stat_activity
 /// An environment with one operator that is ready.
 async fn with_one_operator() -> (TestEnvironment, OperatorProcess) {
     let env = TestEnvironment::bare(servers::tcs()).await;
-    let first = OperatorProcess::start(&env, "first").await;
+    let first = OperatorProcess::start(&env, "first");
     env.create_secrets_and_connection().await;
     env.ready().await;
     (env, first)
 }
 
 /// The run completed once, in its first attempt.
-async fn assert_completed_once(env: &TestEnvironment, name: &str) {
+pub async fn assert_completed_once(env: &TestEnvironment, name: &str) {
     let run = env.finished(name).await;
     let status = run.status.clone().unwrap();
     assert_eq!(
@@ -89,7 +89,7 @@ async fn an_operator_paused_in_fetch_is_fenced() {
     env.tcs.wait_until_hanging(1).await;
     first.pause().await;
     env.tcs.clear_rules();
-    let second = OperatorProcess::start(&env, "second").await;
+    let second = OperatorProcess::start(&env, "second");
     env.finished("run").await;
     let table = env.table().await;
     first.resume();
@@ -112,7 +112,7 @@ async fn an_operator_paused_before_commit_is_fenced() {
     first.pause().await;
     // The second operator waits for the log row without charging an attempt, until the server ends the transaction of the
     // first.
-    let _second = OperatorProcess::start(&env, "second").await;
+    let _second = OperatorProcess::start(&env, "second");
     wait_until("the second operator waits for the log row", || async {
         (env.number(WAITING).await == 1).then_some(())
     })
@@ -133,7 +133,7 @@ async fn an_operator_paused_before_commit_is_fenced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_active_operators_disturb_each_other_at_most_once() {
     let (env, _first) = with_one_operator().await;
-    let _second = OperatorProcess::start(&env, "second").await;
+    let _second = OperatorProcess::start(&env, "second");
     wait_until("both operators have logged in", || async {
         (env.tcs.counters().logins >= 2).then_some(())
     })

@@ -1,44 +1,12 @@
 //! Watches that the API server rejects: logged once with verb and resource, and picked up once the permission is granted.
 
 use devenv::audit;
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::Api;
-use kube::api::{ObjectMeta, PostParams};
 use serde_json::json;
 use tarana_operator::api::sync::Phase;
 
 use super::environment::{TestEnvironment, phase, wait_until};
 use super::operator_process::OperatorProcess;
-use super::servers;
-
-/// A kubeconfig of a new service account without any permission.
-async fn kubeconfig_without_permissions(env: &TestEnvironment) -> std::path::PathBuf {
-    let accounts: Api<ServiceAccount> = Api::namespaced(env.client.clone(), &env.namespace);
-    let account = ServiceAccount {
-        metadata: ObjectMeta {
-            name: Some("nobody".into()),
-            ..ObjectMeta::default()
-        },
-        ..ServiceAccount::default()
-    };
-    accounts.create(&PostParams::default(), &account).await.unwrap();
-    let request = TokenRequest {
-        spec: Some(TokenRequestSpec::default()),
-        ..TokenRequest::default()
-    };
-    let token = accounts
-        .create_token_request("nobody", &PostParams::default(), &request)
-        .await
-        .unwrap();
-    let text = servers::plane()
-        .await
-        .kubeconfig_for("nobody", &token.status.unwrap().token.unwrap());
-    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("{}-nobody.kubeconfig", env.namespace));
-    std::fs::write(&path, text).unwrap();
-    path
-}
+use super::{accounts, servers};
 
 fn rejections(log: &std::path::Path, namespace: &str, resource: &str) -> usize {
     let entries = audit::read(log).unwrap();
@@ -52,7 +20,7 @@ fn rejections(log: &std::path::Path, namespace: &str, resource: &str) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forbidden_watch_is_logged_once_and_works_once_it_is_permitted() {
     let env = TestEnvironment::bare(servers::tcs()).await;
-    let kubeconfig = kubeconfig_without_permissions(&env).await;
+    let kubeconfig = accounts::create(&env, "nobody").await;
     let address = servers::free_address().to_string();
     let variables = [("TARANA_METRICS_LISTEN", address.as_str())];
     let operator = OperatorProcess::start_as(&env, "nobody", &kubeconfig, &variables);

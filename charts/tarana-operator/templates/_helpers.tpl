@@ -9,14 +9,25 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Name of cluster-scoped objects, unique for each release and namespace. */}}
+{{/* Name of an object that has a suffix, at most 63 characters. Argument: list with the root and the suffix. */}}
+{{- define "tarana-operator.suffixedName" -}}
+{{- $suffix := last . -}}
+{{- include "tarana-operator.fullname" (first .) | trunc (int (sub 62 (len $suffix))) | trimSuffix "-" }}-{{ $suffix }}
+{{- end -}}
+
+{{/*
+Name of cluster-scoped objects, unique for each release and namespace. The longest suffix, -cluster-uid, has 12 characters: a longer name
+than 51 ends in a hash instead of being cut, so that it stays unique.
+*/}}
 {{- define "tarana-operator.clusterName" -}}
 {{- $name := include "tarana-operator.fullname" . -}}
-{{- if eq $name .Release.Namespace -}}
-{{- $name -}}
-{{- else -}}
-{{- printf "%s:%s" .Release.Namespace $name -}}
+{{- if ne $name .Release.Namespace -}}
+{{- $name = printf "%s:%s" .Release.Namespace $name -}}
 {{- end -}}
+{{- if gt (len $name) 51 -}}
+{{- $name = printf "%s-%s" (trunc 42 $name | trimSuffix "-" | trimSuffix ":") (sha256sum $name | trunc 8) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{/* Labels that never change during the life of a release. */}}
@@ -50,6 +61,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* The operator's name as a user of the API server. */}}
+{{- define "tarana-operator.username" -}}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "tarana-operator.serviceAccountName" . }}
+{{- end -}}
+
 {{/* The subject of all bindings: the operator's service account. */}}
 {{- define "tarana-operator.subjects" -}}
 - kind: ServiceAccount
@@ -72,4 +88,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- else if or (not $watched) (has .Release.Namespace $watched) }}{{ .Release.Namespace }}
 {{- else }}{{ first $watched }}
 {{- end }}
+{{- end }}
+
+{{/* The namespace of the release's connection and schedule. Only a watched one is useful. */}}
+{{- define "tarana-operator.connectionNamespace" -}}
+{{- $namespace := .Values.connection.namespace | default (include "tarana-operator.adminNamespace" . | trim) }}
+{{- if and .Values.watchNamespaces (not (has $namespace .Values.watchNamespaces)) }}
+{{- fail (printf "the connection's namespace %s is not in watchNamespaces, so that the operator would ignore it: add it there, or set connection.namespace" $namespace) }}
+{{- end }}
+{{- $namespace }}
 {{- end }}

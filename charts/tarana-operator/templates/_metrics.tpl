@@ -10,7 +10,7 @@ app.kubernetes.io/component: metrics
 
 {{/* Name of the objects for metrics. */}}
 {{- define "tarana-operator.metricsName" -}}
-{{ include "tarana-operator.fullname" . | trunc 55 | trimSuffix "-" }}-metrics
+{{ include "tarana-operator.suffixedName" (list . "metrics") }}
 {{- end }}
 
 {{/* A rule from its definition in alerts/ and the values for it. Argument: dict with root, name, definition and values. */}}

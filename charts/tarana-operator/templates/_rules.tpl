@@ -1,14 +1,18 @@
 {{/*
 The operator's permissions in the namespaces that it watches. It writes the status of objects that others created, never their spec.
-On runs, `update` and `patch` are for the finalizer and for cancelling a run that a schedule replaces, `create` is for schedules, and `delete`
-is for ttlSecondsAfterFinished and for the history limits of schedules. The admission plugin OwnerReferencesPermissionEnforcement requires
-`finalizers` for setting a schedule as the owner of a run.
+On runs, `patch` is for the finalizer and for cancelling a run that a schedule replaces, `create` is for schedules, and `delete` is for
+ttlSecondsAfterFinished and for the history limits of schedules. The admission plugin OwnerReferencesPermissionEnforcement requires
+`finalizers` for setting a schedule as the owner of a run. `tests/it/rights.rs` proves that each permission is used.
 */}}
 {{- define "tarana-operator.rules" -}}
 - apiGroups: [tarana.dev]
   resources: [taranaconnections, taranasyncschedules]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- if .Values.admin.enabled }}
+# The managed fields of a connection, for the timeline of the admin API: the watch leaves them out.
+- apiGroups: [tarana.dev]
+  resources: [taranaconnections]
+  verbs: [get]
 # Suspend, resume, run now: on behalf of callers of the admin API who have this permission themselves.
 - apiGroups: [tarana.dev]
   resources: [taranasyncschedules]
@@ -16,10 +20,10 @@ is for ttlSecondsAfterFinished and for the history limits of schedules. The admi
 {{- end }}
 - apiGroups: [tarana.dev]
   resources: [taranaconnections/status, taranasyncs/status, taranasyncschedules/status]
-  verbs: [update, patch]
+  verbs: [update]
 - apiGroups: [tarana.dev]
   resources: [taranasyncs]
-  verbs: [get, list, watch, create, update, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [tarana.dev]
   resources: [taranasyncschedules/finalizers]
   verbs: [update]

@@ -70,6 +70,8 @@ pub(super) fn api(tools: &Tools, folder: &Path, ports: &Ports) -> ServerCommand 
         "--service-cluster-ip-range=10.0.0.0/24".into(),
         // The plugin rejects Pods until their namespace's service account exists, and no Pod runs here.
         "--disable-admission-plugins=ServiceAccount".into(),
+        // Some distributions enable it. It requires permissions beyond those for the request itself.
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement".into(),
         format!("--audit-policy-file={folder}/{AUDIT_POLICY}"),
         format!("--audit-log-path={folder}/{AUDIT_LOG}"),
     ];

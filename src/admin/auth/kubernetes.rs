@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use k8s_openapi::api::authorization::v1::{
+    NonResourceAttributes, ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
 use kube::api::PostParams;
 use kube::{Api, Client};
 
@@ -66,15 +68,11 @@ pub(super) async fn review_access(
             uid: user.uid.clone(),
             groups: Some(user.groups.clone()),
             extra: Some(user.extra.clone()),
-            resource_attributes: Some(ResourceAttributes {
-                group: Some("tarana.dev".to_owned()),
-                resource: Some(permission.resource.to_owned()),
+            resource_attributes: (!permission.is_path).then(|| resource_attributes(permission)),
+            non_resource_attributes: permission.is_path.then(|| NonResourceAttributes {
+                path: Some(permission.resource.to_owned()),
                 verb: Some(permission.verb.to_owned()),
-                namespace: permission.namespace.clone(),
-                name: permission.name.clone(),
-                ..ResourceAttributes::default()
             }),
-            ..SubjectAccessReviewSpec::default()
         },
         ..SubjectAccessReview::default()
     };
@@ -87,4 +85,15 @@ pub(super) async fn review_access(
         .unwrap_or_default();
     // An explicit denial by one authorizer wins over another that allows.
     Ok(status.allowed && status.denied != Some(true))
+}
+
+fn resource_attributes(permission: &Permission) -> ResourceAttributes {
+    ResourceAttributes {
+        group: Some("tarana.dev".to_owned()),
+        resource: Some(permission.resource.to_owned()),
+        verb: Some(permission.verb.to_owned()),
+        namespace: permission.namespace.clone(),
+        name: permission.name.clone(),
+        ..ResourceAttributes::default()
+    }
 }

@@ -19,7 +19,7 @@ pub use config::{Config, KubernetesConfig};
 pub use permission::Permission;
 pub use role::Role;
 pub use session::{
-    COOKIE as SESSION_COOKIE, FETCH_SITE, InvalidSessionKey, Session, SessionConfig, SessionKey, Sessions,
-    check_sign_in_site,
+    COOKIE as SESSION_COOKIE, FETCH_SITE, InvalidSessionKey, REVOKED_SESSIONS, Session, SessionConfig,
+    SessionKey, Sessions, check_sign_in_site,
 };
 pub use supabase::{AdminUsers, ClientError, InvalidSupabaseConfig, Supabase, SupabaseConfig};

@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod connection;
+pub mod debug;
 pub mod geojson;
 pub mod kml;
 pub mod legacy;

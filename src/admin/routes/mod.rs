@@ -4,6 +4,7 @@ mod attempts;
 mod audit;
 mod cloudevents;
 mod connections;
+mod debug;
 mod errors;
 mod events;
 mod exports;
@@ -89,6 +90,7 @@ pub fn service(public_url: &PublicUrl) -> axum::Router<SharedState> {
     let document = async || Json(document);
     router
         .route("/openapi.json", get(document))
+        .route(debug::PATH, get(debug::state))
         .fallback(async || Problem::NotFound("there is no such route: see /openapi.json".to_owned()))
         .method_not_allowed_fallback(async || {
             Problem::MethodNotAllowed("the route accepts the methods in the Allow header".to_owned())

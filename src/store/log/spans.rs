@@ -52,6 +52,20 @@ pub enum WaitCause {
 }
 
 impl WaitCause {
+    /// Its name in traces, the same as in the column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Connection => "connection",
+            Self::Suspension => "suspension",
+            Self::Throttling => "throttling",
+            Self::Backoff => "backoff",
+            Self::Lock => "lock",
+            Self::Interruption => "interruption",
+            Self::Other => "other",
+        }
+    }
+
     /// What a run with this reason in its condition waits for.
     pub fn of(reason: Reason) -> Self {
         match reason {

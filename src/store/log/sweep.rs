@@ -43,8 +43,8 @@ pub struct SweptEnd {
 
 impl Store {
     /// Closes open rows of the scope whose runs are not live, each as `end` decides, and returns their ids. Rows without a
-    /// connection (of the function that this operator replaces) are closed after an hour without a heartbeat. Rows that are
-    /// locked by another transaction are skipped.
+    /// connection (of the function that this operator replaces) are closed after an hour without a heartbeat, in the columns that
+    /// the function knows. Rows that are locked by another transaction are skipped.
     pub async fn sweep(
         &self,
         scope: &SweepScope<'_>,
@@ -52,20 +52,33 @@ impl Store {
     ) -> Result<Vec<Uuid>, Fault> {
         let mut tx = self.db.begin().await?;
         let open = lock_abandoned(&mut tx, scope).await?;
-        for id in &open {
-            close(&mut tx, *id, &end(*id)).await?;
+        let mut ours = Vec::new();
+        for row in &open {
+            if row.has_connection {
+                close(&mut tx, row.id, &end(row.id)).await?;
+                ours.push(row.id);
+            } else {
+                close_foreign(&mut tx, row.id, &end(row.id).message).await?;
+            }
         }
-        if !open.is_empty() {
-            outbox::enqueue_ends(&mut tx, &open).await?;
+        if !ours.is_empty() {
+            outbox::enqueue_ends(&mut tx, &ours).await?;
         }
         tx.commit().await?;
-        Ok(open)
+        Ok(open.iter().map(|row| row.id).collect())
     }
 }
 
-async fn lock_abandoned(tx: &mut Tx, scope: &SweepScope<'_>) -> Result<Vec<Uuid>, DbError> {
+/// A row that no process will close.
+struct AbandonedRow {
+    id: Uuid,
+    /// The function that this operator replaces knows no connections.
+    has_connection: bool,
+}
+
+async fn lock_abandoned(tx: &mut Tx, scope: &SweepScope<'_>) -> Result<Vec<AbandonedRow>, DbError> {
     let select = "
-        SELECT id FROM tarana_sync_logs
+        SELECT id, connection_uid IS NOT NULL FROM tarana_sync_logs
         WHERE status IN ('pending', 'running') AND id <> ALL ($1) AND (
             ((connection_uid = $2 OR (cluster_uid = $3 AND namespace = $4))
              AND greatest(created_at, started_at, heartbeat_at) < now() - $5 * interval '1 second')
@@ -79,7 +92,13 @@ async fn lock_abandoned(tx: &mut Tx, scope: &SweepScope<'_>) -> Result<Vec<Uuid>
         .bind(scope.namespace)
         .bind(scope.grace.as_secs_f64());
     let rows = tx.all(statement).await?;
-    rows.iter().map(|row| tx.get(row, 0)).collect()
+    let decode = |row| {
+        Ok(AbandonedRow {
+            id: tx.get(row, 0)?,
+            has_connection: tx.get(row, 1)?,
+        })
+    };
+    rows.iter().map(decode).collect()
 }
 
 async fn close(tx: &mut Tx, id: Uuid, end: &SweptEnd) -> Result<(), DbError> {
@@ -90,5 +109,16 @@ async fn close(tx: &mut Tx, id: Uuid, end: &SweptEnd) -> Result<(), DbError> {
         .bind(without_nul(&end.message))
         .bind(None::<i32>)
         .bind(id);
+    tx.execute(statement).await.map(drop)
+}
+
+/// Leaves our columns alone: if the function completes its run later after all, its row says so, and nothing contradicts it.
+async fn close_foreign(tx: &mut Tx, id: Uuid, message: &str) -> Result<(), DbError> {
+    let update = "
+        UPDATE tarana_sync_logs SET status = 'failed', completed_at = clock_timestamp(),
+            duration_ms = least(coalesce(extract(epoch FROM clock_timestamp() - started_at), 0) * 1000, 2147483647)::int,
+            errors = coalesce(errors, '[]') || jsonb_build_object('message', $2::text, 'timestamp', now())
+        WHERE id = $1";
+    let statement = sqlx::query(update).bind(id).bind(without_nul(message));
     tx.execute(statement).await.map(drop)
 }

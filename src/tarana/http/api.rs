@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::envelope::parse_object;
 use super::request::{Request, RequestClass};
-use super::session::{Requirement, Session};
-use super::transport::{Answer, HttpTransport};
+use super::session::{Requirement, Session, SessionState};
+use super::transport::{Answer, HttpTransport, ServerTime};
 use crate::fault::{Fault, Reason};
 use crate::metrics::VendorMetrics;
 use crate::tarana::config::Config;
@@ -61,6 +61,16 @@ impl Api {
     /// Until when nothing is sent, because the API asked for a pause.
     pub(crate) fn throttled_until(&self) -> Option<Instant> {
         self.transport.paused_until()
+    }
+
+    /// What is known of the session.
+    pub(crate) fn session_state(&self) -> SessionState {
+        self.session.state()
+    }
+
+    /// The clock of the server in its newest answer.
+    pub(crate) fn server_time(&self) -> Option<ServerTime> {
+        self.transport.server_time()
     }
 
     /// The newest pauses, oldest first.

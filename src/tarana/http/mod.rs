@@ -7,6 +7,7 @@
 
 mod api;
 mod concurrency;
+mod date;
 pub(super) mod envelope;
 pub(super) mod faults;
 mod limits;
@@ -20,3 +21,5 @@ mod transport_faults;
 
 pub(super) use self::api::Api;
 pub(super) use self::request::{Request, RequestClass};
+pub use self::session::SessionState;
+pub use self::transport::ServerTime;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use jiff::fmt::rfc2822;
+use super::date;
 
 /// A delay is clamped to these bounds: zero would hammer the server, a year would be a mistake.
 const BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(1));
@@ -17,17 +16,12 @@ pub(crate) fn parse(retry_after: &str, date: Option<&str>) -> Option<Duration> {
             Duration::from_secs(digits.parse().unwrap_or(u64::MAX))
         }
         text => {
-            let delay = timestamp(text)?.duration_since(timestamp(date?)?);
+            let delay = date::parse(text)?.duration_since(date::parse(date?)?);
             // A date in the past has no delay.
             Duration::try_from(delay).unwrap_or_default()
         }
     };
     Some(delay.clamp(BOUNDS.0, BOUNDS.1))
-}
-
-fn timestamp(date: &str) -> Option<Timestamp> {
-    // "GMT" is one of RFC 2822's obsolete zones, so its parser accepts HTTP dates.
-    rfc2822::DateTimeParser::new().parse_timestamp(date.trim()).ok()
 }
 
 #[cfg(test)]

@@ -37,6 +37,25 @@ struct State {
     rejected: Option<(Fault, Instant)>,
 }
 
+/// What is known of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionState {
+    /// There is none yet, or it was rejected.
+    LoggedOut,
+    /// A login or refresh is in progress.
+    Renewing,
+    /// There is one, which is renewed after this time.
+    LoggedIn {
+        /// Time until it is renewed; zero if the next request renews it.
+        renewed_in: Duration,
+    },
+    /// The login was refused, and the next one is tried after this time.
+    Paused {
+        /// Time until a login is tried.
+        ends_in: Duration,
+    },
+}
+
 /// Which session a caller accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Requirement {
@@ -85,6 +104,21 @@ impl Session {
             basic,
             state: Mutex::default(),
         })
+    }
+
+    /// What is known of it, without waiting.
+    pub(super) fn state(&self) -> SessionState {
+        let Ok(state) = self.state.try_lock() else {
+            return SessionState::Renewing;
+        };
+        let until = |at: Instant| at.saturating_duration_since(Instant::now());
+        match (&state.tokens, &state.rejected) {
+            (_, Some((_, end))) if !until(*end).is_zero() => SessionState::Paused { ends_in: until(*end) },
+            (Some(_), _) => SessionState::LoggedIn {
+                renewed_in: state.renew_at.map(until).unwrap_or_default(),
+            },
+            (None, _) => SessionState::LoggedOut,
+        }
     }
 
     /// A session that meets `requirement`: the current one, or a new one by refresh or login.

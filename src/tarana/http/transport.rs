@@ -3,21 +3,26 @@
 //! Faults and log lines from here contain no body, cookie or credential.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url, redirect};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::limits::{Limits, Paused};
 use super::request::{Request, RequestClass};
 use super::retry_budget::RetryBudget;
 use super::transport_faults::from_transport_error;
-use super::{envelope, faults, retry_after};
+use super::{date, envelope, faults, retry_after};
 use crate::fault::{Fault, Reason};
 use crate::metrics::VendorMetrics;
 use crate::tarana::config::{Config, invalid};
+use crate::trace::live;
 
 /// Largest answer that is read. A page of 5000 devices of 300 fields is smaller.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -35,6 +40,15 @@ pub(super) struct Answer<'a> {
     pub(super) data: &'a RawValue,
 }
 
+/// The header `Date` of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerTime {
+    /// The server's clock, in whole seconds.
+    pub time: Timestamp,
+    /// When the header arrived.
+    pub received: std::time::Instant,
+}
+
 /// The HTTP client of one connection, with its limits.
 pub(super) struct HttpTransport {
     http: reqwest::Client,
@@ -43,6 +57,7 @@ pub(super) struct HttpTransport {
     address: String,
     timeout: Duration,
     limits: Limits,
+    server_time: Mutex<Option<ServerTime>>,
     pub(super) metrics: VendorMetrics,
 }
 
@@ -85,6 +100,7 @@ impl HttpTransport {
             address,
             timeout: config.request_timeout,
             limits: Limits::new(config.requests_per_second, config.max_in_flight),
+            server_time: Mutex::default(),
             metrics: VendorMetrics::default(),
         })
     }
@@ -92,6 +108,20 @@ impl HttpTransport {
     /// Until when no request is sent, because the API asked for a pause.
     pub(super) fn paused_until(&self) -> Option<Instant> {
         self.limits.paused_until()
+    }
+
+    /// The clock of the server in its newest answer.
+    pub(super) fn server_time(&self) -> Option<ServerTime> {
+        *self.server_time.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record_server_time(&self, headers: &HeaderMap) {
+        let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
+        if let Some(time) = date.and_then(date::parse) {
+            let received = std::time::Instant::now();
+            let newest = &mut *self.server_time.lock().unwrap_or_else(PoisonError::into_inner);
+            *newest = Some(ServerTime { time, received });
+        }
     }
 
     /// The newest pauses, oldest first.
@@ -156,9 +186,12 @@ impl HttpTransport {
     ) -> Result<T, Failure> {
         let broken = |e: &reqwest::Error| from_transport_error(name, &self.address, e, self.timeout);
         let (mut trace, began) = (TraceHeaders::default(), Instant::now());
+        let span = live::vendor_request(name);
         let outcome = async {
             let response = self.http.execute(request).await.map_err(|e| broken(&e))?;
             trace = TraceHeaders::of(&response);
+            live::answered(&span, response.status().as_u16());
+            self.record_server_time(response.headers());
             check_status(name, &response)?;
             let headers = response.headers().clone();
             let body = read_body(name, response).await?.map_err(|e| broken(&e))?;
@@ -173,8 +206,11 @@ impl HttpTransport {
             })
             .map_err(|how| faults::api_changed(name, &how))?)
         };
-        let outcome: Result<T, Failure> = outcome.await;
+        let outcome: Result<T, Failure> = outcome.instrument(span.clone()).await;
         let reason = outcome.as_ref().err().map(|failure| failure.fault.reason);
+        if let Some(reason) = reason {
+            live::failed(&span, reason.as_str());
+        }
         self.metrics.request(class.as_str(), reason, began.elapsed());
         if let Err(Failure { fault, .. }) = &outcome {
             tracing::warn!(

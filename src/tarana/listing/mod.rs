@@ -17,9 +17,12 @@ mod proof;
 mod reading;
 mod region;
 mod regions;
+mod sample;
 
 pub(super) use self::context::ListingContext;
 pub use self::fallback::ListingFallback;
 pub(super) use self::fetch::fetch;
 pub use self::region::Region;
 pub(super) use self::regions::read_regions;
+pub use self::sample::Sample;
+pub(super) use self::sample::read_sample;

@@ -1,14 +1,13 @@
 //! The admin API of several replicas: while another one leads, during a change of the leader, and at shutdown.
 
 use futures::future::join_all;
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::Api;
 use serde_json::{Value, json};
 
 use super::client::AdminClient;
 use crate::environment::{PATIENCE, TestEnvironment, wait_until};
 use crate::operator_process::OperatorProcess;
 use crate::servers;
+use crate::two_replicas::leader;
 
 const STREAMS: usize = 50;
 
@@ -21,18 +20,10 @@ async fn start_replica(env: &TestEnvironment, name: &str) -> (OperatorProcess, S
         ("TARANA_LEADER_ELECT", "true"),
         ("TARANA_LEASE_NAMESPACE", &env.namespace),
     ];
-    let kubeconfig = servers::plane().await.kubeconfig();
-    let process = OperatorProcess::start_as(env, name, kubeconfig, &variables);
+    let process = OperatorProcess::start_with(env, name, &variables);
     let url = format!("http://{address}");
     servers::wait_until_ready(&url).await;
     (process, url)
-}
-
-/// The identity in the Lease.
-async fn leader(env: &TestEnvironment) -> Option<String> {
-    let api: Api<Lease> = Api::namespaced(env.client.clone(), &env.namespace);
-    let lease = api.get_opt("tarana-operator").await.unwrap()?;
-    lease.spec?.holder_identity.filter(|holder| !holder.is_empty())
 }
 
 /// The overview that the replica returns.

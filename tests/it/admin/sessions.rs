@@ -13,7 +13,7 @@ const SESSION: &str = "/api/v1/session";
 const SYNCS: &str = "/api/v1/syncs";
 
 /// A signed-in browser.
-struct Browser<'a> {
+pub struct Browser<'a> {
     admin: &'a AdminClient,
     cookie: String,
     csrf_token: String,
@@ -28,7 +28,7 @@ async fn sign_in(admin: &AdminClient, token: &str) -> Response {
 }
 
 impl<'a> Browser<'a> {
-    async fn sign_in(admin: &'a AdminClient, token: &str) -> Self {
+    pub async fn sign_in(admin: &'a AdminClient, token: &str) -> Self {
         let response = sign_in(admin, token).await;
         assert_eq!(response.status, 201, "{response:?}");
         let header = response.header("set-cookie");
@@ -56,14 +56,14 @@ impl<'a> Browser<'a> {
     }
 
     /// A request as the operator's own page sends it.
-    fn page_request(&self, method: &str, path: &str) -> RequestBuilder {
+    pub fn page_request(&self, method: &str, path: &str) -> RequestBuilder {
         let request = self.request(method, path);
         request
             .header("sec-fetch-site", "same-origin")
             .header("x-csrf-token", &self.csrf_token)
     }
 
-    async fn me(&self) -> Response {
+    pub async fn me(&self) -> Response {
         send(self.request("GET", "/api/v1/me")).await
     }
 }

@@ -49,9 +49,7 @@ impl SupabaseTest {
             ("TARANA_ADMIN_NAMESPACE", env.namespace.as_str()),
             ("TARANA_SUPABASE_URL", issuer_url.as_str()),
         ];
-        let kubeconfig = servers::plane().await.kubeconfig();
-        let operator =
-            OperatorProcess::start_as(&env, "supabase", kubeconfig, &[&common[..], variables].concat());
+        let operator = OperatorProcess::start_with(&env, "supabase", &[&common[..], variables].concat());
         let url = format!("http://{address}");
         servers::wait_until_ready(&url).await;
         env.create_secrets_and_connection().await;

@@ -51,8 +51,7 @@ async fn a_new_certificate_is_used_without_a_restart_and_an_invalid_one_is_not()
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
-    let kubeconfig = servers::plane().await.kubeconfig();
-    let process = OperatorProcess::start_as(&env, "tls", kubeconfig, &variables);
+    let process = OperatorProcess::start_with(&env, "tls", &variables);
     let url = format!("https://localhost:{}/healthz", listen.port());
     wait_until("the first certificate is served", || async {
         is_served(&first, &url).await.then_some(())

@@ -38,7 +38,7 @@ async fn test_replacement(has_rival: bool) {
     create_slot_run(env, &schedule, "s-before").await;
     let _delayed = proxied.operator("delayed", &[]);
     let rival = if has_rival {
-        Some(OperatorProcess::start(env, "rival").await)
+        Some(OperatorProcess::start(env, "rival"))
     } else {
         None
     };

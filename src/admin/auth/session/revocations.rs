@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::admin::problem::Problem;
 
 /// Name of the `ConfigMap`. The chart's role permits this one only.
-const NAME: &str = "tarana-operator-revoked-sessions";
+pub const REVOKED_SESSIONS: &str = "tarana-operator-revoked-sessions";
 /// How long the list is used before it is read again.
 const CACHE_TTL: Duration = Duration::from_secs(5);
 /// Maximum number of entries: some hundred kilobytes, below the limit of an object. Beyond it the oldest are forgotten, whose
@@ -40,7 +40,11 @@ impl Revocations {
     /// Whether the session was revoked.
     pub async fn contains(&self, id: Uuid) -> Result<bool, Problem> {
         let read = async {
-            let map = self.api.get_opt(NAME).await.map_err(Problem::from_kubernetes)?;
+            let map = self
+                .api
+                .get_opt(REVOKED_SESSIONS)
+                .await
+                .map_err(Problem::from_kubernetes)?;
             let entries = map.and_then(|map| map.data).unwrap_or_default();
             let ids = entries.keys().filter_map(|id| id.parse().ok()).collect();
             Ok::<_, Problem>(Arc::new(ids))
@@ -51,12 +55,16 @@ impl Revocations {
 
     /// Revokes a session that would end at `expires_at`, and removes those that have ended.
     pub async fn insert(&self, id: Uuid, expires_at: Timestamp, now: Timestamp) -> Result<(), Problem> {
-        let map = self.api.get_opt(NAME).await.map_err(Problem::from_kubernetes)?;
+        let map = self
+            .api
+            .get_opt(REVOKED_SESSIONS)
+            .await
+            .map_err(Problem::from_kubernetes)?;
         let written = match map {
             None => {
                 let map = ConfigMap {
                     metadata: ObjectMeta {
-                        name: Some(NAME.to_owned()),
+                        name: Some(REVOKED_SESSIONS.to_owned()),
                         ..ObjectMeta::default()
                     },
                     data: Some([(id.to_string(), expires_at.to_string())].into()),
@@ -70,7 +78,9 @@ impl Revocations {
                     obsolete(&entries, now).map(|id| (id, Value::Null)).collect();
                 changes.insert(id.to_string(), json!(expires_at.to_string()));
                 let patch = Patch::Merge(json!({"data": changes}));
-                self.api.patch(NAME, &PatchParams::default(), &patch).await
+                self.api
+                    .patch(REVOKED_SESSIONS, &PatchParams::default(), &patch)
+                    .await
             }
         };
         // A conflict: another replica has created the map. The caller tries again.

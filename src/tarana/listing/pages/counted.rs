@@ -66,6 +66,13 @@ pub(crate) async fn read_counted<S: CountedPages>(
     tracker.finish().map_err(incomplete)
 }
 
+/// The first page of `list`, which proves nothing of the rest.
+pub(crate) async fn read_first_page<S: CountedPages>(api: &Api, list: &S) -> Result<Page<S::Row>, Fault> {
+    let request = list.request(0);
+    let page = api.call(&request, |data| list.decode(data)).await;
+    page.map_err(|fault| while_reading(fault, &list.name()))
+}
+
 async fn read_page<S: CountedPages>(
     api: &Api,
     list: &S,

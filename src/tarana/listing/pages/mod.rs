@@ -5,7 +5,7 @@ mod incomplete;
 mod tracker;
 mod uncounted;
 
-pub(super) use self::counted::{CountedPages, read_counted};
+pub(super) use self::counted::{CountedPages, read_counted, read_first_page};
 pub(super) use self::incomplete::incomplete;
 pub(super) use self::tracker::ListShape;
-pub(super) use self::uncounted::{UncountedPages, read_uncounted};
+pub(super) use self::uncounted::{UncountedPages, read_first_rows, read_uncounted};

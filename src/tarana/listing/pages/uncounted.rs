@@ -25,6 +25,17 @@ pub(crate) trait UncountedPages: Sync {
     fn decode(&self, data: &RawValue) -> Result<Vec<Self::Row>, String>;
 }
 
+/// The first page of `list`, which proves nothing of the rest.
+pub(crate) async fn read_first_rows<T: UncountedPages>(api: &Api, list: &T) -> Result<Vec<T::Row>, Fault> {
+    read_rows(api, list, 0).await
+}
+
+async fn read_rows<T: UncountedPages>(api: &Api, list: &T, from: u64) -> Result<Vec<T::Row>, Fault> {
+    let request = list.request(from);
+    let rows = api.call(&request, |data| list.decode(data)).await;
+    rows.map_err(|fault| while_reading(fault, &list.name()))
+}
+
 /// Reads `list` up to the first empty page. `sink` returns whether a row is new. Calls `progress` after each page with the rows
 /// read.
 pub(crate) async fn read_uncounted<T: UncountedPages>(
@@ -35,11 +46,7 @@ pub(crate) async fn read_uncounted<T: UncountedPages>(
 ) -> Result<(), Fault> {
     let mut from = 0;
     loop {
-        let request = list.request(from);
-        let rows = api
-            .call(&request, |data| list.decode(data))
-            .await
-            .map_err(|fault| while_reading(fault, &list.name()))?;
+        let rows = read_rows(api, list, from).await?;
         if rows.is_empty() {
             return Ok(());
         }

@@ -1,12 +1,8 @@
-//! Logging: one line per event on standard error, as text or JSON, filtered by `--log`.
-
-use std::io::IsTerminal;
+//! Pure: which events may be logged and exported.
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::trace::live;
 
 /// This target logs the text of a response that it cannot parse, at level `warn`; the response may be a Secret. The caller
 /// gets the error too and logs it without the text.
@@ -15,36 +11,14 @@ const LEAKY_TARGET: &str = "kube_client::client";
 const REPEATING_TARGET: &str = "kube_runtime::watcher";
 /// These crates log bytes of requests and responses, headers and rows included, at level `trace`.
 const WIRE_CRATES: [&str; 6] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "sqlx"];
+/// These crates log the headers for the collector, which may have a token, below level `warn`.
+const EXPORTER_CRATES: [&str; 3] = ["opentelemetry", "opentelemetry_sdk", "opentelemetry_otlp"];
 
-/// Format of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// Human-readable text.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-/// Starts logging. `filter` is a `tracing` filter such as `info` or `info,tarana_operator=debug`. Whatever it selects, events
-/// that could contain a secret are dropped.
-pub fn start(filter: &str, format: Format) -> Result<(), String> {
-    let filter =
-        EnvFilter::try_new(filter).map_err(|e| format!("--log {filter:?} is not a log filter: {e}"))?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let selected = filter_fn(|event: &Metadata<'_>| {
-        is_safe_to_log(event.target(), *event.level())
-            && !(event.target() == REPEATING_TARGET && *event.level() == Level::WARN)
-    });
-    let started = match format {
-        Format::Text => {
-            let ansi = std::io::stderr().is_terminal();
-            logs.with_ansi(ansi).finish().with(selected).try_init()
-        }
-        Format::Json => logs.json().flatten_event(true).finish().with(selected).try_init(),
-    };
-    started.map_err(|e| format!("logging could not be started: {e}"))
+/// Whether a log line may show an event or span, whatever the filter of the user says.
+pub(super) fn is_selected(metadata: &Metadata<'_>) -> bool {
+    metadata.target() != live::DETAIL_TARGET
+        && is_safe_to_log(metadata.target(), *metadata.level())
+        && !(metadata.target() == REPEATING_TARGET && *metadata.level() == Level::WARN)
 }
 
 /// Whether events of a target at a level never contain a secret.
@@ -55,7 +29,8 @@ fn is_safe_to_log(target: &str, level: Level) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     };
     let is_wire = WIRE_CRATES.iter().any(|name| is_in(name)) || target.starts_with("sqlx_");
-    target != LEAKY_TARGET && !(is_wire && level == Level::TRACE)
+    let is_exporter = EXPORTER_CRATES.iter().any(|name| is_in(name));
+    target != LEAKY_TARGET && !(is_wire && level == Level::TRACE) && !(is_exporter && level > Level::WARN)
 }
 
 #[cfg(test)]
@@ -76,6 +51,9 @@ mod tests {
             ("sqlx_postgres::connection", Level::TRACE, false),
             ("sqlx::query", Level::TRACE, false),
             ("rustls::client::hs", Level::WARN, true),
+            ("opentelemetry_sdk", Level::ERROR, true),
+            ("opentelemetry_sdk", Level::DEBUG, false),
+            ("opentelemetry_otlp::exporter", Level::INFO, false),
             ("tarana_operator::sync", Level::TRACE, true),
             ("h2o", Level::TRACE, true),
         ] {
