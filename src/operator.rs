@@ -176,28 +176,28 @@ impl Replica {
         let process = admin::Process {
             identity: self.config.identity.clone(),
             started: self.started,
-            scopes: self.scopes.clone(),
-            watch_activity: self.cluster.watch_activity.clone(),
-            served_schemas: self.cluster.served_schemas.clone(),
+            health: self.health(),
             election: self.config.election.clone(),
-            leadership: self.leadership.clone(),
             registries: self.registries.clone(),
         };
         Ok(admin::serve(admin, client, process, notifier, shutdown).await?)
+    }
+
+    fn health(&self) -> Health {
+        Health {
+            scopes: self.scopes.clone(),
+            watch_activity: self.cluster.watch_activity.clone(),
+            served_schemas: self.cluster.served_schemas.clone(),
+            leadership: self.leadership.clone(),
+        }
     }
 
     async fn serve_monitoring(&self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let Some(address) = self.config.metrics_listen else {
             return Ok(());
         };
-        let health = Health {
-            scopes: self.scopes.clone(),
-            watch_activity: self.cluster.watch_activity.clone(),
-            served_schemas: self.cluster.served_schemas.clone(),
-            leadership: self.leadership.clone(),
-        };
         let shutdown = async move { stopped(&mut stop).await };
-        let endpoint = Endpoint::new(&self.config.metrics, health);
+        let endpoint = Endpoint::new(&self.config.metrics, self.health());
         Ok(endpoint.serve(address, shutdown).await?)
     }
 

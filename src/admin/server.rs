@@ -85,7 +85,7 @@ pub async fn serve(
     let mut publishing = std::pin::pin!(publisher.run(closing));
     let service = router(&config.allowed_origins, &config.public_url);
     let tls = config.tls.clone();
-    let scopes = Arc::clone(&process.scopes);
+    let scopes = Arc::clone(&process.health.scopes);
     let state = AdminState::new(&client, process, config, actions, stopping)?;
     let state = Arc::new(state);
     let service = service

@@ -132,7 +132,7 @@ async fn check_database(store: &Store, migrates: bool, section: &mut Section) {
     section.add(clock, outcome, message);
     match store.pending_migrations().await {
         Err(fault) => {
-            section.add_result(schema, Err::<(), _>(fault), |()| String::new());
+            section.add_fault(schema, &fault);
             section.skip(&[privileges], schema);
         }
         Ok(pending) if pending.is_empty() => {
@@ -160,7 +160,7 @@ fn add_pending(section: &mut Section, pending: &[&str], migrates: bool) {
     }
 }
 
-/// This machine's clock at the moment for which the database told its own: halfway between question and answer.
+/// This machine's clock when the database read its own: halfway between query and result.
 fn time_of(info: &ServerInfo) -> Timestamp {
     before_now(info.received.elapsed() + info.round_trip / 2)
 }
@@ -179,10 +179,9 @@ async fn check_vendor(clients: &ConnectionClients, section: &mut Section) {
             verified.regions.len()
         )
     });
-    if verified.is_none() {
-        section.skip(&[listing], login);
-    } else {
-        add_sample(section, listing, clients.tarana.sample().await);
+    match &verified {
+        Some(verified) => add_sample(section, listing, clients.tarana.sample(verified).await),
+        None => section.skip(&[listing], login),
     }
     match clients.tarana.server_time() {
         Some(ServerTime { time, received }) => {
@@ -223,8 +222,6 @@ fn add_sample(section: &mut Section, check: &'static str, sample: Result<Sample,
             }
             None => section.add(check, Outcome::Ok, describe(&sample)),
         },
-        Err(fault) => {
-            section.add_result(check, Err::<(), _>(fault), |()| String::new());
-        }
+        Err(fault) => section.add_fault(check, &fault),
     }
 }

@@ -82,14 +82,15 @@ impl Section {
                 Some(value)
             }
             Err(fault) => {
-                self.add(
-                    check,
-                    Outcome::Failed,
-                    format!("{}: {}", fault.reason, fault.message),
-                );
+                self.add_fault(check, &fault);
                 None
             }
         }
+    }
+
+    /// Adds a check that failed with this fault.
+    pub fn add_fault(&mut self, check: &'static str, fault: &Fault) {
+        self.add(check, Outcome::Failed, fault.to_string());
     }
 
     /// Adds checks that are not made because of another one.

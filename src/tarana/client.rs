@@ -53,8 +53,9 @@ impl Client {
     }
 
     /// Reads the first page of the listing in use, of the first region where there is a list for each. Proves nothing.
-    pub async fn sample(&self) -> Result<Sample, Fault> {
-        read_sample(&self.context, self.listing().0).await
+    pub async fn sample(&self, verified: &Verified) -> Result<Sample, Fault> {
+        let Verified { operator_id, regions } = verified;
+        read_sample(&self.context, self.listing().0, (*operator_id, regions)).await
     }
 
     /// What is known of the session with the API.

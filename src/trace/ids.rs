@@ -1,6 +1,7 @@
 //! Pure: the ids of a run's trace and of the spans in it that all processes know.
 
-use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -17,6 +18,13 @@ pub fn run_id(run: Uuid) -> SpanId {
 /// The span of an attempt.
 pub fn attempt_id(run: Uuid, attempt: i32) -> SpanId {
     derived(run, &format!("attempt {attempt}"))
+}
+
+/// The context of a span whose parent may be of another process.
+pub fn child_of(run: Uuid, parent: SpanId) -> Context {
+    let trace = trace_id(run);
+    let parent = SpanContext::new(trace, parent, TraceFlags::SAMPLED, true, TraceState::default());
+    Context::new().with_remote_span_context(parent)
 }
 
 fn derived(run: Uuid, what: &str) -> SpanId {

@@ -7,8 +7,6 @@
 //! | `attempt`, `step` | of the run |
 //! | `request_id` | of a request to the admin API |
 
-use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -54,15 +52,8 @@ pub fn apply(run: Uuid, attempt: i32) -> Span {
 }
 
 fn within_attempt(span: Span, run: Uuid, attempt: i32) -> Span {
-    let parent = SpanContext::new(
-        ids::trace_id(run),
-        ids::attempt_id(run, attempt),
-        TraceFlags::SAMPLED,
-        true,
-        TraceState::default(),
-    );
     // Fails only if nothing is exported.
-    let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+    let _ = span.set_parent(ids::child_of(run, ids::attempt_id(run, attempt)));
     span
 }
 

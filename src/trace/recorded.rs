@@ -2,9 +2,7 @@
 
 use std::time::SystemTime;
 
-use opentelemetry::trace::{
-    Span as _, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceState, Tracer,
-};
+use opentelemetry::trace::{Span as _, SpanBuilder, SpanId, Status, Tracer};
 use opentelemetry::{Context, KeyValue};
 use uuid::Uuid;
 
@@ -67,7 +65,13 @@ pub fn export(recorded: RecordedRun) {
     let builder =
         SpanBuilder::from_name("TaranaSync").with_attributes(attributes.chain(counts).collect::<Vec<_>>());
     let failure = recorded.failure.map(Status::error);
-    start(builder, (run, ids::run_id(run)), None, recorded.period, failure);
+    start(
+        builder,
+        (run, Some(ids::run_id(run))),
+        None,
+        recorded.period,
+        failure,
+    );
     for span in recorded.spans {
         export_part(run, span);
     }
@@ -85,10 +89,6 @@ fn export_part(run: Uuid, span: RecordedSpan) {
         (RecordedKind::Wait, attempt) => ("wait".to_owned(), None, attempt),
     };
     let parent = parent.map_or_else(|| ids::run_id(run), |attempt| ids::attempt_id(run, attempt));
-    let id = id.unwrap_or_else(|| {
-        use opentelemetry_sdk::trace::IdGenerator;
-        opentelemetry_sdk::trace::RandomIdGenerator::default().new_span_id()
-    });
     let attempt = span
         .attempt
         .map(|attempt| KeyValue::new("attempt", i64::from(attempt)));
@@ -103,23 +103,18 @@ fn export_part(run: Uuid, span: RecordedSpan) {
 
 fn start(
     builder: SpanBuilder,
-    (run, id): (Uuid, SpanId),
+    (run, id): (Uuid, Option<SpanId>),
     parent: Option<SpanId>,
     (began, ended): (SystemTime, SystemTime),
     failure: Option<Status>,
 ) {
-    let trace = ids::trace_id(run);
-    let context = match parent {
-        None => Context::new(),
-        Some(parent) => {
-            let parent = SpanContext::new(trace, parent, TraceFlags::SAMPLED, true, TraceState::default());
-            Context::new().with_remote_span_context(parent)
-        }
-    };
+    let context = parent.map_or_else(Context::new, |parent| ids::child_of(run, parent));
     let builder = builder.with_start_time(began);
-    let mut span = provider::with_ids((trace, id), || {
-        provider::tracer().build_with_context(builder, &context)
-    });
+    let build = || provider::tracer().build_with_context(builder, &context);
+    let mut span = match id {
+        Some(id) => provider::with_ids((ids::trace_id(run), id), build),
+        None => build(),
+    };
     if let Some(failure) = failure {
         span.set_status(failure);
     }

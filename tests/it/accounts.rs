@@ -38,9 +38,15 @@ pub async fn kubeconfig(env: &TestEnvironment, name: &str) -> PathBuf {
 
 /// A token of an existing service account for the API server.
 pub async fn token(client: &Client, namespace: &str, name: &str) -> String {
+    token_for(client, namespace, name, None).await
+}
+
+/// The same for this audience.
+pub async fn token_for(client: &Client, namespace: &str, name: &str, audience: Option<&str>) -> String {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let request = TokenRequest {
         spec: Some(TokenRequestSpec {
+            audiences: audience.map(|audience| vec![audience.to_owned()]),
             expiration_seconds: Some(TOKEN_SECONDS),
             ..TokenRequestSpec::default()
         }),

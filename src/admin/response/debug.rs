@@ -94,8 +94,9 @@ struct PoolSize {
 impl DebugState {
     /// The state now. `pools` are those of the admin API.
     pub fn of(process: &Process, pools: &[(Key, Store)]) -> Self {
-        let silence = process.leadership.silence();
-        let requests = process.watch_activity.silences().into_iter();
+        let health = &process.health;
+        let silence = health.leadership.silence();
+        let requests = health.watch_activity.silences().into_iter();
         let clients = process.registries.all_clients();
         Self {
             identity: process.identity.clone(),
@@ -107,20 +108,20 @@ impl DebugState {
             }),
             leads: silence.is_some(),
             leader_silence_seconds: silence.map(seconds),
-            watches: process.scopes.iter().flat_map(watches).collect(),
+            watches: health.scopes.iter().flat_map(watches).collect(),
             watch_requests: requests
                 .map(|(path, silence)| WatchRequest {
                     path,
                     silence_seconds: seconds(silence),
                 })
                 .collect(),
-            outdated_definitions: process
+            outdated_definitions: health
                 .served_schemas
                 .outdated()
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
-            queues: process.scopes.iter().flat_map(queues).collect(),
+            queues: health.scopes.iter().flat_map(queues).collect(),
             connections: clients
                 .iter()
                 .map(|(key, clients)| connection(key, clients))

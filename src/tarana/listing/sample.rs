@@ -6,7 +6,6 @@ use super::endpoints::{OperatorList, RadioSearch, RegionSearch};
 use super::hierarchy::read_names;
 use super::pages::{CountedPages, read_first_page, read_first_rows};
 use super::region::Region;
-use super::regions::read_regions;
 use crate::fault::{Fault, Reason};
 use crate::station::{Interner, Listing};
 
@@ -25,13 +24,15 @@ pub struct Sample {
     pub rejected: Option<(usize, String)>,
 }
 
-/// Reads the first page of `listing`.
-pub(crate) async fn read_sample(context: &ListingContext, listing: Listing) -> Result<Sample, Fault> {
+/// Reads the first page of `listing`, for the operator and its regions.
+pub(crate) async fn read_sample(
+    context: &ListingContext,
+    listing: Listing,
+    (operator_id, regions): (i64, &[Region]),
+) -> Result<Sample, Fault> {
     let (api, interner) = (&context.api, Interner::default());
     let (page_size, with_remotes) = (context.config.page_size, context.config.count_connections);
-    let operator_id = api.operator_id().await?;
-    let regions = read_regions(context).await?;
-    let region = first(&regions)?;
+    let region = first(regions)?;
     let (list, devices, total) = match listing {
         Listing::RegionSearch => {
             let list = RegionSearch {
@@ -46,7 +47,7 @@ pub(crate) async fn read_sample(context: &ListingContext, listing: Listing) -> R
         Listing::OperatorList => {
             let list = OperatorList {
                 operator_id,
-                regions: &regions,
+                regions,
                 is_partial: false,
                 interner: &interner,
                 page_size,
@@ -76,7 +77,7 @@ pub(crate) async fn read_sample(context: &ListingContext, listing: Listing) -> R
     })
 }
 
-/// There is at least one region, or reading them would have failed.
+/// There is at least one region, or they would not have been verified.
 fn first(regions: &[Region]) -> Result<&Region, Fault> {
     regions
         .first()

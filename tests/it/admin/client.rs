@@ -1,7 +1,5 @@
 //! A client of the admin API, with tokens for several users.
 
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
 use serde_json::Value;
@@ -14,7 +12,7 @@ use tarana_operator::webhook::AddressPolicy;
 use tokio::sync::OnceCell;
 
 use crate::environment::{TestEnvironment, condition};
-use crate::{chart, servers};
+use crate::{accounts, chart, servers};
 
 /// Audience of the tokens.
 const AUDIENCE: &str = "tarana-operator";
@@ -218,17 +216,5 @@ pub async fn create_service_account(env: &TestEnvironment, name: &str, roles: &[
 
 /// A token of a service account.
 pub async fn create_token(env: &TestEnvironment, name: &str, audience: &str) -> String {
-    let accounts: Api<ServiceAccount> = Api::namespaced(env.client.clone(), &env.namespace);
-    let request = TokenRequest {
-        spec: Some(TokenRequestSpec {
-            audiences: Some(vec![audience.to_owned()]),
-            ..TokenRequestSpec::default()
-        }),
-        ..TokenRequest::default()
-    };
-    let token = accounts
-        .create_token_request(name, &PostParams::default(), &request)
-        .await
-        .unwrap();
-    token.status.unwrap().token.unwrap()
+    accounts::token_for(&env.client, &env.namespace, name, Some(audience)).await
 }
