@@ -33,6 +33,7 @@ mod rights;
 mod routes;
 mod runs;
 mod schedules;
+mod served_certificate;
 mod server;
 mod sign_in;
 mod sink_test;

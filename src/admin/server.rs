@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +10,9 @@ use axum::Router;
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::middleware::from_fn;
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
 use kube::Client;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::actions::Actions;
@@ -24,13 +22,12 @@ use super::cors::AllowedOrigins;
 use super::problem::Problem;
 use super::process::Process;
 use super::public_url::PublicUrl;
+use super::served_certificate::{CertificateError, ServedCertificate};
 use super::state::{AdminState, SharedState};
 use super::{middleware, routes, ui};
 use crate::listener;
 use crate::notify::Notifier;
 
-/// How often the certificate files are checked for changes. The kubelet updates a mounted Secret within a minute.
-const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// How long requests in progress may take after the shutdown signal.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
@@ -49,15 +46,8 @@ pub enum Error {
         source: io::Error,
     },
     /// The certificate or its key is invalid.
-    #[error("cannot use {} with {} (--admin-tls-certificate, --admin-tls-key): {source}", certificate.display(), key.display())]
-    Certificate {
-        /// Certificate chain.
-        certificate: PathBuf,
-        /// Private key.
-        key: PathBuf,
-        /// Cause.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The client for Supabase cannot be created.
     #[error(transparent)]
     Supabase(#[from] auth::ClientError),
@@ -124,11 +114,11 @@ async fn serve_requests(
         let server = axum_server::from_tcp(listener).map_err(Error::Server)?;
         return server.handle(handle).serve(service).await.map_err(Error::Server);
     };
-    let rustls = tls.load().await?;
-    let server = axum_server::from_tcp_rustls(listener, rustls.clone()).map_err(Error::Server)?;
+    let mut certificate = ServedCertificate::load(tls).await?;
+    let server = axum_server::from_tcp_rustls(listener, certificate.rustls()).map_err(Error::Server)?;
     tokio::select! {
         result = server.handle(handle).serve(service) => result.map_err(Error::Server),
-        () = tls.reload_on_change(&rustls) => Ok(()),
+        () = certificate.reload_on_change() => Ok(()),
     }
 }
 
@@ -149,45 +139,4 @@ fn router(origins: &AllowedOrigins, public_url: &PublicUrl) -> Router<SharedStat
         .merge(ui::router())
         .layer(CatchPanicLayer::custom(on_panic))
         .layer(from_fn(middleware::wrap))
-}
-
-impl Tls {
-    async fn load(&self) -> Result<RustlsConfig, Error> {
-        let loaded = RustlsConfig::from_pem_file(&self.certificate, &self.key).await;
-        loaded.map_err(|source| self.certificate_error(source))
-    }
-
-    fn certificate_error(&self, source: io::Error) -> Error {
-        Error::Certificate {
-            certificate: self.certificate.clone(),
-            key: self.key.clone(),
-            source,
-        }
-    }
-
-    /// Reloads the files when they change. If the new pair is invalid, logs an error and keeps the old one.
-    async fn reload_on_change(&self, rustls: &RustlsConfig) {
-        let mut loaded = self.contents();
-        loop {
-            sleep(CERTIFICATE_CHECK_INTERVAL).await;
-            let current = self.contents();
-            if current == loaded {
-                continue;
-            }
-            match rustls.reload_from_pem_file(&self.certificate, &self.key).await {
-                Ok(()) => {
-                    tracing::info!(certificate = %self.certificate.display(), "certificate reloaded");
-                }
-                Err(source) => {
-                    tracing::error!(error = %self.certificate_error(source), "certificate not reloaded, the old one stays in use");
-                }
-            }
-            loaded = current;
-        }
-    }
-
-    fn contents(&self) -> [Option<Vec<u8>>; 2] {
-        let read = |path: &Path| std::fs::read(path).ok();
-        [read(&self.certificate), read(&self.key)]
-    }
 }
