@@ -6,13 +6,18 @@
 use std::time::Duration;
 
 pub use crate::api::reason::Reason;
-pub use crate::api::text::truncate;
+pub use crate::api::text::{one_line, truncate};
+
+/// Maximum length of a message in bytes. Statements that grant all privileges of a role fit; a condition shows less.
+const MAX_MESSAGE_BYTES: usize = 4096;
 
 /// Whether a retry can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// A retry may succeed, within the limits.
     Transient,
+    /// It looks permanent, but also happens once, for example because of a proxy: permanent only if it persists.
+    Doubtful,
     /// No retry succeeds: stop at once and say what to do.
     Permanent,
 }
@@ -30,11 +35,13 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault. `message` is one line for users.
+    /// A fault. `message` is for users: it becomes one line of limited length here, for conditions, Events, log rows and logs alike,
+    /// because it may quote a server or a trigger.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        let message = message.into();
         Self {
             reason,
-            message: message.into(),
+            message: one_line(&message, MAX_MESSAGE_BYTES).into_owned(),
             retry_after: None,
         }
     }
@@ -69,32 +76,42 @@ fn class(reason: Reason) -> Class {
     match reason {
         // A user must change the connection, a Secret or the account.
         SecretNotFound | SecretKeyMissing | InvalidConfiguration | AuthenticationFailed
-        | AuthenticationChallenge | AccessDenied | ApiTlsFailed | OperatorIdUnknown | RegionNotFound
-        | NoRegions
+        | AuthenticationChallenge | ApiTlsFailed | OperatorIdUnknown | RegionNotFound | NoRegions
         // A user must change the schedule.
         | InvalidSchedule | InvalidTrigger | NeverDue | RunRefused
         // A user must correct or delete the object.
         | InvalidObject
-        // This version is incompatible with the vendor's API.
-        | ApiRejected | ApiChanged | ResponseTooLarge
         // A user must change the database or the operator.
         | DatabaseTlsFailed | DatabaseRefused | DatabaseRightsMissing | SchemaInvalid | SchemaOutdated
         | SchemaTooNew | DatabaseError
         // No time is left for a retry.
         | DeadlineExceeded => Class::Permanent,
+        // This version is incompatible with the vendor's API, or the account lacks a right.
+        AccessDenied | ApiRejected | ApiChanged | ResponseTooLarge => Class::Doubtful,
         _ => Class::Transient,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Class, Fault, Reason};
+    use super::{Class, Fault, MAX_MESSAGE_BYTES, Reason};
+
+    #[test]
+    fn a_message_is_one_line_of_limited_length() {
+        let fault = Fault::new(Reason::DatabaseError, "a trigger says\r\nthis: ".repeat(10_000));
+        assert!(fault.message.len() <= MAX_MESSAGE_BYTES);
+        assert!(
+            fault.message.starts_with("a trigger says this: a trigger"),
+            "{fault}"
+        );
+        assert!(!fault.message.contains(char::is_control));
+    }
 
     #[test]
     fn each_reason_has_its_class() {
         for (reason, class) in [
             (Reason::AuthenticationFailed, Class::Permanent),
-            (Reason::ApiChanged, Class::Permanent),
+            (Reason::ApiChanged, Class::Doubtful),
             (Reason::ApiThrottled, Class::Transient),
             (Reason::ApiUnavailable, Class::Transient),
             (Reason::ApiUnreachable, Class::Transient),

@@ -14,6 +14,9 @@ pub use self::interner::Interner;
 /// A serial or a name. Up to 23 bytes are stored inline, without an allocation.
 pub type Text = smol_str::SmolStr;
 
+/// The site name of a new row whose site is not known.
+pub const UNKNOWN_SITE: &str = "Unknown Site";
+
 /// Coordinates in millionths of a degree, the precision of `numeric(10,6)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {

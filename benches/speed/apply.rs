@@ -90,7 +90,7 @@ async fn sync(store: &Store, fleet: Vec<Row>) -> Result<()> {
     let OpenResult::Opened(fence) = store.open(&run, 1, |_| Vec::new()).await? else {
         return Err("not opened".into());
     };
-    let BeginApply::Started(mut apply) = store.begin_apply(run.id, fence).await? else {
+    let BeginApply::Started(mut apply) = store.begin_apply(run.id, fence, &|_| ()).await? else {
         return Err("already closed".into());
     };
     let plan = plan(&mut apply, fleet).await?;

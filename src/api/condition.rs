@@ -7,6 +7,8 @@
 //! | `Stalled` | a user must act: `message` says how | all kinds, while true |
 //! | `Finished` | the run has ended, with any result: wait for this one | `TaranaSync`, always |
 //! | `DeletesWithheld` | the delete guard kept stale rows | `TaranaSync`, from Apply on |
+//! | `LogRowsOpen` | log rows of ended runs cannot be closed, so that other runs wait | `TaranaConnection`, while true |
+//! | `InsecureTransport` | credentials are sent in plain text | `TaranaConnection`, while true |
 //! | `LastSyncSucceeded` | the newest run that completed or failed has completed; Unknown before the first one | `TaranaSyncSchedule`, always |
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -25,6 +27,10 @@ pub const STALLED: &str = "Stalled";
 pub const FINISHED: &str = "Finished";
 /// The event sink of a connection has accepted the newest event. Absent without a sink.
 pub const EVENT_SINK_READY: &str = "EventSinkReady";
+/// Log rows of runs that have ended cannot be closed.
+pub const LOG_ROWS_OPEN: &str = "LogRowsOpen";
+/// Credentials are sent in plain text to another host.
+pub const INSECURE_TRANSPORT: &str = "InsecureTransport";
 /// The delete guard kept stale rows.
 pub const DELETES_WITHHELD: &str = "DeletesWithheld";
 /// The newest run of a schedule that completed or failed has completed.

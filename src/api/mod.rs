@@ -5,6 +5,7 @@ use kube::CustomResourceExt;
 
 pub mod condition;
 pub mod connection;
+pub mod host;
 pub mod reason;
 pub mod schedule;
 mod schema;

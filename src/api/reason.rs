@@ -122,6 +122,8 @@ reasons! {
     Recovered,
     /// A connection cannot be used until a user acts. Used only in Events; a condition names the fault itself.
     Stalled,
+    /// Credentials are sent in plain text to another host. Only a warning.
+    PlainText,
     // The event sink of a connection.
     /// The sink has accepted the newest event.
     EventsDelivered,
@@ -141,6 +143,8 @@ reasons! {
     // Faults of the vendor's API.
     /// The API rejected the credentials.
     AuthenticationFailed,
+    /// The API accepts the login and rejects its sessions, as if somebody else logged in with the same account.
+    SessionRejected,
     /// The login requires a person (MFA, a new password).
     AuthenticationChallenge,
     /// The account lacks a permission (403).

@@ -11,9 +11,39 @@ pub fn truncate(text: &str, max_bytes: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", &text[..end]))
 }
 
+/// `text` on one line, in at most `max_bytes` bytes: each sequence of spaces, line breaks and other control characters becomes one space.
+pub fn one_line(text: &str, max_bytes: usize) -> Cow<'_, str> {
+    let is_space = |c: char| c.is_whitespace() || c.is_control();
+    if !text.contains(|c: char| c != ' ' && is_space(c)) {
+        return truncate(text, max_bytes);
+    }
+    // Only as much of a long text as can be kept.
+    let head = &text[..text.floor_char_boundary(max_bytes.saturating_mul(4))];
+    let words: Vec<&str> = head.split(is_space).filter(|word| !word.is_empty()).collect();
+    let mut line = words.join(" ");
+    if head.len() < text.len() {
+        line.push('…');
+    }
+    Cow::Owned(truncate(&line, max_bytes).into_owned())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::truncate;
+    use super::{one_line, truncate};
+
+    #[test]
+    fn line_breaks_are_folded() {
+        for (text, expected) in [
+            ("a  b", "a  b"),
+            ("a\r\n\tb\n", "a b"),
+            ("\0a\u{2028}b", "a b"),
+            ("abcd\nefgh", "abcd …"),
+        ] {
+            assert_eq!(one_line(text, 8), expected, "{text:?}");
+        }
+        let long = "line\n".repeat(10_000);
+        assert!(one_line(&long, 100).len() <= 100);
+    }
 
     #[test]
     fn long_texts_are_cut_at_a_character() {

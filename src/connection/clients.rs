@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::secrets::{self, Inputs};
 use crate::api::connection::{ActiveConnections, ListingSetting, TaranaConnection, TaranaConnectionSpec};
+use crate::api::host::is_loopback;
 use crate::fault::Fault;
 use crate::metrics::Metrics;
 use crate::{station, store, tarana};
@@ -40,6 +41,26 @@ impl ConnectionClients {
             Err(_) => {}
         }
         result
+    }
+
+    /// What sends credentials in plain text to another host, for users.
+    pub(super) fn plain_text(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if let Some(host) = self.spec.api.url.strip_prefix("http://") {
+            let host = host.split(['/', '?']).next().unwrap_or(host);
+            let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+            if !is_loopback(name) {
+                found.push(format!(
+                    "spec.api.url sends the vendor's credentials in plain text to {host}: use https://"
+                ));
+            }
+        }
+        if let Some(host) = self.store.unencrypted_host().filter(|host| !is_loopback(host)) {
+            found.push(format!(
+                "the URL under spec.database.secretRef does not require TLS for {host}: add sslmode=require, or set caKey"
+            ));
+        }
+        found
     }
 
     pub(super) fn is_schema_verified(&self) -> bool {

@@ -19,7 +19,7 @@ use super::record::Record;
 use super::registry::{ConnectionEntry, backoff};
 use super::secrets;
 use super::state::{ConnectionState, being_verified};
-use super::status::state_after;
+use super::status::{persists, state_after};
 use crate::api::connection::TaranaConnection;
 use crate::api::sync::{Phase, TaranaSync};
 use crate::cluster::{ReconcileError, Scope, SecretMeta, rejected_writes};
@@ -178,12 +178,13 @@ async fn entry_to_probe(
     if let Some(entry) = previous.clone().filter(is_current) {
         return Ok(entry);
     }
-    let clients = Arc::new(clients::build(
-        connection,
-        inputs,
-        context.migrate,
-        &context.metrics,
-    )?);
+    let mut clients = clients::build(connection, inputs, context.migrate, &context.metrics)?;
+    // The vendor may lock an account after a few refused logins: the pause ends with the login that was refused, not with
+    // any other change.
+    if let Some(former) = previous.as_ref().and_then(|entry| entry.clients.as_ref()) {
+        clients.tarana.continue_session_of(&former.tarana);
+    }
+    let clients = Arc::new(clients);
     let state = ConnectionState::Unverified(being_verified());
     Ok(ConnectionEntry {
         clients: Some(clients),
@@ -217,7 +218,7 @@ fn record_unusable(
 ) -> Duration {
     tracing::warn!(reason = %fault.reason, "{}", fault.message);
     let previous = context.connections.entry(key);
-    let mut entry = new_entry(connection, previous, state_after(fault.clone()));
+    let mut entry = new_entry(connection, previous, state_after(fault.clone(), 0));
     entry.checked = Some(started);
     entry.failures = if fault.is_permanent() {
         0
@@ -253,7 +254,7 @@ async fn probe_entry(
             tracing::warn!(reason = %fault.reason, "{}", fault.message);
             entry.failures = entry.failures.saturating_add(1);
             let requeue_after = retry_delay(&fault, entry.failures, context);
-            entry.state = state_after(fault);
+            entry.state = state_after(fault, entry.failures);
             requeue_after
         }
     };
@@ -283,7 +284,7 @@ async fn probe(clients: &ConnectionClients) -> Result<String, Fault> {
 }
 
 fn retry_delay(fault: &Fault, failures: u32, context: &ConnectionContext) -> Duration {
-    if fault.is_permanent() {
+    if persists(fault, failures) {
         context.probe_interval
     } else {
         backoff(failures, fault)

@@ -11,6 +11,7 @@ mod secrets;
 mod sink_report;
 mod state;
 pub mod status;
+mod warnings;
 
 pub use clients::{ConnectionClients, build_clients};
 pub use context::ConnectionContext;
@@ -19,4 +20,5 @@ pub use registries::Registries;
 pub use registry::{ConnectionView, Connections};
 pub use secrets::{database_config, sink_config, sink_secrets};
 pub use sink_report::SinkReport;
-pub use state::ConnectionState;
+pub use state::{ConnectionState, concerns_connection};
+pub use warnings::OpenRows;

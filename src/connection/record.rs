@@ -12,6 +12,7 @@ use super::context::ConnectionContext;
 use super::key::Key;
 use super::state::{ConnectionState, being_verified};
 use super::status::{StatusUpdate, next_status, transition_event};
+use super::warnings::{self, Warnings};
 use crate::api::connection::TaranaConnection;
 use crate::cluster::{ReconcileError, unfinished_on};
 use crate::metrics::TableState;
@@ -51,6 +52,10 @@ impl<'a> Record<'a> {
             last_success: None,
             throttled_until: None,
             sink: None,
+            warnings: Warnings {
+                open_rows: self.context.connections.open_rows(&Key::of(&self.connection)),
+                plain_text: None,
+            },
             listing: None,
         };
         self.write(&update).await
@@ -80,6 +85,10 @@ impl<'a> Record<'a> {
                 .and_then(|c| c.tarana.throttled_until())
                 .and_then(wall_clock),
             sink: self.context.connections.sink_report(key),
+            warnings: Warnings {
+                open_rows: self.context.connections.open_rows(key),
+                plain_text: clients.map(ConnectionClients::plain_text),
+            },
             listing: clients.map(|c| c.tarana.listing()),
         };
         self.write(&update).await?;
@@ -135,7 +144,9 @@ impl<'a> Record<'a> {
         if self.connection.status.as_ref() == Some(&status) {
             return Ok(());
         }
-        let event = transition_event(self.connection.status.as_ref(), &status);
+        let before = self.connection.status.as_ref();
+        let mut events = warnings::events(before, &status);
+        events.extend(transition_event(before, &status));
         let mut next = self.connection.clone();
         next.status = Some(status);
         let namespace = next.namespace().unwrap_or_default();
@@ -149,7 +160,7 @@ impl<'a> Record<'a> {
             Err(kube::Error::Api(e)) if e.code == 409 => return Err(ReconcileError::Conflict),
             Err(e) => return Err(e.into()),
         }
-        if let Some(event) = event {
+        for event in events {
             self.context
                 .notifier
                 .publish(&self.connection.object_ref(&()), &event)

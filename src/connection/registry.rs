@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kube::runtime::reflector::Store as Reader;
+use uuid::Uuid;
 
 use super::clients::ConnectionClients;
 use super::key::Key;
 use super::sink_report::SinkReport;
 use super::state::{ConnectionState, being_verified};
+use super::warnings::OpenRows;
 use crate::api::connection::TaranaConnection;
 use crate::fault::Fault;
 
@@ -65,6 +67,8 @@ struct State {
     secret_changes: HashMap<Key, HashMap<String, SecretChange>>,
     /// What is known of the event sinks.
     sinks: HashMap<Key, SinkReport>,
+    /// Log rows that cannot be closed.
+    open_rows: HashMap<Key, OpenRows>,
     /// Connections whose last success is to be read again, because a run has completed.
     success_due: HashSet<Key>,
 }
@@ -92,6 +96,7 @@ impl State {
         self.secret_changes.retain(|key, _| is_kept(key));
         self.success_due.retain(|key| is_kept(key));
         self.sinks.retain(|key, _| is_kept(key));
+        self.open_rows.retain(|key, _| is_kept(key));
     }
 }
 
@@ -200,6 +205,32 @@ impl Connections {
     /// What was last reported of a sink.
     pub fn sink_report(&self, key: &Key) -> Option<SinkReport> {
         self.lock().sinks.get(key).cloned()
+    }
+
+    /// Records that the log row of a run that has ended cannot be closed, and publishes it if it is new.
+    pub fn report_open_row(&self, key: &Key, run: Uuid, name: &str, fault: &Fault) {
+        let mut state = self.lock();
+        let rows = state.open_rows.entry(key.clone()).or_default();
+        let former = rows.insert(run, (name.to_owned(), fault.clone()));
+        if former.is_none_or(|(_, former)| former != *fault) {
+            // Triggers a reconcile. Fails only if the controller has ended.
+            let _ = self.probe_requests.unbounded_send(key.clone());
+        }
+    }
+
+    /// Records that the log row of a run is closed, or gone.
+    pub fn row_closed(&self, key: &Key, run: Uuid) {
+        let mut state = self.lock();
+        if let Some(rows) = state.open_rows.get_mut(key)
+            && rows.remove(&run).is_some()
+        {
+            let _ = self.probe_requests.unbounded_send(key.clone());
+        }
+    }
+
+    /// The log rows that cannot be closed.
+    pub fn open_rows(&self, key: &Key) -> OpenRows {
+        self.lock().open_rows.get(key).cloned().unwrap_or_default()
     }
 
     /// Drops the clients of a connection whose object is gone.

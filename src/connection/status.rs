@@ -5,10 +5,10 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::sink_report::{self, SinkReport};
 use super::state::ConnectionState;
+use super::warnings::{self, Warnings};
 use crate::api::condition::{self, READY, RECONCILING, STALLED, whole_seconds};
 use crate::api::connection::{TaranaConnection, TaranaConnectionStatus};
-use crate::api::reason::Reason;
-use crate::fault::Fault;
+use crate::fault::{Class, Fault, Reason};
 use crate::notify::EventSpec;
 use crate::station::Listing;
 
@@ -27,6 +27,8 @@ pub struct StatusUpdate {
     pub throttled_until: Option<Timestamp>,
     /// What is known of the event sink.
     pub sink: Option<SinkReport>,
+    /// What to warn of.
+    pub warnings: Warnings,
     /// The listing in use, and since when if it replaces a better one; `None` if unknown.
     pub listing: Option<(Listing, Option<Timestamp>)>,
 }
@@ -57,6 +59,7 @@ pub fn next_status(
     }
     set_conditions(&mut status, connection, update, now);
     sink_report::update_status(&mut status, connection, update.sink.as_ref(), now);
+    warnings::update_status(&mut status, connection, &update.warnings, now);
     status
 }
 
@@ -92,7 +95,8 @@ fn set_conditions(
             clear_abnormal(status);
         }
         ConnectionState::Rejected(why) | ConnectionState::Unverified(why) => {
-            let (present, absent) = if why.is_permanent() {
+            let is_stalled = why.is_permanent() || matches!(update.state, ConnectionState::Rejected(_));
+            let (present, absent) = if is_stalled {
                 (STALLED, RECONCILING)
             } else {
                 (RECONCILING, STALLED)
@@ -146,11 +150,23 @@ pub fn transition_event(
     Some(EventSpec::warning(fault, message))
 }
 
-/// The state after a failed probe. A missing Secret or key may still be created: runs wait for it.
-pub fn state_after(fault: Fault) -> ConnectionState {
+/// Failed probes in a row after which a doubtful fault counts as permanent.
+const PERSISTENT_PROBES: u32 = 4;
+
+/// Whether no retry is expected to help after this number of failed probes in a row.
+pub fn persists(fault: &Fault, failures: u32) -> bool {
+    match fault.class() {
+        Class::Permanent => true,
+        Class::Doubtful => failures >= PERSISTENT_PROBES,
+        Class::Transient => false,
+    }
+}
+
+/// The state after this number of failed probes in a row. A missing Secret or key may still be created: runs wait for it.
+pub fn state_after(fault: Fault, failures: u32) -> ConnectionState {
     match fault.reason {
         Reason::SecretNotFound | Reason::SecretKeyMissing => ConnectionState::Unverified(fault),
-        _ if fault.is_permanent() => ConnectionState::Rejected(fault),
+        _ if persists(&fault, failures) => ConnectionState::Rejected(fault),
         _ => ConnectionState::Unverified(fault),
     }
 }
@@ -173,6 +189,7 @@ mod tests {
             last_success: None,
             throttled_until: None,
             sink: None,
+            warnings: Warnings::default(),
             listing: None,
         };
         next_status(&connection, &update, Timestamp::UNIX_EPOCH)
@@ -180,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_transition_is_one_event_and_a_repetition_is_none() {
-        let failed = |reason| status(false, state_after(Fault::new(reason, "no")));
+        let failed = |reason| status(false, state_after(Fault::new(reason, "no"), 1));
         let ready = status(false, ConnectionState::Ready);
         let suspended = status(true, ConnectionState::Ready);
         let verifying = failed(Reason::Verifying);

@@ -51,27 +51,19 @@ pub(super) struct Batch {
     pub(super) applied: bool,
 }
 
-/// The row of a change that is recorded as a whole row.
-pub(super) fn whole_row(change: &Change) -> Option<&Row> {
-    match change {
-        Change::Insert(row) | Change::Delete(row) | Change::Withhold(row) => Some(row),
-        Change::Update { .. } => None,
-    }
-}
-
-/// Records updates in their order; the first of them is number `first` of the run.
+/// Records updates, as rows before and after, in their order. The first of them is number `first` of the run.
 pub(super) async fn record_updates(
     tx: &mut Tx,
     batch: &Batch,
     first: i64,
-    changes: &[Change],
+    updates: &[(&Row, &Row)],
 ) -> Result<(), DbError> {
-    let mut at = 0;
-    while at < changes.len() {
-        let (json, taken) = updates_json(&changes[at..]);
+    let mut recorded = 0;
+    while recorded < updates.len() {
+        let (json, taken) = updates_json(&updates[recorded..]);
         let insert = "INSERT INTO tarana_sync_change_batches (run, first, op, applied, changes)
                       VALUES ($1, $2, $3, $4, $5::text::json)";
-        let position = first + i64::try_from(at).unwrap_or(i64::MAX);
+        let position = first + i64::try_from(recorded).unwrap_or(i64::MAX);
         tx.execute(
             sqlx::query(insert)
                 .bind(batch.run)
@@ -81,21 +73,19 @@ pub(super) async fn record_updates(
                 .bind(json),
         )
         .await?;
-        at += taken;
+        recorded += taken;
     }
     Ok(())
 }
 
 /// A JSON array of as many updates from the front as fit into a batch, at least one, and their number.
-fn updates_json(changes: &[Change]) -> (String, usize) {
+fn updates_json(updates: &[(&Row, &Row)]) -> (String, usize) {
     let mut json = Vec::with_capacity(BATCH_SIZE / 8);
     let mut taken = 0;
-    for change in changes {
+    for (before, after) in updates {
         json.push(if taken == 0 { b'[' } else { b',' });
-        if let Change::Update { before, after } = change {
-            // Serializing text and numbers into memory does not fail.
-            let _ = serde_json::to_writer(&mut json, &UpdateEntry::new(before, after));
-        }
+        // Serializing text and numbers into memory does not fail.
+        let _ = serde_json::to_writer(&mut json, &UpdateEntry::new(before, after));
         taken += 1;
         if json.len() >= BATCH_SIZE {
             break;

@@ -69,7 +69,7 @@ impl Db {
         &self.target
     }
 
-    /// Begins a transaction.
+    /// Begins a transaction that can write.
     pub async fn begin(&self) -> Result<Tx, DbError> {
         let connection = match self.pool.acquire().await {
             Ok(connection) => connection,
@@ -88,17 +88,27 @@ impl Db {
             metrics: self.metrics.clone(),
             began: Instant::now(),
         };
-        match tx.script(self.preamble.to_string()).await {
-            Ok(()) => Ok(tx),
-            Err(e) => Err(e.in_preamble()),
+        match tx
+            .begin(self.preamble.to_string())
+            .await
+            .map_err(DbError::in_preamble)?
+        {
+            (false, _) => Ok(tx),
+            (true, is_standby) => {
+                tx.rollback().await?;
+                Err(DbError::read_only(&self.target, is_standby))
+            }
         }
     }
 
-    /// Begins a transaction that only reads and waits for nothing for long.
+    /// Begins a transaction that only reads and waits for nothing for long. It fires no trigger, so it sees our schema only.
     pub async fn begin_read_only(&self) -> Result<Tx, DbError> {
         let mut tx = self.begin().await?;
-        tx.script("SET TRANSACTION READ ONLY; SET LOCAL statement_timeout TO '10s'".to_owned())
-            .await?;
+        tx.script(format!(
+            "SET TRANSACTION READ ONLY; SET LOCAL statement_timeout TO '10s'; {}",
+            self.target.own_search_path()
+        ))
+        .await?;
         Ok(tx)
     }
 
@@ -192,6 +202,27 @@ impl Tx {
         let (limit, connection) = self.connection()?;
         let rows = with_timeout(limit, connection.fetch_all(statement.persistent(false))).await;
         rows.map_err(|e| self.error(e))
+    }
+
+    /// Executes the preamble. Returns whether the transaction is read-only, and whether the server is a standby.
+    async fn begin(&mut self, preamble: String) -> Result<(bool, bool), DbError> {
+        let (limit, connection) = self.connection()?;
+        let rows = with_timeout(
+            limit,
+            connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(preamble))),
+        )
+        .await;
+        let rows = rows.map_err(|e| self.error(e))?;
+        // Its last statement asks.
+        match rows.last() {
+            Some(row) => Ok((self.get(row, 0)?, self.get(row, 1)?)),
+            None => Err(self.error(sqlx::Error::RowNotFound)),
+        }
+    }
+
+    /// Resolves names in our schema only, until the end of the transaction.
+    pub async fn narrow_search_path(&mut self) -> Result<(), DbError> {
+        self.script(self.target.own_search_path()).await
     }
 
     /// Executes statements without parameters in one message. The text is constant or quoted.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::columns::COLUMNS;
 use crate::station::{Interner, Position, Row};
 
 /// Signature, no flags, no extension.
@@ -75,13 +76,26 @@ impl RowDecoder {
     }
 }
 
+/// Decodes the values of one row of a query.
+pub(super) fn row_of_values<'v>(
+    values: impl IntoIterator<Item = Option<&'v [u8]>>,
+) -> Result<Row, Malformed> {
+    let mut bytes = vec![0, 0];
+    for value in values {
+        let length = value.map_or(Ok(-1), |value| i32::try_from(value.len()));
+        bytes.extend_from_slice(&length.map_err(|_| Malformed)?.to_be_bytes());
+        bytes.extend_from_slice(value.unwrap_or_default());
+    }
+    RowDecoder::default().row(&mut bytes.as_slice())
+}
+
 /// Whether `rest` begins with a complete row. The trailer is not a row.
 fn starts_with_row(rest: &[u8]) -> Result<bool, Malformed> {
     let Some((count, mut rest)) = rest.split_first_chunk::<2>() else {
         return Ok(false);
     };
     let count = i16::from_be_bytes(*count);
-    if count >= 0 && usize::from(count.unsigned_abs()) != super::columns::COLUMNS.len() {
+    if count >= 0 && usize::from(count.unsigned_abs()) != COLUMNS.len() {
         return Err(Malformed);
     }
     for _ in 0..count {

@@ -20,6 +20,8 @@ pub struct Store {
     pub(super) may_migrate: bool,
     /// Permits of the exports in progress.
     pub(super) exports: Arc<Semaphore>,
+    /// The host, if connections to it may be in plain text.
+    unencrypted_host: Option<Arc<str>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -36,6 +38,7 @@ impl Store {
         let (options, target) = config::parse(config)?;
         let preamble = config::preamble(&target);
         Ok(Self {
+            unencrypted_host: config::unencrypted_host(&options),
             db: Db::new(options, target, preamble),
             may_migrate: config.migrate,
             exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
@@ -52,6 +55,11 @@ impl Store {
     /// Whether another store has the same tables, as far as their addresses tell.
     pub fn is_same_database(&self, other: &Self) -> bool {
         self.db.target() == other.db.target()
+    }
+
+    /// The host, if connections to it may be in plain text. A Unix socket is none.
+    pub fn unencrypted_host(&self) -> Option<&str> {
+        self.unencrypted_host.as_deref()
     }
 
     /// Connections of the pool, and how many of them are idle.

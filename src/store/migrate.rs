@@ -83,6 +83,8 @@ const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS tarana_migrations (
 /// Applies pending migrations and returns their descriptions. `Ok(None)` if some are pending and `allowed` is false.
 pub(super) async fn migrate(db: &Db, allowed: bool) -> Result<Option<Vec<&'static str>>, Fault> {
     let mut tx = db.begin().await?;
+    // The files look for existing tables, and create those that are missing, in our schema.
+    tx.narrow_search_path().await?;
     schema_exists(&mut tx).await?;
     let mut pending = pending(&mut tx).await?;
     if !pending.is_empty() {

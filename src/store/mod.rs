@@ -14,10 +14,14 @@ mod handle;
 mod log;
 mod migrate;
 mod outbox;
+mod probe;
 mod retention;
 mod rights;
+mod statement;
 mod station_map;
 mod stations;
+mod table;
+mod table_lock;
 mod verify;
 mod write;
 
@@ -28,7 +32,7 @@ pub use export::StationExport;
 pub use handle::Store;
 pub use log::{
     CloseRequest, ClosedRow, FailedAttempt, LastReading, LoggedRun, MAX_SPANS, MomentQuery, OpenResult,
-    OpenedRow, Outcome, RunInfo, RunMoment, RunOrder, RunQuery, Span, SpanKind, SweepScope, SweptEnd,
+    OpenedRow, Outcome, RunInfo, RunMoment, RunOrder, RunQuery, Span, SpanKind, SweepScope, Swept, SweptEnd,
     TableSummary, Trigger, WaitCause, attempt_message, push_span,
 };
 pub use outbox::{OutboxBacklog, OutboxEvent, Redelivery};

@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::db::Tx;
 use super::handle::Store;
-use super::{columns, migrate, rights};
+use super::{migrate, probe};
 use crate::fault::Fault;
 
 /// What a database says of itself.
@@ -33,13 +32,12 @@ impl Store {
         self.verify_access().await
     }
 
-    /// Checks that the role may read and write what a sync reads and writes, also under row-level security, and that the columns have the
-    /// types that it expects. Changes nothing.
+    /// Checks that a sync can read and write all its tables: columns, types, unique indexes, privileges, also under row-level security,
+    /// and each statement. Changes nothing.
     pub async fn verify_access(&self) -> Result<(), Fault> {
         let mut tx = self.db.begin().await?;
-        rights::check(&mut tx).await?;
-        verify_columns(&mut tx).await?;
-        Ok(tx.commit().await?)
+        probe::check(&mut tx).await?;
+        Ok(tx.rollback().await?)
     }
 
     /// Connects, and asks the server for its version and its clock.
@@ -71,13 +69,4 @@ impl Store {
     pub async fn migrate(&self) -> Result<Vec<&'static str>, Fault> {
         Ok(migrate::migrate(&self.db, true).await?.unwrap_or_default())
     }
-}
-
-async fn verify_columns(tx: &mut Tx) -> Result<(), Fault> {
-    let columns = columns::list(|name, kind| format!("{name}::{kind}"));
-    tx.script(format!(
-        "SELECT {columns}, last_updated FROM tarana_base_stations LIMIT 0"
-    ))
-    .await?;
-    Ok(())
 }

@@ -5,207 +5,161 @@
 //! that is subject to row-level security on it, and a server that waits for the rest of a COPY keeps the table locked
 //! without limit, whereas `idle_in_transaction_session_timeout` ends a transaction that waits for its next statement. `id`,
 //! `created_at`, `location`, `network_profile_id` and `bandwidth_mhz` are never written.
+//!
+//! Deletes come first, then updates, then inserts, so that a new station can have the unique name of an old one. What the types,
+//! constraints and triggers of the table reject costs a value, a row or a delete, never the run: [`rows`] isolates such a row after its
+//! statement failed, [`repair`] drops the value, [`exchanges`] resolves swaps, [`deletes`] withholds what is referenced.
 
-use futures::future::join;
-use sqlx::AssertSqlSafe;
+mod conflicts;
+mod deletes;
+mod exchanges;
+mod fields;
+mod item;
+mod rejection;
+mod repair;
+mod rows;
+mod statements;
+mod writer;
+
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
-use super::changes::{self, Batch, Op};
-use super::columns::{COLUMNS, list};
-use super::db::{Statement, Tx};
-use super::encode::RowChunk;
-use crate::fault::{Fault, Reason};
-use crate::station::{Change, Row};
+use self::item::Item;
+use self::rejection::Rejection;
+use self::rows::{Fate, RowWriter};
+use self::writer::Writer;
+use super::changes::Op;
+use super::db::Tx;
+use super::table::Table;
+use crate::fault::Fault;
+use crate::station::{Change, Plan, Row};
 
-/// Rows that one statement deletes. Other tables reference them, perhaps without an index.
-const DELETE_CHUNK: usize = 500;
-
-/// Writes every insert, update and delete, checks that each row was affected, and records the changes in their order. A dry
-/// run only records them.
+/// Writes every insert, update and delete, and records the changes. A dry run only records them, after it tried the deletes. Returns the
+/// plan without its changes, corrected by what the database rejected.
 pub(super) async fn write_changes(
     tx: &mut Tx,
+    table: &Table,
     run: Uuid,
-    changes: &[Change],
+    plan: &Plan,
     dry_run: bool,
-) -> Result<(), Fault> {
+) -> Result<Plan, Fault> {
     // Hash and merge joins would read the whole table for each chunk; a nested loop uses the key.
-    tx.script("SET LOCAL enable_hashjoin TO off; SET LOCAL enable_mergejoin TO off".to_owned())
-        .await?;
-    let mut first = 1;
-    for same_op in changes.chunk_by(|a, b| Op::of(a) == Op::of(b)) {
-        let op = Op::of(&same_op[0]);
-        let batch = Batch {
-            run,
-            op,
-            applied: !dry_run && op != Op::Withhold,
-        };
-        match op {
-            Op::Update => {
-                changes::record_updates(tx, &batch, first, same_op).await?;
-                if batch.applied {
-                    update_rows(tx, same_op).await?;
-                }
-            }
-            Op::Insert | Op::Delete | Op::Withhold => write_whole_rows(tx, &batch, first, same_op).await?,
-        }
-        first += i64::try_from(same_op.len()).unwrap_or(i64::MAX);
-    }
-    Ok(())
-}
-
-/// Records whole rows, and inserts or deletes them.
-async fn write_whole_rows(tx: &mut Tx, batch: &Batch, first: i64, changes: &[Change]) -> Result<(), Fault> {
-    let insert = batch.applied && batch.op == Op::Insert;
-    let sql = if insert {
-        record_and_insert_sql()
-    } else {
-        record_sql()
+    let begin = "SET LOCAL enable_hashjoin TO off; SET LOCAL enable_mergejoin TO off; SAVEPOINT plan";
+    tx.script(begin.to_owned()).await?;
+    let result = write_plan(Writer::new(tx, table, run, plan, dry_run), &plan.changes).await?;
+    // Constraints that the application deferred would fail the commit.
+    let check = "SET CONSTRAINTS ALL IMMEDIATE";
+    let Err(error) = tx.script(check.to_owned()).await else {
+        return Ok(result);
     };
-    let rows = changes.iter().filter_map(changes::whole_row);
-    let record = Some((batch, first));
-    let (chunks, touched) = send_chunks(
-        tx,
-        Chunks {
-            rows,
-            sql: &sql,
-            record,
-        },
-    )
-    .await?;
-    if insert {
-        return check_affected(tx, "inserted", changes.len(), touched);
-    }
-    // A chunk is one row of tarana_sync_change_batches.
-    check_affected(tx, "recorded", chunks, touched)?;
-    if batch.applied && batch.op == Op::Delete {
-        return delete_rows(tx, changes).await;
-    }
-    Ok(())
+    Rejection::of(error)?;
+    tx.script(format!("ROLLBACK TO SAVEPOINT plan; {check}")).await?;
+    write_plan(Writer::new(tx, table, run, plan, dry_run), &plan.changes).await
 }
 
-async fn update_rows(tx: &mut Tx, changes: &[Change]) -> Result<(), Fault> {
-    let sql = update_sql();
-    let rows = changes.iter().filter_map(updated_row);
-    let chunks = Chunks {
-        rows,
-        sql: &sql,
-        record: None,
-    };
-    let (_, touched) = send_chunks(tx, chunks).await?;
-    check_affected(tx, "updated", changes.len(), touched)
+async fn write_plan(mut w: Writer<'_>, changes: &[Change]) -> Result<Plan, Fault> {
+    deletes::write(&mut w, &whole_rows(changes, Op::Delete)).await?;
+    write_updates(&mut w, changes).await?;
+    write_inserts(&mut w, changes).await?;
+    let withheld = whole_rows(changes, Op::Withhold);
+    w.record_rows(Op::Withhold, false, &withheld).await?;
+    Ok(w.result)
 }
 
-/// Splits rows into statements.
-struct Chunks<'a, I> {
-    rows: I,
-    sql: &'a str,
-    /// For a statement that records: the batch, and the position of its next row.
-    record: Option<(&'a Batch, i64)>,
+/// The rows of the changes of a kind that is recorded as whole rows.
+fn whole_rows(changes: &[Change], op: Op) -> Vec<&Row> {
+    let of_op = changes.iter().filter(|change| Op::of(change) == op);
+    of_op
+        .filter_map(|change| match change {
+            Change::Insert(row) | Change::Delete(row) | Change::Withhold(row) => Some(row),
+            Change::Update { .. } => None,
+        })
+        .collect()
 }
 
-impl<'a, I: Iterator<Item = &'a Row>> Chunks<'a, I> {
-    /// The next statement with its parameters bound.
-    async fn next(&mut self) -> Option<Statement<'a>> {
-        let chunk = RowChunk::take_from(&mut self.rows).await;
-        if chunk.rows() == 0 {
-            return None;
-        }
-        let statement = chunk.bind(sqlx::query(AssertSqlSafe(self.sql)));
-        let Some((batch, first)) = &mut self.record else {
-            return Some(statement);
-        };
-        let position = i32::try_from(*first).unwrap_or(i32::MAX);
-        *first += i64::from(chunk.rows());
-        let statement = statement.bind(batch.run).bind(position);
-        Some(statement.bind(batch.op.as_str()).bind(batch.applied))
-    }
-}
-
-/// Executes all statements. Returns their number and the number of rows that they affected.
-async fn send_chunks<'a, I>(tx: &mut Tx, mut chunks: Chunks<'a, I>) -> Result<(usize, u64), Fault>
-where
-    I: Iterator<Item = &'a Row>,
-{
-    let (mut sent, mut touched) = (0, 0);
-    let mut ready = chunks.next().await;
-    while let Some(statement) = ready {
-        // Encode the next chunk while the server executes this one.
-        let (done, next) = join(tx.execute(statement), chunks.next()).await;
-        (sent, touched, ready) = (sent + 1, touched + done?, next);
-    }
-    Ok((sent, touched))
-}
-
-fn updated_row(change: &Change) -> Option<&Row> {
-    match change {
-        Change::Update { after, .. } => Some(after),
+/// The updates as items.
+fn updated_rows(changes: &[Change]) -> Vec<Item<'_>> {
+    let pairs = changes.iter().filter_map(|change| match change {
+        Change::Update { before, after } => Some((&**before, &**after)),
         Change::Insert(_) | Change::Delete(_) | Change::Withhold(_) => None,
-    }
+    });
+    pairs
+        .enumerate()
+        .map(|(index, (before, after))| Item::new(index, Some(before), after))
+        .collect()
 }
 
-async fn delete_rows(tx: &mut Tx, changes: &[Change]) -> Result<(), Fault> {
-    let mut touched = 0;
-    for some in changes.chunks(DELETE_CHUNK) {
-        let serials: Vec<&str> = some
-            .iter()
-            .filter_map(changes::whole_row)
-            .map(|row| row.serial.as_str())
-            .collect();
-        let delete = "DELETE FROM tarana_base_stations WHERE serial_number = ANY ($1)";
-        touched += tx.execute(sqlx::query(delete).bind(serials)).await?;
+async fn write_updates(w: &mut Writer<'_>, changes: &[Change]) -> Result<(), Fault> {
+    let mut items = updated_rows(changes);
+    if !w.table.is_exact() {
+        items = as_stored(w, items);
     }
-    check_affected(tx, "deleted", changes.len(), touched)
-}
-
-/// The table is locked, so a row that was not affected was suppressed by a trigger, a rule or a policy.
-fn check_affected(tx: &Tx, done: &str, expected: usize, touched: u64) -> Result<(), Fault> {
-    if touched == expected as u64 {
+    if w.dry_run {
+        return w.record_updates(false, &written(&items, &BTreeMap::new())).await;
+    }
+    if items.is_empty() {
         return Ok(());
     }
-    let message = format!(
-        "{}: {touched} of {expected} rows of tarana_base_stations were {done}, so nothing was kept; a trigger, rule or row-level security policy stands in the way",
-        tx.target().display_name()
-    );
-    Err(Fault::new(Reason::DatabaseError, message))
+    w.begin().await?;
+    let mut rows = RowWriter::new(w, Op::Update, &items);
+    rows.write_all().await?;
+    rows.settle_conflicts().await?;
+    rows.report_altered();
+    let fates = std::mem::take(&mut rows.fates);
+    w.end().await?;
+    w.record_updates(true, &written(&items, &fates)).await
 }
 
-/// `unnest($1::text[]) AS serial_number, …`
-fn incoming_columns() -> String {
-    let mut at = 0;
-    list(|name, kind| {
-        at += 1;
-        let kind = if kind.starts_with("numeric") {
-            "numeric"
-        } else {
-            kind
+/// The rows before and after the updates that were written.
+fn written<'r>(items: &'r [Item<'_>], fates: &'r BTreeMap<usize, Fate>) -> Vec<(&'r Row, &'r Row)> {
+    let pair = |item: &'r Item<'_>| {
+        let after = match fates.get(&item.index) {
+            None => item.after(),
+            Some(Fate::Changed(row)) => row,
+            Some(Fate::NotWritten) => return None,
         };
-        format!("unnest(${at}::{kind}[]) AS {name}")
-    })
+        Some((item.before?, after))
+    };
+    items.iter().filter_map(pair).collect()
 }
 
-/// Inserts a chunk as one change batch; $20 to $23 are run, position, op and applied.
-fn record_sql() -> String {
-    let columns = list(|name, _| name.to_owned());
-    let values: Vec<String> = (1..=COLUMNS.len() + 4).map(|at| format!("${at}")).collect();
-    let values = values.join(", ");
-    format!("INSERT INTO tarana_sync_change_batches ({columns}, run, first, op, applied) VALUES ({values})")
+async fn write_inserts(w: &mut Writer<'_>, changes: &[Change]) -> Result<(), Fault> {
+    let mut items: Vec<Item<'_>> = whole_rows(changes, Op::Insert)
+        .into_iter()
+        .enumerate()
+        .map(|(index, row)| Item::new(index, None, row))
+        .collect();
+    if !w.table.is_exact() {
+        items = as_stored(w, items);
+    }
+    if w.dry_run {
+        let rows: Vec<&Row> = item::rows(&items).collect();
+        return w.record_rows(Op::Insert, false, &rows).await;
+    }
+    if items.is_empty() {
+        return Ok(());
+    }
+    w.begin().await?;
+    let mut rows = RowWriter::new(w, Op::Insert, &items);
+    rows.write_all().await?;
+    rows.report_altered();
+    w.end().await
 }
 
-fn record_and_insert_sql() -> String {
-    let (record, columns, incoming) = (record_sql(), list(|name, _| name.to_owned()), incoming_columns());
-    format!(
-        "WITH recorded AS ({record})
-         INSERT INTO tarana_base_stations ({columns}, last_updated) SELECT {incoming}, now()"
-    )
-}
-
-fn update_sql() -> String {
-    // Without the serial: it is equal, and assigning it would check every foreign key that references it.
-    let changing = COLUMNS.iter().filter(|(name, _)| *name != "serial_number");
-    let assignments: Vec<String> = changing.map(|(name, _)| format!("{name} = i.{name}")).collect();
-    let (assignments, incoming) = (assignments.join(", "), incoming_columns());
-    format!(
-        "UPDATE tarana_base_stations s SET {assignments}, last_updated = now()
-         FROM (SELECT {incoming}) i WHERE s.serial_number = i.serial_number"
-    )
+/// The rows as the columns store them, without updates that change nothing then.
+fn as_stored<'i>(w: &mut Writer<'_>, items: Vec<Item<'i>>) -> Vec<Item<'i>> {
+    let planned = items.len();
+    let mut stored: Vec<Item<'i>> = items
+        .into_iter()
+        .map(|item| item.with(w.table.as_stored(item.after())))
+        .filter(|item| !item.is_unchanged())
+        .collect();
+    for (index, item) in stored.iter_mut().enumerate() {
+        item.index = index;
+    }
+    let unchanged = i64::try_from(planned - stored.len()).unwrap_or(i64::MAX);
+    w.result.counts.updated -= unchanged;
+    w.result.counts.unchanged += unchanged;
+    stored
 }

@@ -17,6 +17,7 @@ use super::spans::{Clock, SpanRecorder};
 use crate::api::sync::TaranaSync;
 use crate::cluster::{WatchCache, unfinished_on, version};
 use crate::connection::{ConnectionClients, Connections, Key};
+use crate::fault::Fault;
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::station::Fetched;
@@ -54,6 +55,12 @@ pub(super) struct RunState {
     pub missed: Option<Missed>,
     /// How the run ends once its log row can be closed. The step that led here is not repeated.
     pub pending_end: Option<Termination>,
+    /// The lock for which Apply waits, and who holds it.
+    pub waits_for_lock: Option<String>,
+    /// Why its log row cannot be closed yet.
+    pub row_fault: Option<Fault>,
+    /// It ended although its log row could not be closed: the sweeper does it.
+    pub unsettled: bool,
     /// The log row exists.
     pub registered: bool,
     /// What the run does and what it waits for.
@@ -172,6 +179,18 @@ impl SyncContext {
         let mut queue = self.queue(&Key::of_run(sync));
         queue.retain(|run| run.metadata.uid != sync.metadata.uid && run.queue_position() < own);
         queue.into_iter().max_by_key(|run| run.queue_position())
+    }
+
+    /// Why the log row of a run that is about to end cannot be closed yet.
+    pub(super) fn waits_for_row(&self, sync: &TaranaSync) -> Option<Fault> {
+        self.read_state(&sync.uid().unwrap_or_default(), |state| state.row_fault.clone())
+    }
+
+    /// The runs that ended without their log rows.
+    pub(super) fn unsettled(&self) -> HashSet<String> {
+        let runs = self.runs();
+        let unsettled = runs.iter().filter(|(_, state)| state.unsettled);
+        unsettled.map(|(uid, _)| uid.clone()).collect()
     }
 
     /// Requeues the runs that may start, or wait for another one, because this one no longer precedes them.

@@ -25,10 +25,20 @@ impl DueConnections {
 
     /// The ready connections that are due. They are due again after the interval.
     pub fn take(&mut self, connections: &Connections) -> Vec<(Key, Arc<ConnectionClients>)> {
+        let interval = self.interval;
+        self.take_by(connections, |_| interval)
+    }
+
+    /// The ready connections that are due, if each has an interval of its own, which is not longer than that of all.
+    pub fn take_by(
+        &mut self,
+        connections: &Connections,
+        interval: impl Fn(&Key) -> Duration,
+    ) -> Vec<(Key, Arc<ConnectionClients>)> {
         let mut due = connections.ready_clients();
-        due.retain(|(_, clients)| {
+        due.retain(|(key, clients)| {
             let last = self.handled_at.get(&clients.uid);
-            last.is_none_or(|at| at.elapsed() >= self.interval)
+            last.is_none_or(|at| at.elapsed() >= interval(key))
         });
         self.handled_at.retain(|_, at| at.elapsed() < 2 * self.interval);
         let handled = due.iter().map(|(_, clients)| (clients.uid, Instant::now()));

@@ -1,6 +1,7 @@
 //! How a run ends: its log row is closed, then its object shows the end.
 
 use k8s_openapi::jiff::SignedDuration;
+use kube::ResourceExt;
 
 use super::clock::now;
 use super::machine::Termination;
@@ -39,14 +40,24 @@ impl SyncRun<'_> {
         };
         let result = match closed {
             Ok(Some(row)) => results::from_close(&row, termination, self.sync()),
-            Ok(None) => results::without_row(termination),
+            Ok(None) => {
+                self.context.with_state(&self.uid, |state| state.unsettled = true);
+                results::without_row(termination)
+            }
             Err(fault) if fault.reason == Reason::Superseded => return Ok(self.fenced(&fault)),
             Err(fault) if self.may_close_later(&fault, termination) => {
                 return self.await_row_close(termination, &fault).await;
             }
             Err(fault) => {
                 tracing::warn!(%fault, "the log row could not be closed; the sweeper will close it");
-                results::without_row(termination)
+                self.row_is_open(&fault);
+                self.context.with_state(&self.uid, |state| state.unsettled = true);
+                // A fault that persists says that nothing was committed; one that may pass can hide the commit.
+                if self.may_have_committed() && !fault.is_permanent() {
+                    results::of_unknown_outcome(termination, &fault)
+                } else {
+                    results::without_row(termination)
+                }
             }
         };
         self.end(&result).await
@@ -70,22 +81,78 @@ impl SyncRun<'_> {
         self.context.with_state(&self.uid, |state| {
             state.pending_end = Some(termination.clone());
         });
+        self.row_is_open(fault);
+        let unknown = if self.may_have_committed() {
+            "; until then it is unknown whether its changes were committed"
+        } else {
+            ""
+        };
         let message = format!(
-            "ends with {} ({}) once its log row is closed: {}",
+            "ends with {} ({}) once its log row is closed{unknown}: {}",
             termination.reason, termination.message, fault.message
         );
         self.wait(&Fault::new(fault.reason, message), CLOSE_RETRY).await
     }
 
+    /// Shows why the log row cannot be closed: the connection, and the runs that wait for it.
+    fn row_is_open(&self, fault: &Fault) {
+        let (has_row, is_new) = self.context.with_state(&self.uid, |state| {
+            let former = state.row_fault.replace(fault.clone());
+            (state.registered, former.as_ref() != Some(fault))
+        });
+        if is_new {
+            self.context.requeue_next_after(self.sync());
+        }
+        if has_row {
+            let name = self.sync().name_any();
+            self.context
+                .connections
+                .report_open_row(&self.connection, self.run_uid(), &name, fault);
+        }
+    }
+
+    /// Whether Apply may have begun. The object shows that step late.
+    fn may_have_committed(&self) -> bool {
+        self.status().fence.is_some() && !self.sync().spec.dry_run
+    }
+
+    /// The log row is closed, and the object says the same.
+    pub(super) fn settled(&self) {
+        self.context
+            .with_state(&self.uid, |state| state.unsettled = false);
+        self.context
+            .connections
+            .row_closed(&self.connection, self.run_uid());
+    }
+
+    /// Corrects the end of a run whose log row could not be read when it ended.
+    pub(super) async fn correct(&mut self, result: &RunResult) -> Result<(), ReconcileError> {
+        let ended = self.status().completion_time;
+        let mut status = StatusBuilder::new(self.sync(), now()).ended(result, None);
+        status.completion_time = ended.or(status.completion_time);
+        self.record.set_status(status).await?;
+        tracing::info!(phase = ?result.phase, reason = %result.reason, "run corrected: {}", result.message);
+        for event in results::final_events(self.sync()) {
+            self.publish_event(&event).await;
+        }
+        Ok(())
+    }
+
     /// Records the end.
     pub(super) async fn end(&mut self, result: &RunResult) -> Result<Next, ReconcileError> {
         self.context.reset_attempt(&self.uid);
+        if result.duration_ms.is_some() {
+            self.context
+                .connections
+                .row_closed(&self.connection, self.run_uid());
+        }
         let step = self.failed_step.or(self.status().step);
         let status = StatusBuilder::new(self.sync(), now()).ended(result, step);
         self.record.set_status(status).await?;
         self.export_trace(result);
-        self.context
-            .with_state(&self.uid, |state| (state.clients, state.spans) = (None, None));
+        self.context.with_state(&self.uid, |state| {
+            (state.clients, state.spans, state.row_fault) = (None, None, None);
+        });
         self.count_end(result);
         let RunResult {
             phase,

@@ -81,14 +81,20 @@ impl SyncRun<'_> {
         match self.context.predecessor(self.sync()) {
             None => Gate::Open,
             Some(_) if self.context.read_state(&self.uid, |state| state.skips_queue) => Gate::Open,
-            Some(run) => Gate::Blocked(Fault::new(
-                Reason::Queued,
-                format!(
-                    "waits for TaranaSync {}, which precedes it on TaranaConnection {}",
+            Some(run) => {
+                let why = self
+                    .context
+                    .waits_for_row(&run)
+                    .map_or_else(String::new, |fault| {
+                        format!(", and whose log row cannot be closed yet: {}", fault.message)
+                    });
+                let message = format!(
+                    "waits for TaranaSync {}, which precedes it on TaranaConnection {}{why}",
                     run.name_any(),
                     self.connection.name
-                ),
-            )),
+                );
+                Gate::Blocked(Fault::new(Reason::Queued, message))
+            }
         }
     }
 }

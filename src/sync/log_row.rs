@@ -13,7 +13,7 @@ use crate::store::{CloseRequest, Outcome, RunInfo, Span, Trigger, attempt_messag
 pub(super) fn run_info(sync: &TaranaSync, clients: &ConnectionClients, cluster_uid: Option<Uuid>) -> RunInfo {
     let trigger = &sync.spec.trigger;
     RunInfo {
-        id: sync.uid().and_then(|uid| uid.parse().ok()).unwrap_or_default(),
+        id: run_id(sync),
         namespace: sync.namespace().unwrap_or_default(),
         name: sync.name_any(),
         connection: sync.spec.connection_ref.name.clone(),
@@ -28,6 +28,11 @@ pub(super) fn run_info(sync: &TaranaSync, clients: &ConnectionClients, cluster_u
         dry_run: sync.spec.dry_run,
         delete_stale: sync.spec.delete_stale,
     }
+}
+
+/// The id of a run in its log row.
+pub(super) fn run_id(sync: &TaranaSync) -> Uuid {
+    sync.uid().and_then(|uid| uid.parse().ok()).unwrap_or_default()
 }
 
 /// How the log row is closed. A failure needs the fence, because a superseded process must not fail a run that another

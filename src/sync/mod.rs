@@ -17,11 +17,13 @@ mod results;
 pub mod retention;
 mod row_clients;
 mod run;
+mod settle;
 mod spans;
 pub mod status;
 mod steps;
 pub mod sweep;
 mod traces;
 mod waits;
+mod writing;
 
 pub use context::SyncContext;

@@ -5,6 +5,7 @@ use super::status::RunResult;
 use crate::api::condition;
 use crate::api::reason::Reason;
 use crate::api::sync::{Phase, TaranaSync};
+use crate::fault::Fault;
 use crate::notify::EventSpec;
 use crate::station::RunCounts;
 use crate::store::{ClosedRow, Outcome, SweptEnd};
@@ -84,6 +85,31 @@ pub(super) fn without_row(termination: &Termination) -> RunResult {
     }
 }
 
+/// How the message of a run of unknown outcome begins. The reason for it follows in parentheses, then the message of the end.
+const OUTCOME_UNKNOWN: &str = "whether its changes were committed is unknown until its log row can be read";
+
+/// The result of a termination whose row could not be read although the run may have committed. The sweeper corrects it.
+pub(super) fn of_unknown_outcome(termination: &Termination, fault: &Fault) -> RunResult {
+    RunResult {
+        message: format!("{OUTCOME_UNKNOWN} ({}): {}", fault.reason, termination.message),
+        ..without_row(termination)
+    }
+}
+
+/// Whether the object says that its outcome is unknown.
+pub(super) fn has_unknown_outcome(sync: &TaranaSync) -> bool {
+    let conditions = sync.status.as_ref().map(|status| &status.conditions);
+    let finished = conditions.and_then(|conditions| condition::find(conditions, condition::FINISHED));
+    finished.is_some_and(|finished| finished.message.starts_with(OUTCOME_UNKNOWN))
+}
+
+/// The message of the end, without that its outcome was unknown.
+fn known_part(message: &str) -> &str {
+    let unknown = message.strip_prefix(OUTCOME_UNKNOWN);
+    let known = unknown.and_then(|rest| rest.split_once("): "));
+    known.map_or(message, |(_, known)| known)
+}
+
 /// How the row of a finished run is closed that was left open: as its object says. A row that is still open was not committed.
 pub(super) fn swept(sync: &TaranaSync) -> SweptEnd {
     let status = sync.status.clone().unwrap_or_default();
@@ -99,7 +125,7 @@ pub(super) fn swept(sync: &TaranaSync) -> SweptEnd {
         reason: reason
             .filter(|_| status.phase != Phase::Completed)
             .unwrap_or(Reason::Abandoned),
-        message: finished.map_or_else(String::new, |c| c.message.clone()),
+        message: finished.map_or_else(String::new, |c| known_part(&c.message).to_owned()),
     }
 }
 
@@ -157,6 +183,7 @@ fn summary(c: &RunCounts, dry_run: bool) -> String {
 mod tests {
     use super::*;
     use crate::api::sync::TaranaSyncSpec;
+    use crate::sync::status::StatusBuilder;
     use k8s_openapi::jiff::Timestamp;
 
     fn closed_row(outcome: Outcome, reason: &str, message: &str) -> ClosedRow {
@@ -196,6 +223,27 @@ mod tests {
             (Reason::Completed, Some("too many"))
         );
         assert!(!completed.message.contains("too many"), "{}", completed.message);
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_said_and_its_row_is_closed_with_the_reason_of_the_end() {
+        let termination = Termination {
+            phase: Phase::Failed,
+            reason: Reason::DeadlineExceeded,
+            message: "not finished (1 s): late".into(),
+            row_close_deadline: None,
+        };
+        let fault = Fault::new(Reason::DatabaseBusy, "locked");
+        let unknown = of_unknown_outcome(&termination, &fault);
+        let mut sync = TaranaSync::new("run", TaranaSyncSpec::default());
+        assert!(!has_unknown_outcome(&sync));
+        sync.status = Some(StatusBuilder::new(&sync, Timestamp::UNIX_EPOCH).ended(&unknown, None));
+        assert!(has_unknown_outcome(&sync) && unknown.message.contains("DatabaseBusy"));
+        let swept = swept(&sync);
+        assert_eq!(
+            (swept.reason, swept.message.as_str()),
+            (Reason::DeadlineExceeded, "not finished (1 s): late")
+        );
     }
 
     #[test]

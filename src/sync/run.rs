@@ -15,7 +15,7 @@ use super::status::StatusBuilder;
 use super::{log_row, results};
 use crate::api::sync::{Phase, Step, TaranaSync, TaranaSyncStatus};
 use crate::cluster::{ReconcileError, rejected_writes};
-use crate::connection::{ConnectionClients, ConnectionView, Key};
+use crate::connection::{ConnectionClients, ConnectionView, Key, concerns_connection};
 use crate::fault::{Fault, Reason};
 use crate::notify::EventSpec;
 use crate::store;
@@ -158,8 +158,12 @@ impl<'a> SyncRun<'a> {
                 // or both runs wait for each other.
                 self.context
                     .with_state(&run.to_string(), |state| state.skips_queue = true);
+                let why = self.context.connections.open_rows(&self.connection).remove(&run);
+                let why = why.map_or_else(String::new, |(_, fault)| {
+                    format!(", because its log row cannot be closed: {}", fault.message)
+                });
                 let message = format!(
-                    "waits for TaranaSync {name}, which is still running on TaranaConnection {}",
+                    "waits for TaranaSync {name}, which is still running on TaranaConnection {}{why}",
                     self.connection.name
                 );
                 self.wait(&Fault::new(Reason::Queued, message), BUSY_RETRY).await
@@ -254,6 +258,10 @@ impl<'a> SyncRun<'a> {
             return Ok(self.fenced(fault));
         }
         self.failed_step = Some(step);
+        if concerns_connection(fault) {
+            // The connection shows it at once, and a permanent one stops the runs that wait.
+            self.context.connections.request_probe(&self.connection);
+        }
         let metrics = &self.context.metrics.runs;
         metrics.attempt_failed(self.connection.names(), fault.reason);
         tracing::warn!(attempt, ?step, %fault, "attempt failed");

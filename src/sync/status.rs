@@ -81,19 +81,19 @@ impl<'a> StatusBuilder<'a> {
         status
     }
 
-    /// The listing is complete, and the table is being written.
-    pub fn applying(&self, rows: usize) -> TaranaSyncStatus {
+    /// The listing is complete, and the table is being written, or waits for this lock.
+    pub fn applying(&self, rows: usize, lock: Option<&str>) -> TaranaSyncStatus {
         let mut status = self.base();
         status.step = Some(Step::Apply);
         status.counts = Some(Counts {
             fetched: i64::try_from(rows).unwrap_or(i64::MAX),
             ..Counts::default()
         });
-        self.in_progress(
-            &mut status,
-            Reason::Applying,
-            "writes the difference in one transaction",
-        );
+        let (reason, message) = match lock {
+            None => (Reason::Applying, "writes the difference in one transaction"),
+            Some(lock) => (Reason::DatabaseBusy, lock),
+        };
+        self.in_progress(&mut status, reason, message);
         status
     }
 

@@ -2,32 +2,29 @@
 //! deleted, when the deadline passes, and when the process stops. Only what was committed remains.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::future::join;
 use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use tracing::Instrument as _;
 
 use super::clock::now;
 use super::context::{RunState, SyncContext};
-use super::plan::{Missed, Options, Planner};
 use super::record::Record;
 use super::run::{Next, SyncRun};
 use super::status::StatusBuilder;
+use super::writing::{Written, options, write};
 use super::{machine, results};
 use crate::api::sync::{Step, TaranaSync};
 use crate::cluster::ReconcileError;
 use crate::connection::ConnectionClients;
 use crate::fault::{Fault, Reason};
 use crate::notify::EventSpec;
-use crate::station::Fetched;
 use crate::store::{self, Span};
-use crate::trace::live;
 
 /// How often the watch cache is checked for a cancellation. This costs no request.
 const CANCEL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
@@ -35,9 +32,6 @@ const CANCEL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 /// Number of progress updates per heartbeat of the log row.
 const HEARTBEAT_EVERY: u32 = 4;
-
-/// From how long on locking the table is recorded as a wait. Without another lock it takes a round trip.
-const LOCK_WAIT: Duration = Duration::from_millis(500);
 
 /// The result of a long step.
 enum StepResult<T> {
@@ -106,7 +100,7 @@ impl SyncRun<'_> {
         };
         let run = self.run_info(&clients);
         let began = self.begin_step(attempt, Step::Apply);
-        let applying = StatusBuilder::new(self.sync(), now()).applying(fetched.len());
+        let rows = fetched.len();
         let (write, cancelled_or_expired) = (
             write(
                 self.context,
@@ -117,22 +111,13 @@ impl SyncRun<'_> {
             ),
             cancelled_or_expired(self.context, self.sync().clone()),
         );
-        let mut work = Box::pin(async {
+        let work = Box::pin(async {
             tokio::select! {
                 written = write => written.map_or_else(StepResult::Failed, StepResult::Done),
                 () = cancelled_or_expired => StepResult::Interrupted,
             }
         });
-        let outcome = if let Ok(outcome) = timeout(PROGRESS_INTERVAL, &mut work).await {
-            outcome
-        } else {
-            // The write is always awaited, because the final status is written on top of it.
-            let (shown, outcome) = join(self.record.set_status(applying), work).await;
-            if let Err(error) = shown {
-                tracing::warn!(%error, "the step could not be written to the status");
-            }
-            outcome
-        };
+        let outcome = self.show_while(work, rows).await;
         self.end_step(Step::Apply, began, &outcome);
         match outcome {
             StepResult::Done(Written::Closed(row)) => self.end(&results::from_row(&row, self.sync())).await,
@@ -143,6 +128,36 @@ impl SyncRun<'_> {
             }
             StepResult::Failed(fault) => self.attempt_failed(attempt, Step::Apply, &fault).await,
             StepResult::Interrupted => self.interrupted(),
+        }
+    }
+
+    /// Shows Apply, and the lock for which it waits, in the object while it lasts.
+    async fn show_while<T>(&mut self, mut work: impl Future<Output = T> + Unpin, rows: usize) -> T {
+        let mut shown = None;
+        loop {
+            if let Ok(outcome) = timeout(PROGRESS_INTERVAL, &mut work).await {
+                return outcome;
+            }
+            let lock = self
+                .context
+                .read_state(&self.uid, |state| state.waits_for_lock.clone());
+            if shown.as_ref() == Some(&lock) {
+                continue;
+            }
+            let status = StatusBuilder::new(self.sync(), now()).applying(rows, lock.as_deref());
+            shown = Some(lock);
+            // The write is always awaited, because the final status is written on top of it.
+            let mut write = pin!(self.record.set_status(status));
+            let (written, outcome) = tokio::select! {
+                outcome = &mut work => (write.await, Some(outcome)),
+                written = &mut write => (written, None),
+            };
+            if let Err(error) = written {
+                tracing::warn!(%error, "the step could not be written to the status");
+            }
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
         }
     }
 
@@ -281,67 +296,5 @@ async fn publish_progress(
                 Ok(()) => record.count_heartbeat(),
             }
         }
-    }
-}
-
-/// The result of writing.
-enum Written {
-    /// The run has ended.
-    Closed(store::ClosedRow),
-    /// Nothing was written: the listing must be read again to confirm that these rows are missing.
-    ToConfirm(Missed),
-}
-
-/// Compares the fence, plans, writes and commits. If it is dropped before the commit, nothing has changed.
-///
-/// A listing that changes while it is read can lose a station between two pages although both report the same total. So one
-/// reading alone makes no row stale: a first listing that misses rows is discarded, and only rows that the second one misses
-/// as well are stale.
-async fn write(
-    context: &SyncContext,
-    clients: &ConnectionClients,
-    (run, fence, attempt): (&store::RunInfo, i64, i32),
-    (fetched, missed): (Fetched, Option<Missed>),
-    options: Options,
-) -> Result<Written, Fault> {
-    let opening = clients.store.begin_apply(run.id, fence);
-    let mut apply = match opening.instrument(live::operation("lock")).await? {
-        store::BeginApply::Started(apply) => apply,
-        store::BeginApply::Closed(row) => return Ok(Written::Closed(row)),
-    };
-    let uid = run.id.to_string();
-    let (locking, now) = (apply.locking(), Instant::now());
-    if locking >= LOCK_WAIT {
-        let began = now.checked_sub(locking).unwrap_or(now);
-        context.with_spans(&uid, |spans| {
-            spans.waited_for_lock(attempt, began, now);
-        });
-    }
-    let is_first_reading = missed.is_none();
-    let mut planner = Planner::new(fetched, options).confirming(missed);
-    let read = apply.read_rows(|stored| planner.add_row(stored));
-    read.instrument(live::operation("read rows")).await?;
-    let missed = planner.missed();
-    if is_first_reading && !missed.is_empty() {
-        apply.abort().await?;
-        return Ok(Written::ToConfirm(missed));
-    }
-    let spans = context.with_spans(&uid, |spans| spans.spans());
-    let plan = planner.finish();
-    let finish = apply.finish(&plan, run.dry_run, &spans);
-    finish
-        .instrument(live::operation("write"))
-        .await
-        .map(Written::Closed)
-}
-
-fn options(sync: &TaranaSync, clients: &ConnectionClients) -> Options {
-    let unsigned = |n: i32| u32::try_from(n).unwrap_or_default();
-    let guard = clients.spec.delete_guard;
-    Options {
-        delete_stale: sync.spec.delete_stale,
-        approved_deletes: sync.spec.approved_deletes.map(unsigned),
-        max_percent: unsigned(guard.max_percent),
-        free_count: unsigned(guard.free_count),
     }
 }

@@ -1,6 +1,6 @@
 //! The sweeper: closes abandoned log rows as soon as a connection is verified, which covers start-up, and every few minutes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,17 +11,19 @@ use uuid::Uuid;
 
 use super::context::SyncContext;
 use super::due_connections::DueConnections;
-use super::results;
+use super::{results, settle};
 use crate::api::sync::TaranaSync;
 use crate::connection::{ConnectionClients, Key};
 use crate::fault::Reason;
-use crate::store::{Outcome, SweepScope, SweptEnd};
+use crate::store::{Outcome, SweepScope, Swept, SweptEnd};
 use crate::trace::live;
 
 /// How often connections are looked for that were not swept for a while.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// How often a connection is swept.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(2);
+/// How often it is swept while a run of it has ended without its log row.
+const UNSETTLED_INTERVAL: Duration = Duration::from_secs(15);
 /// A younger row may belong to an object that the watch cache does not have yet.
 const GRACE: Duration = Duration::from_mins(1);
 /// Connections that are swept at the same time. A database that does not answer delays the others by its timeout only.
@@ -33,19 +35,37 @@ pub async fn run(context: Arc<SyncContext>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut connections = DueConnections::every(SWEEP_INTERVAL);
     let mut pruned_at = Instant::now();
+    let mut settled = HashSet::new();
     loop {
         ticks.tick().await;
         if pruned_at.elapsed() >= SWEEP_INTERVAL {
             context.prune();
             pruned_at = Instant::now();
         }
-        stream::iter(connections.take(&context.connections))
-            .for_each_concurrent(CONCURRENCY, |(key, clients)| {
-                let context = &context;
-                let span = live::connection(&key.namespace, &key.name);
-                async move { sweep(context, &key, &clients).await }.instrument(span)
-            })
-            .await;
+        let unsettled = settle::unsettled_connections(&context);
+        let interval = |key: &Key| {
+            if unsettled.contains(key) {
+                UNSETTLED_INTERVAL
+            } else {
+                SWEEP_INTERVAL
+            }
+        };
+        let due = connections.take_by(&context.connections, interval);
+        let swept = stream::iter(due).map(|(key, clients)| {
+            let (context, first) = (&context, !settled.contains(&clients.uid));
+            let span = live::connection(&key.namespace, &key.name);
+            async move {
+                sweep(context, &key, &clients).await;
+                let result = settle::settle(context, &key, &clients, first).await;
+                if let Err(fault) = &result {
+                    tracing::warn!(%fault, "log rows of ended runs could not be closed or written");
+                }
+                result.is_ok().then_some(clients.uid)
+            }
+            .instrument(span)
+        });
+        let swept: Vec<Option<Uuid>> = swept.buffer_unordered(CONCURRENCY).collect().await;
+        settled.extend(swept.into_iter().flatten());
     }
 }
 
@@ -117,12 +137,42 @@ async fn sweep(context: &SyncContext, connection: &Key, clients: &ConnectionClie
         grace: GRACE,
     };
     match clients.store.sweep(&scope, |id| runs.end(id)).await {
-        Ok(closed) if closed.is_empty() => {}
-        Ok(closed) => {
-            tracing::warn!(?closed, "abandoned log rows were closed");
+        Ok(swept) => {
+            record(context, connection, &swept);
+            forget_closed_rows(context, connection, clients, &swept).await;
         }
         Err(fault) => {
             tracing::warn!(%fault, "log rows could not be swept");
         }
+    }
+}
+
+/// Ends the warnings about rows that somebody else has closed or removed.
+async fn forget_closed_rows(
+    context: &SyncContext,
+    connection: &Key,
+    clients: &ConnectionClients,
+    swept: &Swept,
+) {
+    for id in context.connections.open_rows(connection).into_keys() {
+        let is_open = swept.failed.iter().any(|(failed, ..)| *failed == id);
+        if !is_open && matches!(clients.store.has_open_row(id).await, Ok(false)) {
+            context.connections.row_closed(connection, id);
+        }
+    }
+}
+
+/// Shows which rows were closed, and which ones cannot be closed.
+fn record(context: &SyncContext, connection: &Key, swept: &Swept) {
+    let (connections, Swept { closed, failed }) = (&context.connections, swept);
+    if !closed.is_empty() {
+        tracing::warn!(?closed, "abandoned log rows were closed");
+    }
+    for id in closed {
+        connections.row_closed(connection, *id);
+    }
+    for (id, name, fault) in failed {
+        tracing::warn!(sync = %name, %fault, "an abandoned log row cannot be closed");
+        connections.report_open_row(connection, *id, name, fault);
     }
 }

@@ -62,7 +62,7 @@ impl SyncRun<'_> {
         });
     }
 
-    fn run_uid(&self) -> Uuid {
+    pub(super) fn run_uid(&self) -> Uuid {
         self.uid.parse().unwrap_or_default()
     }
 }

@@ -12,7 +12,7 @@ use crate::metrics::VendorMetrics;
 use crate::station::{Fetched, Listing};
 
 /// One session and one set of limits, shared by everything that a connection does. Create a new client when the
-/// connection or its Secrets change: that also ends the pause after rejected credentials.
+/// connection or its Secrets change, which then shares the session if the login is the same ([`Client::continue_session_of`]).
 #[derive(Debug)]
 pub struct Client {
     context: ListingContext,
@@ -43,6 +43,12 @@ impl Client {
     pub fn measured_by(mut self, metrics: &VendorMetrics) -> Self {
         self.context.api.measure(metrics.clone());
         self
+    }
+
+    /// Shares the session of a former client, and the pause after its refused login, if both log in as the same user at the same
+    /// address with the same password.
+    pub fn continue_session_of(&mut self, former: &Self) {
+        self.context.api.continue_session_of(&former.context.api);
     }
 
     /// Logs in and reads the operator and its regions, but no device.

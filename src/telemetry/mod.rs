@@ -14,7 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-use crate::trace::live;
+use crate::trace::{live, notices};
 
 /// Format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -40,6 +40,7 @@ pub fn start(filter: &str, format: Format, tracer: Option<SdkTracer>) -> Result<
     };
     let started = tracing_subscriber::registry()
         .with(tracer.map(export))
+        .with(notices::layer())
         .with(
             lines
                 .with_filter(filter)

@@ -2,7 +2,7 @@
 
 use tracing::{Level, Metadata};
 
-use crate::trace::live;
+use crate::trace::{live, notices};
 
 /// This target logs the text of a response that it cannot parse, at level `warn`; the response may be a Secret. The caller
 /// gets the error too and logs it without the text.
@@ -30,7 +30,9 @@ fn is_safe_to_log(target: &str, level: Level) -> bool {
     };
     let is_wire = WIRE_CRATES.iter().any(|name| is_in(name)) || target.starts_with("sqlx_");
     let is_exporter = EXPORTER_CRATES.iter().any(|name| is_in(name));
-    target != LEAKY_TARGET && !(is_wire && level == Level::TRACE) && !(is_exporter && level > Level::WARN)
+    // Messages of triggers can contain rows.
+    let is_leaky = [LEAKY_TARGET, notices::TARGET].contains(&target);
+    !(is_leaky || (is_wire && level == Level::TRACE) || (is_exporter && level > Level::WARN))
 }
 
 #[cfg(test)]
@@ -50,6 +52,7 @@ mod tests {
             ("hyper_util::client::legacy::pool", Level::DEBUG, true),
             ("sqlx_postgres::connection", Level::TRACE, false),
             ("sqlx::query", Level::TRACE, false),
+            ("sqlx::postgres::notice", Level::WARN, false),
             ("rustls::client::hs", Level::WARN, true),
             ("opentelemetry_sdk", Level::ERROR, true),
             ("opentelemetry_sdk", Level::DEBUG, false),

@@ -2,6 +2,7 @@
 
 mod ids;
 pub mod live;
+pub mod notices;
 mod provider;
 mod recorded;
 

@@ -203,6 +203,8 @@ fn client(config: &SinkConfig, policy: &AddressPolicy) -> Result<reqwest::Client
         // A redirect could lead to a forbidden address, and a proxy would resolve the name itself.
         .redirect(redirect::Policy::none())
         .no_proxy()
+        // Answers are short, and not read whole.
+        .no_gzip()
         .dns_resolver(Arc::new(GuardedResolver(policy.clone())))
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(config.timeout);

@@ -39,6 +39,7 @@ const NO_FAULTS: &[Reason] = &[
     Reason::TestEventSent,
     Reason::NoEventYet,
     Reason::EventsDelivered,
+    Reason::PlainText,
 ];
 
 #[test]
@@ -46,6 +47,30 @@ fn every_fault_has_its_line_and_its_test() {
     let sources = ["src", "tests", "devenv"].into_iter().flat_map(rust_files);
     let tests: BTreeSet<String> = sources.flat_map(|source| functions(&source.text)).collect();
     assert_no_violations(&violations(&read("CONTRIBUTING.md"), &tests));
+}
+
+#[test]
+fn every_trial_has_its_test() {
+    let sources = ["src", "tests", "devenv"].into_iter().flat_map(rust_files);
+    let tests: BTreeSet<String> = sources.flat_map(|source| functions(&source.text)).collect();
+    let text = read("tests/README.md");
+    let trials = text.lines().skip_while(|line| !line.starts_with("| trial |"));
+    let rows: Vec<&str> = trials.skip(2).collect();
+    assert!(rows.len() > 30, "the table of trials is not found");
+    let missing = rows.iter().flat_map(|row| {
+        let (trial, cell) = row
+            .trim_end_matches([' ', '|'])
+            .rsplit_once('|')
+            .unwrap_or_default();
+        let named = quoted(cell);
+        let none = named
+            .is_empty()
+            .then(|| format!("tests/README.md: {trial}: names no test"));
+        let absent = named.into_iter().filter(|test| !tests.contains(*test));
+        let absent = absent.map(|test| format!("tests/README.md: there is no test `{test}`"));
+        absent.chain(none).collect::<Vec<_>>()
+    });
+    assert_no_violations(&missing.collect::<Vec<_>>());
 }
 
 #[test]
@@ -131,6 +156,7 @@ fn violations(text: &str, tests: &BTreeSet<String>) -> Vec<String> {
             told.insert(reason);
             let class = match Fault::new(reason, "").class() {
                 Class::Transient => "transient",
+                Class::Doubtful => "doubtful",
                 Class::Permanent => "permanent",
             };
             if line.class != class && line.class != "–" {

@@ -231,7 +231,7 @@ async fn assert_reported(env: &TestEnvironment, name: String, case: Case) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_credentials_are_not_retried_until_the_secret_changes() {
+async fn wrong_credentials_are_not_retried_until_they_change() {
     let mut env = TestEnvironment::bare(servers::tcs()).await;
     env.start_operator();
     env.secret(
@@ -252,6 +252,26 @@ async fn wrong_credentials_are_not_retried_until_the_secret_changes() {
             (&row["status"], &row["reason"]),
             (&json!("failed"), &json!("AuthenticationFailed"))
         );
+        // Other changes of the connection and of its Secrets do not permit another login.
+        let login = json!({"username": servers::USERNAME, "password": "wrong", "note": name});
+        env.secret("tcs", &login).await;
+        let database = json!({"url": env.database_url, "note": name});
+        env.secret("database", &database).await;
+        let page_size = json!({"api": {"pageSize": if name == "one" { 100 } else { 200 }}});
+        env.change_connection("default", page_size).await;
+        let generation = env
+            .connections()
+            .get("default")
+            .await
+            .unwrap()
+            .metadata
+            .generation;
+        env.wait_for_connection("default", "was verified again", |c| {
+            let status = c.status.clone().unwrap_or_default();
+            status.observed_generation == generation
+                && condition(&status.conditions, "Stalled").1 == "AuthenticationFailed"
+        })
+        .await;
     }
     assert_eq!(
         env.tcs.counters().failed_logins,

@@ -193,10 +193,11 @@ async fn concurrent_runs_of_a_connection_execute_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transient_fault_is_retried_and_a_permanent_one_is_not() {
+async fn a_transient_fault_is_retried_and_a_doubtful_one_is_permanent_if_it_persists() {
     let env = TestEnvironment::new().await;
-    env.tcs
-        .set_rules(vec![servers::failing_search().region(1073).times(2)]);
+    // An attempt sends a request four times.
+    let failing = servers::failing_search().region(1073).offset(0).times(8);
+    env.tcs.set_rules(vec![failing]);
     env.ready().await;
     let spec = json!({"backoff": {"initialSeconds": 1, "maxSeconds": 1}});
     let retried = env.run("retried", spec.clone()).await;
@@ -223,11 +224,12 @@ async fn a_transient_fault_is_retried_and_a_permanent_one_is_not() {
 
     env.tcs.set_rules(vec![servers::html_search()]);
     let failed = env.run("failed", spec).await;
-    assert_eq!(
-        (phase(&failed), failed.status.clone().unwrap().attempt),
-        (Phase::Failed, 1)
-    );
-    assert_eq!(of(&failed, "Finished").1, "ApiChanged");
+    let (attempts, backoff_limit) = (failed.status.clone().unwrap().attempt, failed.spec.backoff_limit);
+    assert_eq!((phase(&failed), attempts), (Phase::Failed, backoff_limit + 1));
+    let (_, reason, message) = of(&failed, "Finished");
+    assert_eq!(reason, "ApiChanged");
+    let all = format!("attempt {attempts} of {attempts}");
+    assert!(message.contains(&all), "{message}");
     assert_eq!(of(&failed, "Stalled").0, "True");
     let row = env.log_row(&failed).await;
     assert_eq!(

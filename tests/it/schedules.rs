@@ -379,7 +379,11 @@ async fn history_limits_keep_the_newest_runs() {
     create(
         &env,
         "s",
-        json!({"successfulSyncsHistoryLimit": 0, "failedSyncsHistoryLimit": 1}),
+        json!({
+            "successfulSyncsHistoryLimit": 0,
+            "failedSyncsHistoryLimit": 1,
+            "template": {"spec": {"backoffLimit": 0}},
+        }),
     )
     .await;
     let trigger_and_wait = async |value: String| {

@@ -56,9 +56,9 @@ async fn changes_record_whole_rows(mode: AccessMode) {
         changes(&database, second.id).await,
         json!([
             [1, "S1", "delete", expected("S1"), null, true],
-            [2, "S2", "delete", expected("S2"), null, false],
-            [3, "S4", "delete", expected("S4"), null, false],
-            [4, "S3", "insert", null, bare, true]
+            [2, "S3", "insert", null, bare, true],
+            [3, "S2", "delete", expected("S2"), null, false],
+            [4, "S4", "delete", expected("S4"), null, false],
         ])
     );
 }

@@ -68,7 +68,7 @@ async fn dropped_while_waiting_for_the_table_lock(mode: AccessMode) {
     let (database, store, run, fence) = open_run(mode).await;
     let blocker = blocker(&database, "LOCK TABLE tarana_base_stations IN ROW EXCLUSIVE MODE").await;
     drop_when_blocked(&database, async {
-        let _ = store.begin_apply(run.id, fence).await;
+        let _ = store.begin_apply(run.id, fence, &|_| ()).await;
     })
     .await;
     wait_until_unlocked(&database).await;

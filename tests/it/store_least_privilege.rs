@@ -20,7 +20,7 @@ async fn use_store(store: &Store) -> Result<(), Fault> {
     };
     store.heartbeat(run.id, fence, 1, &[]).await?;
     store.record_failure(run.id, fence, "retry", &[]).await?;
-    let BeginApply::Started(mut apply) = store.begin_apply(run.id, fence).await? else {
+    let BeginApply::Started(mut apply) = store.begin_apply(run.id, fence, &|_| ()).await? else {
         panic!("not started")
     };
     let mut rows = Vec::new();

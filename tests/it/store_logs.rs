@@ -373,7 +373,7 @@ async fn sweep_cluster(
             abandoned()
         }
     };
-    let mut swept = store.sweep(&scope, end).await.unwrap();
+    let mut swept = store.sweep(&scope, end).await.unwrap().closed;
     swept.sort();
     swept
 }

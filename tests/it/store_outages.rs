@@ -23,6 +23,7 @@ tests_with_mode!(
     the_store_recovers_from_a_server_crash,
     a_commit_is_durable_despite_asynchronous_commit,
     a_standby_is_reported_until_it_is_promoted,
+    a_read_only_database_is_not_written,
     a_full_server_is_reported
 );
 tests_with_mode!(
@@ -32,6 +33,7 @@ tests_with_mode!(
     a_commit_is_durable_despite_asynchronous_commit,
     the_store_recovers_from_a_pooler_crash,
     a_standby_is_reported_until_it_is_promoted,
+    a_read_only_database_is_not_written,
     a_full_server_is_reported,
     a_full_pooler_is_reported
 );
@@ -191,15 +193,37 @@ async fn a_standby_is_reported_until_it_is_promoted(mode: AccessMode) {
     }
     assert_eq!(database.value("SELECT pg_promote()").await, "true");
     assert_recovered(&database, &store).await;
-    // The operator overrides a default of read-only transactions.
+}
+
+/// A provider sets this while the disk of the server is full.
+async fn a_read_only_database_is_not_written(mode: AccessMode) {
+    let (database, _) = start_servers(mode, &[], &[]).await;
     let name = database.address_and_name().1;
-    database
-        .sql(&format!(
-            "ALTER DATABASE {name} SET default_transaction_read_only TO on"
-        ))
-        .await;
+    let set = |value: &str| format!("ALTER DATABASE {name} SET default_transaction_read_only TO {value}");
+    database.sql(&set("on")).await;
+    database.servers.pgbouncer.crash().unwrap();
+    database.servers.pgbouncer.restart().await.unwrap();
     let fresh = Store::new(&database.config()).unwrap();
-    perform(&fresh, vec![Change::Insert(row("S2"))]).await;
+    for fault in [
+        fresh.verify().await.unwrap_err(),
+        fresh.register(&run()).await.unwrap_err(),
+        fresh.closed_row(run().id).await.unwrap_err(),
+    ] {
+        assert_transient(&fault, "read-only");
+        assert!(fault.message.contains("default_transaction_read_only"), "{fault}");
+    }
+    // Of another database, which is not read-only.
+    let mut server = PgConnection::connect(database.servers.postgres.url())
+        .await
+        .unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(set("off")))
+        .execute(&mut server)
+        .await
+        .unwrap();
+    database.servers.pgbouncer.crash().unwrap();
+    database.servers.pgbouncer.restart().await.unwrap();
+    let recovered = Store::new(&database.config()).unwrap();
+    perform(&recovered, vec![Change::Insert(row("S2"))]).await;
 }
 
 /// Opens connections until the server accepts no more.

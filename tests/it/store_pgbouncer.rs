@@ -118,7 +118,7 @@ async fn sixteen_clients_share_two_server_connections(mode: AccessMode) {
     let fence = open(&stores[0], &run).await;
     let holder = apply(&stores[0], &run, fence).await;
     drop_when_blocked(&database, async {
-        let _ = stores[1].begin_apply(run.id, fence).await;
+        let _ = stores[1].begin_apply(run.id, fence, &|_| ()).await;
     })
     .await;
     drop(holder);

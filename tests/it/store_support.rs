@@ -91,6 +91,15 @@ impl Database {
         Self { url, mode, servers }
     }
 
+    /// An existing database of the same servers.
+    pub fn at(url: String, other: &Self) -> Self {
+        Self {
+            url,
+            mode: other.mode,
+            servers: Arc::clone(&other.servers),
+        }
+    }
+
     /// With the roles and the schema of Supabase.
     pub async fn supabase(mode: AccessMode) -> Self {
         let database = Self::on(server(true).await, mode).await;
@@ -302,7 +311,7 @@ pub async fn sweep(
         live,
         grace,
     };
-    store.sweep(&scope, |_| abandoned()).await
+    Ok(store.sweep(&scope, |_| abandoned()).await?.closed)
 }
 
 /// Takes all events of a connection and records their delivery. Returns them in order.
@@ -384,7 +393,7 @@ pub async fn open(store: &Store, run: &RunInfo) -> i64 {
 }
 
 pub async fn apply(store: &Store, run: &RunInfo, fence: i64) -> Apply {
-    match store.begin_apply(run.id, fence).await.unwrap() {
+    match store.begin_apply(run.id, fence, &|_| ()).await.unwrap() {
         BeginApply::Started(apply) => apply,
         BeginApply::Closed(ended) => panic!("{ended:?}"),
     }

@@ -126,7 +126,10 @@ async fn assert_all_time_out(store: &Store, run: &RunInfo, fence: i64, closing: 
         "record_failure",
         store.record_failure(run.id, fence, "", &[]).await,
     );
-    assert_unreachable("begin_apply", store.begin_apply(run.id, fence).await.map(drop));
+    assert_unreachable(
+        "begin_apply",
+        store.begin_apply(run.id, fence, &|_| ()).await.map(drop),
+    );
     assert_unreachable("close", store.close(run, closing).await.map(drop));
     assert_unreachable("closed_row", store.closed_row(run.id).await.map(drop));
     assert_unreachable(

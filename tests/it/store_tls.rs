@@ -1,6 +1,9 @@
 //! TLS with `caKey`: the server must present a valid certificate of that authority for the host in the URL. A bundle that
 //! cannot be used is reported without its content.
 
+use std::path::Path;
+use std::process::Command;
+
 use devenv::{PgBouncer, PgBouncerSettings};
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -72,6 +75,112 @@ async fn only_a_valid_certificate_of_the_authority_is_accepted(mode: AccessMode)
         };
         assert_rejected(at_another_time, remedy).await;
     }
+}
+
+const NEW_KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+const CA_AS_SERVER: &str = "
+    openssl req -x509 $new -days 2 -subj /CN=server -addext subjectAltName=IP:127.0.0.1 -keyout server.key -out server.crt
+    cp server.crt ca.crt";
+const SELF_SIGNED: &str = "
+    openssl req $new -subj /CN=server -keyout server.key -out server.csr
+    openssl x509 -req -in server.csr -signkey server.key -days 2 -extfile server.ext -out server.crt
+    cp server.crt ca.crt";
+const WITH_INTERMEDIATE: &str = "
+    openssl req -x509 $new -days 2 -subj /CN=root -keyout ca.key -out ca.crt
+    openssl req $new -subj /CN=middle -keyout middle.key -out middle.csr
+    printf 'basicConstraints=critical,CA:TRUE' > middle.ext
+    openssl x509 -req -in middle.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile middle.ext -out middle.crt
+    openssl req $new -subj /CN=server -keyout server.key -out server.csr
+    openssl x509 -req -in server.csr -CA middle.crt -CAkey middle.key -CAcreateserial -days 2 -extfile server.ext -out server.crt";
+
+/// `ca.crt`, `server.crt` and `server.key`, which these commands create.
+fn create(name: &str, commands: &str) -> [Vec<u8>; 3] {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let script = format!(
+        "new='{NEW_KEY}'; printf 'subjectAltName=IP:127.0.0.1\\nbasicConstraints=CA:FALSE' > server.ext {commands}"
+    );
+    let done = Command::new("sh")
+        .args(["-ec", &script])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let files = ["ca.crt", "server.crt", "server.key"].map(|file| std::fs::read(folder.join(file)).unwrap());
+    std::fs::remove_dir_all(&folder).unwrap();
+    files
+}
+
+/// D29: what to issue or change, in sentences. What the message asks for is accepted.
+#[tokio::test]
+async fn a_rejected_certificate_says_what_to_issue() {
+    let database = Database::new(AccessMode::Direct).await;
+    database.store().await;
+    let connect = async |certificate: Vec<u8>, key: Vec<u8>, ca: Vec<u8>| {
+        let settings = PgBouncerSettings {
+            certificate: Some((certificate, key)),
+            ..PgBouncerSettings::default()
+        };
+        let server = PgBouncer::start(&database.url, &settings).await.unwrap();
+        let config = Config {
+            url: database
+                .url
+                .replace(database.address_and_name().0, server.address()),
+            ca_pem: Some(ca),
+            ..database.direct()
+        };
+        Store::new(&config).unwrap().verify().await
+    };
+    let [ca, certificate, key] = create("ca-as-server", CA_AS_SERVER);
+    let fault = connect(certificate, key, ca).await.unwrap_err();
+    assert_eq!(fault.reason, Reason::DatabaseTlsFailed, "{fault}");
+    assert!(
+        fault.message.contains("that of an authority (CA:TRUE)"),
+        "{fault}"
+    );
+    assert!(
+        fault.message.contains("CA:FALSE") && !fault.message.contains("Other"),
+        "{fault}"
+    );
+    let [ca, certificate, key] = create("self-signed", SELF_SIGNED);
+    connect(certificate, key, ca).await.unwrap();
+
+    let with_middle =
+        format!("{WITH_INTERMEDIATE}\ncp server.crt leaf.crt; cat leaf.crt middle.crt > server.crt");
+    let [ca, chain, key] = create("intermediate", &with_middle);
+    let text = String::from_utf8(chain.clone()).unwrap();
+    let end = text.find("-----END CERTIFICATE-----\n").unwrap() + "-----END CERTIFICATE-----\n".len();
+    let (leaf, middle) = text.split_at(end);
+    let fault = connect(leaf.into(), key.clone(), ca.clone()).await.unwrap_err();
+    assert_eq!(fault.reason, Reason::DatabaseTlsFailed, "{fault}");
+    assert!(
+        fault.message.contains("intermediate") && !fault.message.contains("UnknownIssuer"),
+        "{fault}"
+    );
+    connect(chain, key.clone(), ca.clone()).await.unwrap();
+    let both = [ca.as_slice(), middle.as_bytes()].concat();
+    connect(leaf.into(), key, both).await.unwrap();
+}
+
+#[tokio::test]
+async fn sslmode_require_without_tls_is_reported() {
+    let database = Database::new(AccessMode::Direct).await;
+    let server = PgBouncer::start(&database.url, &PgBouncerSettings::default())
+        .await
+        .unwrap();
+    let url = database
+        .url
+        .replace(database.address_and_name().0, server.address());
+    let config = Config {
+        url: format!("{url}?sslmode=require"),
+        ..database.direct()
+    };
+    let fault = assert_rejected(config, "turn TLS on").await;
+    assert!(
+        fault.message.contains("the server does not support TLS"),
+        "{fault}"
+    );
+    assert!(fault.message.contains("sslmode"), "{fault}");
 }
 
 #[tokio::test]

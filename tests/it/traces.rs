@@ -106,7 +106,10 @@ async fn run_with_retry_and_restart(env: &TestEnvironment, collector: &Receiver)
             body: None,
         },
     )
-    .once();
+    .region(1073)
+    .offset(0)
+    .times(4);
+    // As often as an attempt sends a request.
     env.tcs.set_rules(vec![failing]);
     env.sync("traced", json!({"backoff": {"initialSeconds": 1}}))
         .await;
@@ -232,9 +235,11 @@ fn assert_steps(trace: &Trace) {
         .collect();
     let failed = |request: &&BTreeMap<&str, String>| request.contains_key("error.type");
     let failed: Vec<_> = requests.iter().filter(failed).collect();
-    assert_eq!(failed.len(), 1, "{requests:?}");
-    assert_eq!(failed[0]["http.response.status_code"], "500");
-    assert_eq!(failed[0]["error.type"], "ApiUnavailable");
+    assert_eq!(failed.len(), 4, "each send is a request: {requests:?}");
+    for request in failed {
+        assert_eq!(request["http.response.status_code"], "500");
+        assert_eq!(request["error.type"], "ApiUnavailable");
+    }
     let [apply] = trace.named("Apply")[..] else {
         panic!("one Apply")
     };
@@ -276,13 +281,14 @@ fn assert_log_lines(env: &TestEnvironment, (first, second): &(String, String), i
     };
     assert_eq!(with("attempt started").len(), 3);
     assert_eq!(with("run ended").len(), 1);
-    let [request] = with("request to TCS failed")[..] else {
-        panic!("{of_run:#?}")
-    };
-    assert_eq!(
-        (&request["attempt"], &request["step"]),
-        (&json!(1), &json!("Fetch"))
-    );
+    let requests = with("request to TCS failed");
+    assert_eq!(requests.len(), 4, "{of_run:#?}");
+    for request in requests {
+        assert_eq!(
+            (&request["attempt"], &request["step"]),
+            (&json!(1), &json!("Fetch"))
+        );
+    }
     let [failed] = with("attempt failed")[..] else {
         panic!("{of_run:#?}")
     };

@@ -12,6 +12,7 @@ mod case;
 mod checks;
 mod expectations;
 mod generator;
+mod once;
 mod worker;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,7 +21,7 @@ use std::sync::Mutex;
 use futures::future::join_all;
 
 use case::Case;
-use worker::Worker;
+use worker::{RunResult, Worker};
 
 /// Concurrent workers: a run mostly waits.
 const WORKERS: usize = 10;
@@ -30,8 +31,8 @@ const MAX_FAILURES: usize = 12;
 /// Number of runs by phase and reason.
 type Tally = BTreeMap<String, usize>;
 
-/// Executes all cases and panics with the failures.
-async fn run_all(cases: Vec<Case>) -> Tally {
+/// Executes all cases and panics with the failures. Returns how many results have each label.
+async fn run_all(cases: Vec<Case>, label: fn(&RunResult) -> String) -> Tally {
     let cases = Mutex::new(VecDeque::from(cases));
     let (tally, failures) = (Mutex::new(Tally::new()), Mutex::new(Vec::new()));
     let workers = (0..WORKERS).map(|_| async {
@@ -46,7 +47,7 @@ async fn run_all(cases: Vec<Case>) -> Tally {
                     cases.lock().unwrap().clear();
                 }
             }
-            *tally.lock().unwrap().entry(result.label()).or_default() += 1;
+            *tally.lock().unwrap().entry(label(&result)).or_default() += 1;
             worker.clean_up(&result).await;
         }
     });
@@ -58,7 +59,23 @@ async fn run_all(cases: Vec<Case>) -> Tally {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_alone_has_the_expected_result() {
-    println!("{:?}", run_all(expectations::single_faults()).await);
+    println!(
+        "{:?}",
+        run_all(expectations::single_faults(), RunResult::label).await
+    );
+}
+
+/// A fault that occurs once costs no run, whatever it is and whatever was requested: some of all cases.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_that_occurs_once_costs_no_run() {
+    let some = once::cases().into_iter().step_by(4).collect();
+    println!("{:?}", run_all(some, RunResult::attempts).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make test-long"]
+async fn any_fault_that_occurs_once_costs_no_run() {
+    println!("{:?}", run_all(once::cases(), RunResult::attempts).await);
 }
 
 /// The first seed and the number of runs of `make test`.
@@ -84,7 +101,11 @@ fn seed_and_runs((seed, runs): (u64, u64)) -> (u64, u64) {
 async fn run_random(defaults: (u64, u64)) {
     let (seed, runs) = seed_and_runs(defaults);
     println!("{runs} runs from TARANA_SEED={seed}");
-    let tally = run_all((seed..seed + runs).map(generator::generate).collect()).await;
+    let tally = run_all(
+        (seed..seed + runs).map(generator::generate).collect(),
+        RunResult::label,
+    )
+    .await;
     println!("{tally:?}");
     let completed = tally.get("Completed").copied().unwrap_or_default();
     let all: usize = tally.values().sum();

@@ -97,6 +97,8 @@ pub struct Config {
     pub honour_type: bool,
     /// Whether `RadioSearch` honours the direction of `sort`. Default true.
     pub honour_sort: bool,
+    /// How many regions the list of regions has twice. Default 0.
+    pub repeated_regions: usize,
     /// Headers that every call must have, otherwise 403. Default none.
     pub required_headers: Vec<String>,
     /// The delay of every response. Default none.
@@ -122,6 +124,7 @@ impl Default for Config {
             honour_count: true,
             honour_type: false,
             honour_sort: true,
+            repeated_regions: 0,
             required_headers: Vec::new(),
             latency: Duration::ZERO,
         }

@@ -174,7 +174,11 @@ fn regions(call: &Call, config: &Config, overrides: ListingOverride) -> Result<P
     let (offset, count) = parse_paging(call)?;
     // The endpoint under /api/nqs/ omits regions, like the real one.
     let omitted = if call.path.starts_with("/api/nqs/") { 2 } else { 0 };
-    let known = &REGIONS[..REGIONS.len() - omitted];
+    let repeated = REGIONS.iter().take(config.repeated_regions);
+    let known: Vec<_> = REGIONS[..REGIONS.len() - omitted]
+        .iter()
+        .chain(repeated)
+        .collect();
     let (from, rows) = overrides.page_bounds(offset, count);
     let items = known.iter().skip(from).take(rows).map(|region| {
         let item = json!({

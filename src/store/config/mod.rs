@@ -108,6 +108,15 @@ fn ssl_mode(mode: TlsMode) -> PgSslMode {
     }
 }
 
+/// The host, if connections to it may be in plain text.
+pub(super) fn unencrypted_host(options: &PgConnectOptions) -> Option<Arc<str>> {
+    let may_be_plain = matches!(
+        options.get_ssl_mode(),
+        PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer
+    );
+    (may_be_plain && options.get_socket().is_none()).then(|| options.get_host().into())
+}
+
 fn invalid(message: impl Into<String>) -> Fault {
     Fault::new(Reason::InvalidConfiguration, message)
 }
@@ -129,8 +138,13 @@ fn schema(name: &str) -> Result<String, Fault> {
     Ok(name.to_owned())
 }
 
-/// The statements that begin every transaction of this store. The schema is quoted. `pg_temp` comes last in the search path,
-/// so that a temporary table of another client of the same pooled session cannot shadow a table.
+/// The statements that begin every transaction of this store, and what the last one returns: whether the transaction is read-only, and
+/// whether the server is a standby. A default of read-only transactions is kept, because providers set it while a disk is full.
+///
+/// The search path is our schema, then the path of the role itself (not that of other clients of the same pooled session), then
+/// `pg_temp`, so that a temporary table of such a client cannot shadow a table. Triggers of an application may use functions that the role finds by its own path, such as those of PostGIS. If one of our
+/// tables is missing or our schema is not accessible, the role's path is left out, because it could lead to other tables of the same
+/// names. The path is computed without resolving a name by it, hence the prefixes.
 ///
 /// A commit that is reported must survive a crash, so `synchronous_commit = off` is raised to `on`; stricter values stay.
 ///
@@ -138,10 +152,21 @@ fn schema(name: &str) -> Result<String, Fault> {
 /// transaction, a closed socket, a host that is unreachable or stops reading (PostgreSQL checks the socket only while it
 /// works, and would wait for such a host for hours).
 pub(super) fn preamble(target: &Target) -> Arc<str> {
-    let schema = target.schema.replace('"', "\"\"");
+    // As E'…', which means the same whatever `standard_conforming_strings` says.
+    let schema = target.schema.replace('\\', r"\\").replace('\'', "''");
+    let tables = TABLES.join(",");
+    let count = TABLES.len();
     format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-         SET LOCAL search_path TO \"{schema}\", pg_temp;
+        "BEGIN ISOLATION LEVEL READ COMMITTED;
+         SET LOCAL search_path TO DEFAULT;
+         SELECT pg_catalog.set_config('search_path', pg_catalog.concat_ws(', ', pg_catalog.quote_ident(E'{schema}'), CASE WHEN complete THEN (
+                SELECT pg_catalog.string_agg(pg_catalog.quote_ident(name), ', ' ORDER BY at)
+                FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS path (name, at)
+                WHERE NOT pg_catalog.starts_with(name, 'pg_')) END, 'pg_temp'), true)
+         FROM (SELECT pg_catalog.count(*) OPERATOR(pg_catalog.=) {count} AS complete
+               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+               WHERE n.nspname OPERATOR(pg_catalog.=) E'{schema}' AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+                   AND c.relname OPERATOR(pg_catalog.=) ANY ('{{{tables}}}'::pg_catalog.name[])) ours;
          SET LOCAL lock_timeout TO '5s';
          SET LOCAL statement_timeout TO '30s';
          SET LOCAL idle_in_transaction_session_timeout TO '10s';
@@ -151,10 +176,21 @@ pub(super) fn preamble(target: &Target) -> Arc<str> {
          SET LOCAL tcp_user_timeout TO '25s';
          SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off';
          SELECT set_config('client_connection_check_interval', '1s', true)
-         WHERE current_setting('client_connection_check_interval', true) IS NOT NULL"
+         WHERE current_setting('client_connection_check_interval', true) IS NOT NULL;
+         SELECT current_setting('transaction_read_only')::bool, pg_is_in_recovery()"
     )
     .into()
 }
+
+/// The relations whose names our statements use.
+const TABLES: [&str; 6] = [
+    "tarana_base_stations",
+    "tarana_migrations",
+    "tarana_sync_change_batches",
+    "tarana_sync_changes",
+    "tarana_sync_logs",
+    "tarana_sync_outbox",
+];
 
 #[cfg(test)]
 mod tests;

@@ -67,6 +67,17 @@ impl Store {
         Ok(exists)
     }
 
+    /// Whether the run has a row that is not closed.
+    pub async fn has_open_row(&self, id: Uuid) -> Result<bool, Fault> {
+        let mut tx = self.db.begin().await?;
+        let select =
+            "SELECT EXISTS (SELECT FROM tarana_sync_logs WHERE id = $1 AND status IN ('pending', 'running'))";
+        let row = tx.one(sqlx::query(select).bind(id)).await?;
+        let exists = tx.get(&row, 0)?;
+        tx.commit().await?;
+        Ok(exists)
+    }
+
     /// The row of a run that has ended, else `None`.
     pub async fn closed_row(&self, id: Uuid) -> Result<Option<ClosedRow>, Fault> {
         let mut tx = self.db.begin().await?;
@@ -84,15 +95,18 @@ pub(super) const CLOSE: &str = "
     duration_ms = least(coalesce(extract(epoch FROM clock_timestamp() - started_at), 0) * 1000, 2147483647)::int,
     errors = coalesce(errors, '[]') || jsonb_build_object('message', $3::text, 'timestamp', now())";
 
-async fn update(tx: &mut Tx, id: Uuid, request: &CloseRequest) -> Result<Option<ClosedRow>, DbError> {
-    let update = format!(
+pub(super) fn update_sql() -> String {
+    format!(
         "UPDATE tarana_sync_logs SET {CLOSE},
              spans = CASE WHEN tarana_sync_logs.fence = $7 THEN coalesce($8, spans) ELSE spans END
          WHERE id = $5 AND status IN ('pending', 'running') AND coalesce(fence = $6, $6 IS NULL)
          RETURNING {}",
         closed_row::COLUMNS
-    );
-    let statement = sqlx::query(AssertSqlSafe(update))
+    )
+}
+
+async fn update(tx: &mut Tx, id: Uuid, request: &CloseRequest) -> Result<Option<ClosedRow>, DbError> {
+    let statement = sqlx::query(AssertSqlSafe(update_sql()))
         .bind(request.outcome.as_str())
         .bind(request.reason.as_str())
         .bind(without_nul(&request.message))

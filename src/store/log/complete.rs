@@ -11,6 +11,18 @@ use crate::station::Plan;
 use crate::store::db::Tx;
 use crate::store::error::DbError;
 
+pub(super) fn update_sql() -> String {
+    format!(
+        "UPDATE tarana_sync_logs SET status = 'completed', outcome = 'completed', reason = $2, message = $3,
+             stations_fetched = $4, inserted = $5, updated = $6, unchanged = $7,
+             deleted = $8, skipped = $9, withheld = $10, listing = $12, proof = $13, spans = coalesce($14, spans), stale = $15,
+             errors = coalesce(errors, '[]') || $11, heartbeat_at = now(), completed_at = clock_timestamp(),
+             duration_ms = least(extract(epoch FROM clock_timestamp() - started_at) * 1000, 2147483647)::int
+         WHERE id = $1 RETURNING {}",
+        closed_row::COLUMNS
+    )
+}
+
 /// Writes the final row of a completed run and returns it. Why deletes were withheld is stored here, so that it can be
 /// reported after a crash.
 pub(in crate::store) async fn complete(
@@ -19,15 +31,6 @@ pub(in crate::store) async fn complete(
     plan: &Plan,
     spans: &[Span],
 ) -> Result<ClosedRow, DbError> {
-    let update = format!(
-        "UPDATE tarana_sync_logs SET status = 'completed', outcome = 'completed', reason = $2, message = $3,
-             stations_fetched = $4, inserted = $5, updated = $6, unchanged = $7,
-             deleted = $8, skipped = $9, withheld = $10, listing = $12, proof = $13, spans = coalesce($14, spans), stale = $15,
-             errors = coalesce(errors, '[]') || $11, heartbeat_at = now(), completed_at = clock_timestamp(),
-             duration_ms = least(extract(epoch FROM clock_timestamp() - started_at) * 1000, 2147483647)::int
-         WHERE id = $1 RETURNING {}",
-        closed_row::COLUMNS
-    );
     let clock = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
     let clock = tx.one(sqlx::query(clock)).await?;
     let errors = errors::of_plan(plan, &tx.get::<String>(&clock, 0)?);
@@ -37,7 +40,7 @@ pub(in crate::store) async fn complete(
     } else {
         Reason::Completed
     };
-    let mut statement = sqlx::query(AssertSqlSafe(update))
+    let mut statement = sqlx::query(AssertSqlSafe(update_sql()))
         .bind(run)
         .bind(reason.as_str())
         .bind(withheld);

@@ -24,6 +24,7 @@ mod progress;
 mod reading;
 mod run_info;
 mod spans;
+mod statements;
 mod sweep;
 mod text;
 
@@ -36,9 +37,10 @@ pub use open::{OpenResult, OpenedRow};
 pub use reading::LastReading;
 pub use run_info::{RunInfo, Trigger};
 pub use spans::{MAX_SPANS, Span, SpanKind, WaitCause, push_span};
-pub use sweep::{SweepScope, SweptEnd};
+pub use sweep::{SweepScope, Swept, SweptEnd};
 
 pub(super) use closed_row::find as find_closed;
 pub(super) use complete::complete;
 pub(super) use open::superseded;
+pub(super) use statements::statements;
 pub(super) use text::without_nul;

@@ -117,14 +117,15 @@ pub(in crate::store) fn superseded(id: Uuid) -> Fault {
     )
 }
 
+pub(super) const INSERT: &str = "
+    INSERT INTO tarana_sync_logs
+        (id, status, trigger_type, triggered_by, namespace, name, connection, connection_uid, actor, dry_run, delete_stale,
+         cluster_uid)
+    VALUES ($1, 'pending', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    ON CONFLICT (id) DO NOTHING";
+
 fn insert(run: &RunInfo, triggered_by: Option<Uuid>) -> Statement<'_> {
-    let insert = "
-        INSERT INTO tarana_sync_logs
-            (id, status, trigger_type, triggered_by, namespace, name, connection, connection_uid, actor, dry_run, delete_stale,
-             cluster_uid)
-        VALUES ($1, 'pending', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-        ON CONFLICT (id) DO NOTHING";
-    sqlx::query(insert)
+    sqlx::query(INSERT)
         .bind(run.id)
         .bind(run.trigger.as_str())
         .bind(triggered_by)
@@ -154,16 +155,17 @@ async fn running_run(tx: &mut Tx, run: &RunInfo) -> Result<Option<OpenResult>, D
     .transpose()
 }
 
+pub(super) const TAKE: &str =
+    "UPDATE tarana_sync_logs SET status = 'running', attempt = $2, fence = coalesce(tarana_sync_logs.fence, 0) + 1,
+         started_at = coalesce(started_at, now()), heartbeat_at = now()
+     FROM (SELECT id, heartbeat_at FROM tarana_sync_logs WHERE id = $1 FOR UPDATE) former
+     WHERE tarana_sync_logs.id = former.id AND status IN ('pending', 'running')
+     RETURNING fence, spans::text, (extract(epoch FROM former.heartbeat_at) * 1000000)::int8,
+         (extract(epoch FROM clock_timestamp()) * 1000000)::int8";
+
 /// Sets the row to `running` and returns it; `None` if it has ended or does not exist.
 async fn take(tx: &mut Tx, id: Uuid, attempt: i32) -> Result<Option<OpenedRow>, DbError> {
-    let update =
-        "UPDATE tarana_sync_logs SET status = 'running', attempt = $2, fence = coalesce(tarana_sync_logs.fence, 0) + 1,
-                      started_at = coalesce(started_at, now()), heartbeat_at = now()
-                  FROM (SELECT id, heartbeat_at FROM tarana_sync_logs WHERE id = $1 FOR UPDATE) former
-                  WHERE tarana_sync_logs.id = former.id AND status IN ('pending', 'running')
-                  RETURNING fence, spans::text, (extract(epoch FROM former.heartbeat_at) * 1000000)::int8,
-                      (extract(epoch FROM clock_timestamp()) * 1000000)::int8";
-    let Some(row) = tx.optional(sqlx::query(update).bind(id).bind(attempt)).await? else {
+    let Some(row) = tx.optional(sqlx::query(TAKE).bind(id).bind(attempt)).await? else {
         return Ok(None);
     };
     let time = |micros| Timestamp::from_microsecond(micros).unwrap_or_default();

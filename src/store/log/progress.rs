@@ -11,17 +11,21 @@ use crate::fault::Fault;
 use crate::store::db::Statement;
 use crate::store::handle::Store;
 
+pub(super) const HEARTBEAT: &str =
+    "UPDATE tarana_sync_logs SET heartbeat_at = now(), stations_fetched = least($3, 2147483647)::int, spans = coalesce($4, spans)
+     WHERE id = $1 AND fence = $2 AND status = 'running'";
+pub(super) const RECORD_FAILURE: &str =
+    "UPDATE tarana_sync_logs SET heartbeat_at = now(),
+         errors = coalesce(errors, '[]') || jsonb_build_object('message', $3::text, 'timestamp', now()), spans = coalesce($4, spans)
+     WHERE id = $1 AND fence = $2 AND status = 'running'";
+
 impl Store {
     /// Records that the run is alive, how many stations it has read, and its spans. Must not be called while an
     /// [`Apply`](crate::store::Apply) of the same run is open, which holds a lock on the row.
     pub async fn heartbeat(&self, id: Uuid, fence: i64, fetched: i64, spans: &[Span]) -> Result<(), Fault> {
-        let update =
-            "UPDATE tarana_sync_logs SET heartbeat_at = now(), stations_fetched = least($3, 2147483647)::int,
-                          spans = coalesce($4, spans)
-                      WHERE id = $1 AND fence = $2 AND status = 'running'";
         self.update_fenced(
             id,
-            sqlx::query(update)
+            sqlx::query(HEARTBEAT)
                 .bind(id)
                 .bind(fence)
                 .bind(fetched)
@@ -38,14 +42,10 @@ impl Store {
         message: &str,
         spans: &[Span],
     ) -> Result<(), Fault> {
-        let update = "UPDATE tarana_sync_logs SET heartbeat_at = now(),
-                          errors = coalesce(errors, '[]') || jsonb_build_object('message', $3::text, 'timestamp', now()),
-                          spans = coalesce($4, spans)
-                      WHERE id = $1 AND fence = $2 AND status = 'running'";
         let message = without_nul(message);
         self.update_fenced(
             id,
-            sqlx::query(update)
+            sqlx::query(RECORD_FAILURE)
                 .bind(id)
                 .bind(fence)
                 .bind(message)

@@ -41,61 +41,105 @@ pub struct SweptEnd {
     pub message: String,
 }
 
+/// What a sweep did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// The rows that it closed.
+    pub closed: Vec<Uuid>,
+    /// The rows that it could not close: id, name of the run, and why.
+    pub failed: Vec<(Uuid, String, Fault)>,
+}
+
 impl Store {
-    /// Closes open rows of the scope whose runs are not live, each as `end` decides, and returns their ids. Rows without a
-    /// connection (of the function that this operator replaces) are closed after an hour without a heartbeat, in the columns that
-    /// the function knows. Rows that are locked by another transaction are skipped.
+    /// Closes open rows of the scope whose runs are not live, each as `end` decides and in a transaction of its own: one that cannot be closed
+    /// delays no other. Rows without a connection (of the function that this operator replaces) are closed after an hour without a
+    /// heartbeat, in the columns that the function knows. Rows that are locked by another transaction are skipped.
     pub async fn sweep(
         &self,
         scope: &SweepScope<'_>,
         end: impl Fn(Uuid) -> SweptEnd,
-    ) -> Result<Vec<Uuid>, Fault> {
+    ) -> Result<Swept, Fault> {
         let mut tx = self.db.begin().await?;
-        let open = lock_abandoned(&mut tx, scope).await?;
-        let mut ours = Vec::new();
-        for row in &open {
-            if row.has_connection {
-                close(&mut tx, row.id, &end(row.id)).await?;
-                ours.push(row.id);
-            } else {
-                close_foreign(&mut tx, row.id, &end(row.id).message).await?;
+        let abandoned = find_abandoned(&mut tx, scope, None).await?;
+        tx.rollback().await?;
+        let mut swept = Swept::default();
+        for row in abandoned {
+            match self.sweep_row(scope, &row, &end(row.id)).await {
+                Ok(true) => swept.closed.push(row.id),
+                Ok(false) => {}
+                Err(fault) if fault.reason == Reason::DatabaseUnreachable => return Err(fault),
+                Err(fault) => swept.failed.push((row.id, row.name, fault)),
             }
         }
-        if !ours.is_empty() {
-            outbox::enqueue_ends(&mut tx, &ours).await?;
+        Ok(swept)
+    }
+
+    /// Returns whether the row was still abandoned, and not locked.
+    async fn sweep_row(
+        &self,
+        scope: &SweepScope<'_>,
+        row: &AbandonedRow,
+        end: &SweptEnd,
+    ) -> Result<bool, Fault> {
+        let mut tx = self.db.begin().await?;
+        let found = find_abandoned(&mut tx, scope, Some(row.id)).await?;
+        if found.is_empty() {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        if row.has_connection {
+            close(&mut tx, row.id, end).await?;
+            outbox::enqueue_ends(&mut tx, &[row.id]).await?;
+        } else {
+            close_foreign(&mut tx, row.id, &end.message).await?;
         }
         tx.commit().await?;
-        Ok(open.iter().map(|row| row.id).collect())
+        Ok(true)
     }
 }
 
 /// A row that no process will close.
 struct AbandonedRow {
     id: Uuid,
+    /// Name of the run.
+    name: String,
     /// The function that this operator replaces knows no connections.
     has_connection: bool,
 }
 
-async fn lock_abandoned(tx: &mut Tx, scope: &SweepScope<'_>) -> Result<Vec<AbandonedRow>, DbError> {
-    let select = "
-        SELECT id, connection_uid IS NOT NULL FROM tarana_sync_logs
-        WHERE status IN ('pending', 'running') AND id <> ALL ($1) AND (
-            ((connection_uid = $2 OR (cluster_uid = $3 AND namespace = $4))
-             AND greatest(created_at, started_at, heartbeat_at) < now() - $5 * interval '1 second')
-            OR (connection_uid IS NULL AND status = 'running'
-                AND greatest(created_at, started_at, heartbeat_at) < now() - interval '1 hour'))
-        FOR UPDATE SKIP LOCKED";
-    let statement = sqlx::query(select)
+/// The abandoned rows of the scope, or this one of them, which is then locked.
+async fn find_abandoned(
+    tx: &mut Tx,
+    scope: &SweepScope<'_>,
+    only: Option<Uuid>,
+) -> Result<Vec<AbandonedRow>, DbError> {
+    let lock = if only.is_some() {
+        "FOR UPDATE SKIP LOCKED"
+    } else {
+        ""
+    };
+    let select = format!(
+        "SELECT id, coalesce(name, id::text), connection_uid IS NOT NULL FROM tarana_sync_logs
+         WHERE status IN ('pending', 'running') AND id <> ALL ($1) AND id = coalesce($6, id) AND (
+             ((connection_uid = $2 OR (cluster_uid = $3 AND namespace = $4))
+              AND greatest(created_at, started_at, heartbeat_at) < now() - $5 * interval '1 second')
+             OR (connection_uid IS NULL AND status = 'running'
+                 AND greatest(created_at, started_at, heartbeat_at) < now() - interval '1 hour'))
+         {lock}"
+    );
+    let statement = sqlx::query(AssertSqlSafe(select))
         .bind(scope.live.to_vec())
         .bind(scope.connection_uid)
         .bind(scope.cluster_uid)
         .bind(scope.namespace)
-        .bind(scope.grace.as_secs_f64());
+        .bind(scope.grace.as_secs_f64())
+        .bind(only);
     let rows = tx.all(statement).await?;
     let decode = |row| {
         Ok(AbandonedRow {
             id: tx.get(row, 0)?,
-            has_connection: tx.get(row, 1)?,
+            name: tx.get(row, 1)?,
+            has_connection: tx.get(row, 2)?,
         })
     };
     rows.iter().map(decode).collect()

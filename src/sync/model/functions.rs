@@ -153,7 +153,7 @@ pub(super) fn status(object: &Object, transition: Transition, now: Second) -> In
             STATUSES.intern(match transition {
                 Transition::Waiting(why) => next.waiting(&why.fault()),
                 Transition::Opened { attempt, fence } => next.opened(attempt, fence),
-                Transition::Applying => next.applying(1),
+                Transition::Applying => next.applying(1, None),
                 Transition::Retrying {
                     attempt,
                     step,

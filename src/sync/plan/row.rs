@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::station::{Rejected, Row, Station};
+use crate::station::{Rejected, Row, Station, UNKNOWN_SITE};
 
 /// Defaults for new rows. They never replace a value of an existing row.
 pub(super) struct Fallbacks {
@@ -14,7 +14,7 @@ pub(super) struct Fallbacks {
 impl Default for Fallbacks {
     fn default() -> Self {
         Self {
-            site_name: "Unknown Site",
+            site_name: UNKNOWN_SITE,
             market: "Unknown".into(),
             region: "South Africa".into(),
         }

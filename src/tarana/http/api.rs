@@ -1,6 +1,7 @@
 //! Calls to TCS with a session: the low-level client that every listing uses.
 
 use std::fmt;
+use std::sync::Arc;
 
 use reqwest::header::COOKIE;
 use serde::Deserialize;
@@ -18,11 +19,13 @@ use crate::tarana::config::Config;
 use crate::tarana::scalar;
 
 const USERS: &str = "/api/tcs/v1/users";
+/// Most logins for one request whose sessions the API rejects. Another login with the same account may end one at any time.
+const MAX_LOGINS: u32 = 3;
 
 /// One session and one set of limits, shared by everything that a connection does.
 pub(crate) struct Api {
     transport: HttpTransport,
-    session: Session,
+    session: Arc<Session>,
     configured_operator_id: Option<i64>,
     discovered_operator_id: OnceCell<i64>,
     max_in_flight: usize,
@@ -41,7 +44,7 @@ impl Api {
     pub(crate) fn new(config: &Config) -> Result<Self, Fault> {
         Ok(Self {
             transport: HttpTransport::new(config)?,
-            session: Session::new(config)?,
+            session: Arc::new(Session::new(config)?),
             configured_operator_id: config.operator_id,
             discovered_operator_id: OnceCell::new(),
             max_in_flight: usize::try_from(config.max_in_flight.max(1)).unwrap_or(1),
@@ -63,6 +66,13 @@ impl Api {
         self.transport.paused_until()
     }
 
+    /// Shares the session of a former client, if both have the same address and login.
+    pub(crate) fn continue_session_of(&mut self, former: &Self) {
+        if self.transport.has_address_of(&former.transport) && self.session.has_login_of(&former.session) {
+            self.session = Arc::clone(&former.session);
+        }
+    }
+
     /// What is known of the session.
     pub(crate) fn session_state(&self) -> SessionState {
         self.session.state()
@@ -78,13 +88,13 @@ impl Api {
         self.transport.pauses()
     }
 
-    /// Sends `request` with the session and reads its data by `read`. A rejected session is renewed, at most once by login.
+    /// Sends `request` with the session and reads its data by `read`. A rejected session is renewed, a few times by login.
     pub(crate) async fn call<T>(
         &self,
         request: &Request,
         read: impl Fn(&RawValue) -> Result<T, String> + Send + Sync,
     ) -> Result<T, Fault> {
-        let mut requirement = Requirement::Valid;
+        let (mut requirement, mut logins) = (Requirement::Valid, 0);
         loop {
             let session = self.session.acquire(&self.transport, requirement).await?;
             let credentials = (COOKIE, session.cookie.clone());
@@ -94,10 +104,11 @@ impl Api {
                 .await
             {
                 Err(fault) if fault.reason == Reason::AuthenticationFailed => {
-                    match requirement.after_rejection(&session) {
-                        Some(next) => requirement = next,
-                        None => return Err(self.session.reject().await),
+                    logins += u32::from(session.by_login());
+                    if logins >= MAX_LOGINS {
+                        return Err(self.session.reject().await);
                     }
+                    requirement = requirement.after_rejection(&session);
                 }
                 outcome => return outcome,
             }

@@ -11,6 +11,7 @@ mod date;
 pub(super) mod envelope;
 pub(super) mod faults;
 mod limits;
+mod read_retries;
 mod request;
 pub(super) mod retry_after;
 mod retry_budget;

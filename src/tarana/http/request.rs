@@ -1,5 +1,7 @@
 //! One request to TCS.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use reqwest::Method;
 
 /// What a request is for, the label of its metrics.
@@ -76,6 +78,14 @@ impl Request {
             body: None,
             repeatable: false,
         }
+    }
+
+    /// A number that differs between requests, for the jitter of pauses.
+    pub(super) fn seed(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.path.hash(&mut hasher);
+        self.body.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Method and path, without the query: the name of the request in messages and logs.

@@ -76,6 +76,13 @@ pub(super) struct ActiveSession {
     by_login: bool,
 }
 
+impl ActiveSession {
+    /// Whether the call that got it logged in.
+    pub(super) fn by_login(&self) -> bool {
+        self.by_login
+    }
+}
+
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").finish_non_exhaustive()
@@ -83,12 +90,11 @@ impl fmt::Debug for Session {
 }
 
 impl Requirement {
-    /// The requirement after the API rejected `session`: a refresh, then one login, then none.
-    pub(super) fn after_rejection(self, session: &ActiveSession) -> Option<Self> {
+    /// The requirement after the API rejected `session`: a refresh, then logins.
+    pub(super) fn after_rejection(self, session: &ActiveSession) -> Self {
         match self {
-            Self::Valid => Some(Self::Renewed(session.generation)),
-            Self::Renewed(_) if !session.by_login => Some(Self::LoggedIn(session.generation)),
-            Self::Renewed(_) | Self::LoggedIn(_) => None,
+            Self::Valid => Self::Renewed(session.generation),
+            Self::Renewed(_) | Self::LoggedIn(_) => Self::LoggedIn(session.generation),
         }
     }
 }
@@ -144,13 +150,19 @@ impl Session {
         }
     }
 
-    /// Discards a session that the API rejects although its login succeeded, and pauses logins.
+    /// Discards a session that the API rejects although its login succeeded. Logins are not paused, because none was refused.
     pub(super) async fn reject(&self) -> Fault {
-        let message = "TCS accepts the login and rejects its session: check that the account is active and may use the API";
+        let message = "TCS accepts the login and rejects its sessions: another program may log in with the same account (use one of \
+                       its own), or the account may not use the API";
         self.state
             .lock()
             .await
-            .discard(Fault::new(Reason::AuthenticationFailed, message))
+            .discard(Fault::new(Reason::SessionRejected, message))
+    }
+
+    /// Whether both log in as the same user with the same password.
+    pub(super) fn has_login_of(&self, other: &Self) -> bool {
+        self.basic == other.basic
     }
 
     async fn log_in(&self, transport: &HttpTransport) -> Result<Tokens, Fault> {
@@ -270,5 +282,5 @@ fn login_fault(fault: Fault) -> Fault {
 
 fn next_login(wait: Duration) -> String {
     let minutes = wait.as_secs().div_ceil(60).max(1);
-    format!(" (logins are paused for {minutes} min, or until the connection or its Secret changes)")
+    format!(" (logins are paused for {minutes} min, or until the login in its Secret changes)")
 }

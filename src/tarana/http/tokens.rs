@@ -14,6 +14,8 @@ use crate::tarana::scalar;
 
 /// Assumed where the answer has no usable lifetime.
 const DEFAULT_LIFETIME: Duration = Duration::from_hours(1);
+/// Longest token, in bytes: of two, a cookie header still fits into what servers accept.
+const MAX_TOKEN: usize = 64 * 1024;
 const MAX_LIFETIME_SECONDS: i64 = 24 * 3600;
 
 /// The four parts of a session. `Debug` hides them.
@@ -121,10 +123,15 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     values.next_back().filter(|value| is_sendable(value))
 }
 
+/// Tokens are longer than names may be. An id may be a number.
 fn body_value(raw: Option<&RawValue>) -> Option<String> {
-    // An id may be a number.
-    let text = scalar::name(raw?.get()).ok()??.into_owned();
-    is_sendable(&text).then_some(text)
+    let raw = raw?.get();
+    let text = if raw.starts_with('"') {
+        serde_json::from_str(raw).ok()?
+    } else {
+        scalar::name(raw).ok()??.into_owned()
+    };
+    (is_sendable(&text) && text.len() <= MAX_TOKEN).then_some(text)
 }
 
 /// Whether a Cookie header can hold the value without splitting it.
@@ -203,6 +210,15 @@ mod tests {
             None,
             "a value that holds two cookies"
         );
+    }
+
+    #[test]
+    fn tokens_in_the_body_may_be_longer_than_names() {
+        let accepted = |length: usize| {
+            let body = format!(r#"{{"idToken":"{}","accessToken":"a"}}"#, "i".repeat(length));
+            call(read(&[], &body)).is_some()
+        };
+        assert_eq!([6700, 65_536, 65_537].map(accepted), [true, true, false]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Faults and log lines from here contain no body, cookie or credential.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url, redirect};
 use serde_json::value::RawValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::Instrument as _;
 
 use super::limits::{Limits, Paused};
+use super::read_retries::ReadRetries;
 use super::request::{Request, RequestClass};
 use super::retry_budget::RetryBudget;
 use super::transport_faults::from_transport_error;
@@ -58,6 +59,7 @@ pub(super) struct HttpTransport {
     timeout: Duration,
     limits: Limits,
     server_time: Mutex<Option<ServerTime>>,
+    read_retries: Mutex<ReadRetries>,
     pub(super) metrics: VendorMetrics,
 }
 
@@ -101,8 +103,14 @@ impl HttpTransport {
             timeout: config.request_timeout,
             limits: Limits::new(config.requests_per_second, config.max_in_flight),
             server_time: Mutex::default(),
+            read_retries: Mutex::default(),
             metrics: VendorMetrics::default(),
         })
+    }
+
+    /// Whether another transport sends its requests to the same address.
+    pub(super) fn has_address_of(&self, other: &Self) -> bool {
+        self.base_url == other.base_url
     }
 
     /// Until when no request is sent, because the API asked for a pause.
@@ -129,8 +137,8 @@ impl HttpTransport {
         self.limits.pauses()
     }
 
-    /// Sends `request` with `credentials` and reads its answer by `read`. If the server is busy, a repeatable request is sent
-    /// again within its [`RetryBudget`].
+    /// Sends `request` with `credentials` and reads its answer by `read`. A repeatable request is sent again: if the server is busy
+    /// within its [`RetryBudget`], after any other failure within [`ReadRetries`].
     ///
     /// # Errors
     /// Each failure is a fault of `faults` or `transport_faults`. `AuthenticationFailed` means that the API rejected the
@@ -142,7 +150,7 @@ impl HttpTransport {
         read: impl Fn(Answer<'_>) -> Result<T, String> + Send + Sync,
     ) -> Result<T, Fault> {
         let name = request.name();
-        let mut budget = RetryBudget::default();
+        let (mut budget, mut sends) = (RetryBudget::default(), 0);
         loop {
             let permit = self
                 .limits
@@ -155,20 +163,41 @@ impl HttpTransport {
             {
                 Ok(value) => {
                     permit.record_success(&name);
+                    self.read_retries().record_success();
                     return Ok(value);
                 }
                 Err(failure) => failure,
             };
-            let crowded = failure.busy && permit.record_rejection();
+            sends += 1;
+            // Otherwise the permit is released here, before any pause.
+            let crowded = if failure.busy {
+                permit.record_rejection()
+            } else {
+                drop(permit);
+                false
+            };
             let resend =
                 failure.busy && request.repeatable && budget.record_rejection(crowded, failure.retry_after);
-            if !resend {
-                return Err(self.pause_after(failure));
+            if resend {
+                if let Some(delay) = failure.retry_after {
+                    self.pause_for(delay);
+                }
+                continue;
             }
-            if let Some(delay) = failure.retry_after {
-                self.pause_for(delay);
+            let fault = self.pause_after(failure);
+            let pause = request
+                .repeatable
+                .then(|| self.read_retries().next_pause(&fault, sends, request.seed()));
+            match pause.flatten() {
+                Some(pause) => sleep(pause).await,
+                None => return Err(repeated(fault, sends)),
             }
         }
+    }
+
+    fn read_retries(&self) -> MutexGuard<'_, ReadRetries> {
+        // A number: whatever a panic left behind is valid.
+        self.read_retries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pause_for(&self, delay: Duration) {
@@ -255,6 +284,14 @@ impl HttpTransport {
             _ => fault,
         }
     }
+}
+
+/// The fault of a request that was sent so many times, the last time with this fault.
+fn repeated(mut fault: Fault, sends: u32) -> Fault {
+    if sends > 1 {
+        fault.message = format!("{} (it failed {sends} times in a row)", fault.message);
+    }
+    fault
 }
 
 /// A failed request.

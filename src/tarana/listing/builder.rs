@@ -34,9 +34,13 @@ pub(super) struct ListingBuilder {
     /// One for each of `stations`.
     stamps: Vec<Stamp>,
     remotes: Vec<(Remote, Stamp)>,
-    /// Serials of devices that are not kept. They count when readings are compared.
-    other_serials: Vec<Text>,
-    skipped: Vec<Rejected>,
+    /// Serials of devices that are not kept, and their lists. They count when readings are compared.
+    other_serials: Vec<(Text, usize)>,
+    /// Rejected records, and their lists.
+    skipped: Vec<(Rejected, usize)>,
+    /// Notes on records, and their lists.
+    record_notes: Vec<(Rejected, usize)>,
+    /// Notes on the reading itself.
     notes: Vec<Rejected>,
 }
 
@@ -69,6 +73,7 @@ impl ListingBuilder {
 
     /// Adds one row.
     pub(super) fn add(&mut self, device: Device, position: (usize, u64)) {
+        let (list, _) = position;
         match device {
             Device::Base(base) => {
                 let Base {
@@ -78,7 +83,8 @@ impl ListingBuilder {
                 } = *base;
                 self.stations.push(station);
                 self.stamps.push(Stamp { updated, position });
-                self.notes.extend(notes);
+                self.record_notes
+                    .extend(notes.into_iter().map(|note| (note, list)));
             }
             Device::Remote(remote) if self.count_remotes => {
                 let stamp = Stamp {
@@ -88,10 +94,24 @@ impl ListingBuilder {
                 self.remotes.push((remote, stamp));
             }
             // The server may return remote nodes that were not requested. Their serials show gaps as well.
-            Device::Remote(remote) => self.other_serials.extend(remote.serial),
-            Device::OtherRegion(serial) => self.other_serials.push(serial),
-            Device::Rejected(rejected) => self.skipped.push(rejected),
+            Device::Remote(remote) => {
+                let serial = remote.serial.map(|serial| (serial, list));
+                self.other_serials.extend(serial);
+            }
+            Device::OtherRegion(serial) => self.other_serials.push((serial, list)),
+            Device::Rejected(rejected) => self.skipped.push((rejected, list)),
         }
+    }
+
+    /// Drops all rows of a list, which is read again.
+    pub(super) fn remove_list(&mut self, list: usize) {
+        let mut kept = self.stamps.iter().map(|stamp| stamp.position.0 != list);
+        self.stations.retain(|_| kept.next().unwrap_or(true));
+        self.stamps.retain(|stamp| stamp.position.0 != list);
+        self.remotes.retain(|(_, stamp)| stamp.position.0 != list);
+        self.other_serials.retain(|(_, of)| *of != list);
+        self.skipped.retain(|(_, of)| *of != list);
+        self.record_notes.retain(|(_, of)| *of != list);
     }
 
     /// Regions with at least one usable base node.
@@ -112,9 +132,9 @@ impl ListingBuilder {
     /// Every serial as often as it occurs, sorted.
     pub(super) fn serials(&self) -> Vec<&str> {
         let stations = self.stations.iter().map(|s| &*s.serial);
-        let skipped = self.skipped.iter().filter_map(|r| r.serial.as_deref());
+        let skipped = self.skipped.iter().filter_map(|(r, _)| r.serial.as_deref());
         let remotes = self.remotes.iter().filter_map(|(r, _)| r.serial.as_deref());
-        let others = self.other_serials.iter().map(|serial| &**serial);
+        let others = self.other_serials.iter().map(|(serial, _)| &**serial);
         let mut serials: Vec<&str> = stations.chain(skipped).chain(remotes).chain(others).collect();
         serials.sort_unstable();
         serials
@@ -149,14 +169,17 @@ impl ListingBuilder {
         if self.count_remotes {
             self.count_connections();
         }
-        self.skipped
-            .sort_by(|a, b| (&a.serial, &a.why).cmp(&(&b.serial, &b.why)));
-        self.notes
-            .sort_by(|a, b| (&a.serial, &a.why).cmp(&(&b.serial, &b.why)));
+        let by_serial = |a: &Rejected, b: &Rejected| (&a.serial, &a.why).cmp(&(&b.serial, &b.why));
+        let without_list = |(rejected, _): (Rejected, usize)| rejected;
+        let mut skipped: Vec<_> = self.skipped.into_iter().map(without_list).collect();
+        skipped.sort_by(by_serial);
+        let mut notes = self.notes;
+        notes.extend(self.record_notes.into_iter().map(without_list));
+        notes.sort_by(by_serial);
         Fetched {
             stations: self.stations,
-            skipped: self.skipped,
-            notes: self.notes,
+            skipped,
+            notes,
             covered,
             ..Fetched::default()
         }
@@ -176,7 +199,7 @@ impl ListingBuilder {
             .unzip();
         self.remotes = newest(self.remotes.drain(..), confirmed, |r| r.serial.as_deref());
         let mut kept = BTreeSet::new();
-        self.skipped.retain(|r| match &r.serial {
+        self.skipped.retain(|(r, _)| match &r.serial {
             Some(serial) if confirmed.contains_key(serial) => {
                 !usable.contains(serial) && kept.insert(serial.clone())
             }

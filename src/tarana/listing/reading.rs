@@ -11,9 +11,9 @@ use super::context::{ListingContext, Progress};
 use super::device::Device;
 use super::endpoints::{OperatorList, RadioSearch, RegionSearch};
 use super::hierarchy::Names;
-use super::pages::{CountedPages, ListShape, read_counted, read_uncounted};
+use super::pages::{CountedPages, ListShape, MAX_REREADS, read_counted, read_uncounted};
 use super::region::Region;
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 use crate::station::{Interner, Listing, Text};
 
 /// Most readings of a listing that needs two equal ones.
@@ -142,14 +142,35 @@ impl<'a> Reading<'a> {
             PageBoundaries::Shifted => (known.map_or(1, ListShape::other_page_size), None),
         };
         let list = list(page_size);
-        let progress = |rows, total| self.report_page(n, rows, total);
-        let mut sink = |row, device| lock(&self.builder).add(device, (n, row));
-        let shape = read_counted(&self.context.api, &list, known, &progress, &mut sink).await?;
+        let shape = self.read_until_consistent(n, &list, known).await?;
         lock(&self.shapes).0[n] = Some(shape);
         if self.boundaries == PageBoundaries::Default {
             self.context.with_cache(|cache| cache.shapes.insert(key, shape));
         }
         Ok(())
+    }
+
+    /// A list that does not add up is read again, alone: it may have changed while it was read, or one page was wrong.
+    async fn read_until_consistent<S: CountedPages<Row = Device>>(
+        &self,
+        n: usize,
+        list: &S,
+        known: Option<ListShape>,
+    ) -> Result<ListShape, Fault> {
+        let progress = |rows, total| self.report_page(n, rows, total);
+        let mut rereads = 0..MAX_REREADS;
+        loop {
+            let mut sink = |row, device| lock(&self.builder).add(device, (n, row));
+            // What was known of the list may be what is wrong.
+            let known = known.filter(|_| rereads.start == 0);
+            match read_counted(&self.context.api, list, known, &progress, &mut sink).await {
+                Err(fault) if fault.reason == Reason::FetchIncomplete && rereads.next().is_some() => {
+                    tracing::info!("{}: it is read again", fault.message);
+                    lock(&self.builder).remove_list(n);
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Reads the `RadioSearch` list of every region. Returns for each region the serials in the order of arrival; an

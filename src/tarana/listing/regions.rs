@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::context::ListingContext;
-use super::pages::{CountedPages, read_counted};
+use super::pages::{CountedPages, MAX_REREADS, read_counted};
 use super::region::Region;
 use crate::fault::{Fault, Reason};
 use crate::tarana::config::Config;
@@ -20,6 +20,7 @@ const PAGE_SIZE: u32 = 1000;
 
 struct RegionList {
     operator_id: i64,
+    page_size: u32,
 }
 
 /// A region, or `None` for an entry that cannot be decoded.
@@ -33,13 +34,13 @@ impl CountedPages for RegionList {
     }
 
     fn page_size(&self) -> u32 {
-        PAGE_SIZE
+        self.page_size
     }
 
     fn request(&self, from: u64) -> Request {
         let path = format!(
-            "/api/tni/v2/operators/{}/regions?offset={from}&count={PAGE_SIZE}",
-            self.operator_id
+            "/api/tni/v2/operators/{}/regions?offset={from}&count={}",
+            self.operator_id, self.page_size
         );
         Request::get(RequestClass::Regions, path)
     }
@@ -51,17 +52,67 @@ impl CountedPages for RegionList {
 
 /// The regions to read, sorted by id.
 pub(crate) async fn read_regions(context: &ListingContext) -> Result<Vec<Region>, Fault> {
+    let regions = select(read_consistent_entries(context).await?, &context.config)?;
+    context.with_cache(|cache| cache.regions.clone_from(&regions));
+    Ok(regions)
+}
+
+/// The entries, sorted by id. A list that does not add up is read again.
+async fn read_consistent_entries(context: &ListingContext) -> Result<Vec<Entry>, Fault> {
+    let operator_id = context.api.operator_id().await?;
+    let (mut page_size, mut former) = (PAGE_SIZE, None);
+    let mut fault = Fault::new(
+        Reason::FetchIncomplete,
+        "the list of regions names a region twice, and other readings differ, so another region may be missing",
+    );
+    for _ in 0..=MAX_REREADS {
+        let mut entries = match read_entries(context, operator_id, page_size).await {
+            Err(incomplete) if incomplete.reason == Reason::FetchIncomplete => {
+                fault = incomplete;
+                continue;
+            }
+            entries => entries?,
+        };
+        if !has_repeats(&entries) {
+            return Ok(entries);
+        }
+        // Either the vendor lists a region twice, or a page was wrong and hides another region. In pages of another size, a wrong page would
+        // hide another one.
+        if former.is_some_and(|(size, former)| size != page_size && former == entries) {
+            entries.dedup();
+            return Ok(entries);
+        }
+        let smaller = entries.len().min(page_size as usize) * 2 / 3;
+        former = Some((page_size, entries));
+        page_size = u32::try_from(smaller).unwrap_or(PAGE_SIZE).max(1);
+    }
+    Err(fault)
+}
+
+/// The entries, sorted by id.
+async fn read_entries(
+    context: &ListingContext,
+    operator_id: i64,
+    page_size: u32,
+) -> Result<Vec<Entry>, Fault> {
     let list = RegionList {
-        operator_id: context.api.operator_id().await?,
+        operator_id,
+        page_size,
     };
     let mut entries = Vec::new();
     read_counted(&context.api, &list, None, &|_, _| (), &mut |_, entry| {
         entries.push(entry);
     })
     .await?;
-    let regions = select(entries, &context.config)?;
-    context.with_cache(|cache| cache.regions.clone_from(&regions));
-    Ok(regions)
+    entries.sort_by_key(|entry: &Entry| entry.as_ref().map(|region| (region.id, region.name.clone())));
+    Ok(entries)
+}
+
+/// Whether the same region occurs twice. Entries that cannot be decoded are not regions.
+fn has_repeats(entries: &[Entry]) -> bool {
+    entries
+        .windows(2)
+        .any(|pair| pair[0].is_some() && pair[0] == pair[1])
 }
 
 fn decode_entry(item: &str) -> Entry {
@@ -94,7 +145,7 @@ fn select(entries: Vec<Entry>, config: &Config) -> Result<Vec<Region>, Fault> {
         // A list that changes between pages can repeat one entry and hide another.
         return Err(Fault::new(
             Reason::FetchIncomplete,
-            "the list of regions names a region twice, so another may be missing",
+            "the list of regions has two regions of the same id, so another may be missing",
         ));
     }
     let include: BTreeSet<i32> = config.include_region_ids.iter().copied().collect();

@@ -31,7 +31,9 @@ pub struct Browser<'a> {
 
 impl<'a> Browser<'a> {
     pub fn new(admin: &'a AdminClient) -> Self {
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_gzip();
         Self {
             admin,
             http: http.build().unwrap(),

@@ -176,8 +176,8 @@ pub async fn database(env: &TestEnvironment) -> Vec<MarkedSecret> {
         MarkedSecret::new("the database's password", DATABASE),
         MarkedSecret::new("the password of the unprivileged role", UNPRIVILEGED),
         MarkedSecret::new("a wrong password", wrong),
-        constraint(env).await,
     ]);
+    secrets.extend(trigger_and_constraint(env).await);
     secrets
 }
 
@@ -209,18 +209,26 @@ async fn use_connection(env: &TestEnvironment, name: &str, changes: Value) {
     .await;
 }
 
-/// A row that a constraint rejects: PostgreSQL prints it in the DETAIL of its error.
-async fn constraint(env: &TestEnvironment) -> MarkedSecret {
-    let detail = "c4n4ry-station-7c10";
-    let check =
-        "alter table tarana_base_stations add constraint no_marked check (hostname not like 'c4n4ry-%')";
-    sqlx::query(check).execute(&env.db).await.unwrap();
+/// A row that a constraint rejects: PostgreSQL prints it in the DETAIL of its error. And messages that a trigger sends for each row.
+async fn trigger_and_constraint(env: &TestEnvironment) -> [MarkedSecret; 2] {
+    let (detail, notice) = ("c4n4ry-station-7c10", "c4n4ry-notice-51aa");
+    let objects =
+        "alter table tarana_base_stations add constraint no_marked check (hostname not like 'c4n4ry-%');
+         create function send_messages() returns trigger language plpgsql as $$ begin
+             raise notice 'c4n4ry-notice-51aa'; raise warning 'row c4n4ry-notice-51aa'; return new;
+         end $$;
+         create trigger send_messages before insert or update on tarana_base_stations
+         for each row execute function send_messages()";
+    sqlx::raw_sql(objects).execute(&env.db).await.unwrap();
     let station = env.tcs.base_nodes()[0].serial.to_string();
     env.tcs
         .edit(&station, |device| device["hostName"] = json!(detail));
     use_connection(env, "constraint", json!({})).await;
     env.tcs.edit(&station, |device| device["hostName"] = json!("X1"));
-    MarkedSecret::new("a rejected row", detail)
+    [
+        MarkedSecret::new("a rejected row", detail),
+        MarkedSecret::new("a message of a trigger", notice),
+    ]
 }
 
 /// Connections with a secret in the wrong place, and incomplete Secrets.

@@ -79,15 +79,14 @@ async fn short_pages_are_continued() {
 async fn what_does_not_add_up_is_incomplete() {
     let wrong = |by, step| search(Trouble::WrongTotal { by, step });
     for rule in [
-        search(Trouble::EmptyPage).offset_from(1).once(),
+        search(Trouble::EmptyPage).offset_from(1),
         wrong(5, 0),
         wrong(-1, 0).region(1073),
         wrong(-10, 0).region(1073),
         wrong(0, 1),
-        wrong(3, 0).offset_from(1).once(),
+        wrong(3, 0).offset_from(1),
         search(Trouble::DropRows { rows: 2 }),
         search(Trouble::DropRows { rows: 2 }).offset(10),
-        search(Trouble::DropRows { rows: 2 }).region(1073).after(2).once(),
         search(Trouble::RepeatRows {
             rows: 2,
             different: false,
@@ -97,13 +96,31 @@ async fn what_does_not_add_up_is_incomplete() {
             different: true,
         })
         .offset(0),
-        search(Trouble::RepeatRows {
-            rows: 1,
-            different: true,
-        })
-        .region(1073)
-        .once(),
         Rule::on(Endpoint::Regions, Trouble::WrongTotal { by: 1, step: 0 }),
+    ] {
+        assert_eq!(reason(rule.clone()).await, Reason::FetchIncomplete, "{rule:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_add_up_once_is_read_again() {
+    let repeat = Trouble::RepeatRows {
+        rows: 1,
+        different: true,
+    };
+    for rule in [
+        search(Trouble::EmptyPage).offset_from(1).once(),
+        search(Trouble::WrongTotal { by: 3, step: 0 })
+            .offset_from(1)
+            .once(),
+        search(Trouble::WrongTotal { by: 3, step: 0 }).once(),
+        search(Trouble::WrongCount { by: 1 }).once(),
+        search(Trouble::WrongOffset { by: 1 }).once(),
+        search(Trouble::DropRows { rows: 2 }).region(1073).after(2).once(),
+        search(repeat).region(1073).once(),
+        search(Trouble::OtherRegion { region: 1074 }).region(1073).once(),
+        Rule::on(Endpoint::Regions, Trouble::WrongTotal { by: 1, step: 0 }).once(),
+        // In pages of one row, nothing repeats.
         Rule::on(
             Endpoint::Regions,
             Trouble::RepeatRows {
@@ -112,8 +129,63 @@ async fn what_does_not_add_up_is_incomplete() {
             },
         ),
     ] {
-        assert_eq!(reason(rule.clone()).await, Reason::FetchIncomplete, "{rule:?}");
+        let (sim, fetched) = under(vec![rule.clone()]).await;
+        let fetched = fetched.unwrap_or_else(|fault| panic!("{rule:?}: {fault}"));
+        assert_whole(&sim, &fetched);
+        assert!(sim.rules()[0].fired > 0, "{rule:?}");
     }
+}
+
+/// The page after the last one proves that the list ends, whatever total it reports and although it may be rejected.
+#[tokio::test]
+async fn the_page_after_the_last_one_may_say_anything_but_rows() {
+    let cases: [fn(i64) -> Trouble; 3] = [
+        |total| Trouble::WrongTotal { by: -total, step: 0 },
+        |_| Trouble::WrongTotal { by: 7, step: 0 },
+        |_| Trouble::Status {
+            status: 400,
+            body: None,
+        },
+    ];
+    for case in cases {
+        let sim = simulator(World::with_base_nodes(40)).await;
+        let client = Client::new(Config {
+            include_region_ids: vec![1073],
+            ..config(&sim)
+        })
+        .unwrap();
+        let total = fetch(&client).await.unwrap().len();
+        let trouble = case(i64::try_from(total).unwrap());
+        let page_size = u32::try_from(total).unwrap();
+        sim.set_rules(vec![search(trouble.clone()).offset_from(total)]);
+        for client in [
+            Client::new(Config {
+                include_region_ids: vec![1073],
+                page_size,
+                ..config(&sim)
+            })
+            .unwrap(),
+            client,
+        ] {
+            // With and without a total that is known before.
+            let fetched = fetch(&client).await;
+            let fetched = fetched.unwrap_or_else(|fault| panic!("{trouble:?}: {fault}"));
+            assert_eq!(fetched.len(), total, "{trouble:?}");
+        }
+        assert!(sim.rules()[0].fired > 0, "{trouble:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_region_that_is_listed_twice_is_read_once() {
+    let sim = simulator(World {
+        repeated_regions: 1,
+        ..World::with_base_nodes(40)
+    })
+    .await;
+    let client = Client::new(config(&sim)).unwrap();
+    assert_eq!(client.verify().await.unwrap().regions.len(), 4);
+    assert_whole(&sim, &fetch(&client).await.unwrap());
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ async fn a_passing_or_partial_fault_causes_no_fallback() {
             Rule::on(Endpoint::Search, Trouble::DropRows { rows: 2 }),
             Reason::FetchIncomplete,
         ),
-        (status(Endpoint::Search, 401), Reason::AuthenticationFailed),
+        (status(Endpoint::Search, 401), Reason::SessionRejected),
         (status(Endpoint::Search, 403).region(1074), Reason::AccessDenied),
         (
             status(Endpoint::Search, 500).offset_from(10),

@@ -57,6 +57,52 @@ async fn troubles_and_their_reasons() {
     }
 }
 
+#[tokio::test]
+async fn a_read_that_fails_once_is_repeated_whatever_the_answer_was() {
+    let cut = |length| Trouble::Cut { bytes: 200, length };
+    for trouble in [
+        status(302),
+        status(400),
+        status(403),
+        status(404),
+        status(409),
+        status(413),
+        status(418),
+        status(425),
+        status(500),
+        status(502),
+        status(503),
+        status(504),
+        Trouble::Html,
+        Trouble::Redirect { to: None },
+        Trouble::MissingItems,
+        Trouble::NoTotal,
+        Trouble::Reset { after_bytes: None },
+        cut(CutLength::Right),
+        cut(CutLength::Wrong),
+        cut(CutLength::Chunked),
+        Trouble::ErrorUnder200 {
+            shape: ErrorShape::Nqs,
+        },
+    ] {
+        for endpoint in [Endpoint::Search, Endpoint::Regions] {
+            let rule = Rule::on(endpoint, trouble.clone()).once();
+            let (sim, fetched) = under(vec![rule.clone()]).await;
+            let fetched = fetched.unwrap_or_else(|fault| panic!("{rule:?}: {fault}"));
+            assert_whole(&sim, &fetched);
+            assert!(sim.rules()[0].fired > 0, "{rule:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_fault_says_how_often_it_was_seen() {
+    let (sim, outcome) = under(vec![search(status(403)).region(1073).offset(0)]).await;
+    let fault = outcome.unwrap_err();
+    assert!(fault.message.contains("it failed 4 times in a row"), "{fault}");
+    drop(sim);
+}
+
 /// Asserts the reason of a fetch under this fault on the first pages.
 async fn expect(trouble: Trouble, want: Reason) {
     let found = reason(search(trouble.clone()).offset(0)).await;
@@ -71,7 +117,6 @@ async fn answers_that_cannot_be_read_and_their_reasons() {
         (Trouble::Redirect { to: None }, Reason::ApiChanged),
         (Trouble::MissingItems, Reason::ApiChanged),
         (Trouble::NoTotal, Reason::ApiChanged),
-        (Trouble::Gzip, Reason::ApiChanged),
         (Trouble::EndlessBody, Reason::ResponseTooLarge),
         (Trouble::HugeBody { bytes: 65 << 20 }, Reason::ResponseTooLarge),
         (Trouble::Reset { after_bytes: None }, Reason::ApiUnreachable),
@@ -93,6 +138,7 @@ async fn answers_that_cannot_be_read_and_their_reasons() {
 async fn harmless_oddities_are_accepted() {
     for trouble in [
         Trouble::ByteOrderMark,
+        Trouble::Gzip,
         Trouble::HugeBody { bytes: 1 << 20 },
         Trouble::Latency { ms: 20 },
     ] {

@@ -111,8 +111,9 @@ async fn refused_credentials_are_left_alone() {
     Client::new(config(&sim)).unwrap().verify().await.unwrap();
 }
 
+/// Another program logs in with the same account again and again.
 #[tokio::test]
-async fn a_persistently_rejected_session_pauses_logins() {
+async fn a_session_that_is_rejected_after_each_login_pauses_no_login() {
     let sim = simulator(World::with_base_nodes(20)).await;
     sim.set_rules(vec![search(Trouble::Status {
         status: 401,
@@ -124,7 +125,11 @@ async fn a_persistently_rejected_session_pauses_logins() {
     })
     .unwrap();
     let fault = fetch(&client).await.unwrap_err();
-    assert_eq!(fault.reason, Reason::AuthenticationFailed);
+    assert_eq!(fault.reason, Reason::SessionRejected);
+    assert!(
+        !fault.is_permanent() && fault.message.contains("the same account"),
+        "{fault}"
+    );
     let counters = sim.counters();
     assert_eq!(
         (
@@ -132,14 +137,53 @@ async fn a_persistently_rejected_session_pauses_logins() {
             counters.refreshes,
             counters.requests_to(Endpoint::Search)
         ),
-        (2, 1, 3)
+        (4, 1, 5),
+        "one login before, then a refresh and three logins for the request"
     );
     sim.clear_rules();
+    assert_whole(&sim, &fetch(&client).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_session_that_ends_every_few_requests_is_renewed_each_time() {
+    let sim = simulator(World::with_base_nodes(60)).await;
+    let offsets = [0, 10, 20, 30];
+    let expiring = offsets.map(|offset| search(Trouble::Expire).offset(offset).once());
+    sim.set_rules(expiring.to_vec());
+    assert_whole(&sim, &fetch(&Client::new(config(&sim)).unwrap()).await.unwrap());
+}
+
+/// A change that does not concern the login continues its session, or the pause after a refused one.
+#[tokio::test]
+async fn a_new_client_with_the_same_login_does_not_log_in_again() {
+    let sim = simulator(World::with_base_nodes(20)).await;
+    let first = Client::new(config(&sim)).unwrap();
+    first.verify().await.unwrap();
+    let mut second = Client::new(Config {
+        page_size: 7,
+        ..config(&sim)
+    })
+    .unwrap();
+    second.continue_session_of(&first);
+    assert_whole(&sim, &fetch(&second).await.unwrap());
+    assert_eq!(sim.counters().logins, 1);
+
+    let wrong = || Config {
+        password: "wrong".into(),
+        ..config(&sim)
+    };
+    let refused = Client::new(wrong()).unwrap();
+    refused.verify().await.unwrap_err();
+    let mut same = Client::new(wrong()).unwrap();
+    same.continue_session_of(&refused);
     assert_eq!(
-        client.verify().await.unwrap_err().reason,
+        same.verify().await.unwrap_err().reason,
         Reason::AuthenticationFailed
     );
-    assert_eq!(sim.counters().logins, 2);
+    assert_eq!(sim.counters().failed_logins, 1);
+    let mut corrected = Client::new(config(&sim)).unwrap();
+    corrected.continue_session_of(&refused);
+    corrected.verify().await.unwrap();
 }
 
 #[tokio::test]

@@ -40,6 +40,8 @@ pub struct Case {
     /// The server's maximum page size.
     pub page_cap: usize,
     pub in_flight: usize,
+    /// `spec.api.listing`.
+    pub listing: &'static str,
     /// `requestTimeoutSeconds`.
     pub timeout: usize,
     /// `activeDeadlineSeconds`.
@@ -69,6 +71,7 @@ impl Case {
             page_size: 6,
             page_cap: 5000,
             in_flight: 2,
+            listing: "RegionSearch",
             timeout: 1,
             // Enough for all attempts on a busy machine. Random cases have less.
             deadline: 60,

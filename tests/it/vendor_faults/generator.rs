@@ -40,6 +40,7 @@ pub fn generate(seed: u64) -> Case {
         (u32::try_from(page).unwrap(), change(&mut generator))
     });
     Case {
+        listing: "RegionSearch",
         name: format!("TARANA_SEED={seed}"),
         seed,
         base_nodes: generator.choose(&[12, 25, 40]),

@@ -44,6 +44,12 @@ impl RunResult {
         of(&self.sync, "Finished").1
     }
 
+    /// In which attempt it ended.
+    pub fn attempts(&self) -> String {
+        let attempt = self.sync.status.as_ref().unwrap().attempt;
+        format!("{:?} in attempt {attempt}", self.phase())
+    }
+
     /// Phase and reason.
     pub fn label(&self) -> String {
         match self.phase() {
@@ -166,7 +172,7 @@ impl Worker {
     }
 
     async fn create_connection(&self, name: &str, case: &Case) {
-        let api = json!({"listing": "RegionSearch", "pageSize": case.page_size, "maxInFlight": case.in_flight, "requestTimeoutSeconds": case.timeout});
+        let api = json!({"listing": case.listing, "pageSize": case.page_size, "maxInFlight": case.in_flight, "requestTimeoutSeconds": case.timeout});
         let guard = json!({"freeCount": case.guard, "maxPercent": 0});
         self.env
             .connection(name, json!({"api": api, "deleteGuard": guard}))

@@ -34,6 +34,7 @@ fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
+        .no_gzip()
         .build()
         .unwrap()
 }

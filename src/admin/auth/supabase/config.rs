@@ -1,12 +1,11 @@
 //! The configuration of Supabase authentication, and its validation.
 
-use std::net::IpAddr;
-
 use jsonwebtoken::DecodingKey;
 use reqwest::Url;
 
 use crate::admin::auth::role::Role;
 use crate::admin::base_url;
+use crate::api::host::is_loopback;
 
 /// Minimum length of a JWT secret (RFC 7518 3.2). Supabase creates longer ones.
 const MIN_SECRET_BYTES: usize = 32;
@@ -93,6 +92,7 @@ fn project_url(text: &str) -> Result<Url, String> {
     };
     match url.scheme() {
         "https" => {}
+        // Everything else is asked over TLS, because the answer decides who may call.
         "http" if is_loopback(host) => {}
         "http" => return Err("must begin with https:// (http:// only for this machine)".to_owned()),
         _ => return Err("must begin with https://".to_owned()),
@@ -101,12 +101,6 @@ fn project_url(text: &str) -> Result<Url, String> {
         return Err("must end before /auth/v1".to_owned());
     }
     Ok(url)
-}
-
-/// Whether a host is this machine. Everything else is asked over TLS, because the answer decides who may call.
-fn is_loopback(host: &str) -> bool {
-    let ip: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
-    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Without the line end that editors add.

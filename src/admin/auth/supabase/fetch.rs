@@ -50,6 +50,7 @@ impl KeySetFetcher {
             // A redirect could lead to another host's keys.
             .redirect(redirect::Policy::none())
             .timeout(TIMEOUT)
+            .no_gzip()
             .build()
             .map_err(|_| ClientError)?;
         Ok(Self { http, url })

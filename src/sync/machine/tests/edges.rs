@@ -80,7 +80,7 @@ fn a_run_without_finalizer_gets_it_first() {
 fn a_pending_end_is_not_repeated() {
     let mut world = World::new(3);
     world.reconcile(Outcome::Success);
-    let rejected = Fault::new(Reason::ApiChanged, "html");
+    let rejected = Fault::new(Reason::ApiTlsFailed, "expired");
     let RetryDecision::Terminate(pending_end) =
         retry_decision(&world.sync.spec, &world.status(), 1, &rejected, world.now)
     else {

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::incomplete::{Gap, incomplete, while_reading};
 use super::tracker::{ListShape, PageTracker, RowRange};
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 use crate::tarana::http::envelope::Page;
 use crate::tarana::http::{Api, Request};
 
@@ -31,8 +31,8 @@ pub(crate) trait CountedPages: Sync {
 /// with the rows read and the total. `shape` is that of an earlier reading.
 ///
 /// # Guarantees
-/// On `Ok`, every row below the total was received exactly once, every page reported the same total, and the list ended
-/// there. Dropping the future cancels all of its requests.
+/// On `Ok`, every row below the total was received exactly once, every page with rows reported the same total, and the list ended
+/// there: the page after the last one had no rows, whatever total it reported, or was rejected. Dropping the future cancels all of its requests.
 pub(crate) async fn read_counted<S: CountedPages>(
     api: &Api,
     list: &S,
@@ -42,7 +42,7 @@ pub(crate) async fn read_counted<S: CountedPages>(
 ) -> Result<ListShape, Fault> {
     let incomplete = |gap: Gap| incomplete(&list.name(), &gap);
     let mut tracker = PageTracker::new(list.page_size(), shape);
-    let mut in_flight = FuturesUnordered::new();
+    let (mut in_flight, mut rejected_end) = (FuturesUnordered::new(), None);
     loop {
         while in_flight.len() < api.max_in_flight()
             && let Some(range) = tracker.next_range()
@@ -52,7 +52,16 @@ pub(crate) async fn read_counted<S: CountedPages>(
         let Some(answer) = in_flight.next().await else {
             break;
         };
-        let (range, page) = answer?;
+        let (range, answer) = answer;
+        let page = match answer {
+            // A server may reject a request for what comes after the end.
+            Err(fault) if fault.reason == Reason::ApiRejected && tracker.may_end_at(range) => {
+                tracker.record_end(range);
+                rejected_end = Some(fault);
+                continue;
+            }
+            answer => answer?,
+        };
         check_consistent(range, &page).map_err(incomplete)?;
         let new_rows = tracker
             .record_page(range, row_count(page.rows.len()), page.total)
@@ -63,7 +72,10 @@ pub(crate) async fn read_counted<S: CountedPages>(
         let (rows, total) = tracker.progress();
         progress(rows, total);
     }
-    tracker.finish().map_err(incomplete)
+    // If the list has not ended there, the rejection is the cause.
+    tracker
+        .finish()
+        .map_err(|gap| rejected_end.unwrap_or_else(|| incomplete(gap)))
 }
 
 /// The first page of `list`, which proves nothing of the rest.
@@ -77,12 +89,10 @@ async fn read_page<S: CountedPages>(
     api: &Api,
     list: &S,
     range: RowRange,
-) -> Result<(RowRange, Page<S::Row>), Fault> {
+) -> (RowRange, Result<Page<S::Row>, Fault>) {
     let request = list.request(range.from);
-    match api.call(&request, |data| list.decode(data)).await {
-        Ok(page) => Ok((range, page)),
-        Err(fault) => Err(while_reading(fault, &list.name())),
-    }
+    let page = api.call(&request, |data| list.decode(data)).await;
+    (range, page.map_err(|fault| while_reading(fault, &list.name())))
 }
 
 /// A page must have the offset that was requested and as many rows as its own count: otherwise a truncated or misplaced

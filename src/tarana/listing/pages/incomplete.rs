@@ -2,6 +2,9 @@
 
 use crate::fault::{Fault, Reason};
 
+/// How often a list that does not add up is read again before the attempt fails.
+pub(crate) const MAX_REREADS: u32 = 2;
+
 /// Why a list is not complete, for users.
 pub(super) type Gap = String;
 

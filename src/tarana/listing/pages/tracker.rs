@@ -56,6 +56,8 @@ pub(super) struct PageTracker {
     rows: u64,
     is_ragged: bool,
     first_page: u64,
+    /// The first row that a page without rows said the list does not have.
+    end: Option<u64>,
 }
 
 impl PageTracker {
@@ -72,7 +74,19 @@ impl PageTracker {
             rows: 0,
             is_ragged: false,
             first_page: 0,
+            end: None,
         }
+    }
+
+    /// The API answered that there is nothing from the first row of `range` on: by a page without rows, whose total may be anything, or
+    /// by rejecting the request. Whether it is right is checked at the end.
+    pub(super) fn record_end(&mut self, range: RowRange) {
+        self.end = Some(self.end.map_or(range.from, |end| end.min(range.from)));
+    }
+
+    /// Whether the list can end at the first row of `range`, as far as known.
+    pub(super) fn may_end_at(&self, range: RowRange) -> bool {
+        range.from > 0 && self.total.is_none_or(|total| range.from >= total)
     }
 
     /// The next range to request; `None` while nothing more can be requested before an answer arrives.
@@ -94,6 +108,10 @@ impl PageTracker {
     /// Records the answer to `range`: `received` rows of a list of `total`. Returns how many of them, from the first, are
     /// new.
     pub(super) fn record_page(&mut self, range: RowRange, received: u64, total: u64) -> Result<u64, Gap> {
+        if received == 0 && self.may_end_at(range) {
+            self.record_end(range);
+            return Ok(0);
+        }
         match self.total {
             None if total > MAX_ROWS => {
                 return Err(format!("its total of {total} rows is more than any fleet has"));
@@ -137,14 +155,15 @@ impl PageTracker {
 
     /// The shape of the complete list; `Err` if rows are missing.
     pub(super) fn finish(&self) -> Result<ListShape, Gap> {
-        match self.total {
-            Some(total) if self.rows == total => Ok(ListShape {
+        match (self.total, self.end) {
+            (Some(total), Some(end)) if end < total => Err(format!("it ends at row {end} of {total}")),
+            (Some(total), _) if self.rows == total => Ok(ListShape {
                 total,
                 page_size: self.page_size,
                 is_ragged: self.is_ragged,
                 first_page: self.first_page,
             }),
-            total => Err(format!(
+            (total, _) => Err(format!(
                 "{} of {} rows were received",
                 self.rows,
                 total.unwrap_or_default()

@@ -4,7 +4,7 @@ use futures::future::try_join;
 
 use super::rejection::{ReadError, classify};
 use super::result::{REPEATS_UNEXPLAINED, build, has_serials, region_ids};
-use crate::fault::Fault;
+use crate::fault::{Fault, Reason};
 use crate::station::{Fetched, Listing, Proof};
 use crate::tarana::listing::builder::ListingBuilder;
 use crate::tarana::listing::context::{ListingContext, Progress};
@@ -18,10 +18,17 @@ pub(super) async fn read_region_search(
     progress: Progress<'_>,
 ) -> Result<Fetched, ReadError> {
     let (regions, first) = read_first(context, progress).await.map_err(ReadError::Other)?;
-    let outcome = match first {
+    let mut outcome = match first {
         Ok(first) => prove(context, &regions, first, progress).await,
         Err(fault) => Err(fault),
     };
+    // Rows of another region and unexplained repeats are only seen when all lists are complete.
+    if is_incomplete(&outcome) {
+        outcome = match read_all(context, &regions, progress, PageBoundaries::Default).await {
+            Ok(again) => prove(context, &regions, again, progress).await,
+            Err(fault) => Err(fault),
+        };
+    }
     match outcome {
         Ok(fetched) => Ok(fetched),
         Err(fault) => {
@@ -32,6 +39,10 @@ pub(super) async fn read_region_search(
             Err(classify(context, Listing::RegionSearch, fault, probes.collect()).await)
         }
     }
+}
+
+fn is_incomplete(outcome: &Result<Fetched, Fault>) -> bool {
+    matches!(outcome, Err(fault) if fault.reason == Reason::FetchIncomplete)
 }
 
 async fn prove(

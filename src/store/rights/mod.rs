@@ -1,7 +1,8 @@
 //! Checks the privileges that a sync needs, and reports all missing ones in one message with the statements that grant them.
 //!
-//! A role can lack a grant or, on a table with row-level security, a policy. The second is harder to notice: an `UPDATE` that
-//! no policy admits succeeds and affects no row.
+//! A role can lack a grant or, on a table with row-level security, a policy (see [`policies`]).
+
+mod policies;
 
 use super::columns::COLUMNS;
 use super::db::Tx;
@@ -43,8 +44,7 @@ const INSERTED_LOG_COLUMNS: &str = "id status trigger_type triggered_by namespac
 const UPDATED_LOG_COLUMNS: &str = "status attempt fence started_at heartbeat_at completed_at duration_ms outcome reason message errors \
     stations_fetched inserted updated unchanged deleted skipped withheld listing proof spans stale";
 
-/// One row per table that lacks something: what is missing, and the statement that adds it. Under row-level security a role
-/// needs BYPASSRLS, or a permissive policy for the command that applies to the role, a role it belongs to, or PUBLIC.
+/// One row per table that lacks something: what is missing, and the statement that adds it.
 const MISSING: &str = "
     WITH needed AS (
         SELECT n.name, n.verb, n.columns, n.at, c.oid
@@ -63,24 +63,14 @@ const MISSING: &str = "
     UNION ALL
     SELECT string_agg(brief, ', ' ORDER BY at) || ' on ' || name,
            format('GRANT %s ON %I.%I TO %I;', string_agg(what, ', ' ORDER BY at), current_schema(), name, current_user)
-    FROM ungranted GROUP BY name
-    UNION ALL
-    SELECT 'a policy for ' || string_agg(verb, ', ' ORDER BY at) || ' on ' || name,
-           format('CREATE POLICY %I ON %I.%I TO %I USING (true) WITH CHECK (true);',
-                  left(current_user, 40) || ' ' || lower(string_agg(left(verb, 1), '' ORDER BY at)),
-                  current_schema(), name, current_user)
-    FROM needed WHERE row_security_active(oid) AND NOT EXISTS (
-        SELECT FROM pg_policy p WHERE p.polrelid = needed.oid AND p.polpermissive
-            AND p.polcmd IN ('*', CASE verb WHEN 'SELECT' THEN 'r' WHEN 'INSERT' THEN 'a' WHEN 'UPDATE' THEN 'w' ELSE 'd' END::\"char\")
-            AND EXISTS (SELECT FROM unnest(p.polroles) AS role
-                        WHERE role = 0 OR pg_has_role(current_user, role, 'USAGE')))
-    GROUP BY name";
+    FROM ungranted GROUP BY name";
 
-/// Reads the catalogs only.
+/// Reads the catalogs only. Every column must exist.
 pub(super) async fn check(tx: &mut Tx) -> Result<(), Fault> {
     let required = required();
     let tables = required.each_ref().map(|(table, _, _)| *table);
     let verbs = required.each_ref().map(|(_, verb, _)| *verb);
+    let policies = policies::missing(tx, &tables, &verbs).await?;
     let columns = required.map(|(_, _, columns)| columns);
     let missing = sqlx::query(MISSING).bind(tables).bind(verbs).bind(columns);
     let rows = tx.all(missing).await?;
@@ -88,6 +78,10 @@ pub(super) async fn check(tx: &mut Tx) -> Result<(), Fault> {
     for row in &rows {
         missing.push(tx.get::<String>(row, 0)?);
         remedies.push(tx.get::<String>(row, 1)?);
+    }
+    for policy in policies {
+        missing.push(policy.what);
+        remedies.push(policy.remedy);
     }
     if missing.is_empty() {
         return Ok(());
