@@ -90,7 +90,7 @@ impl Apply {
     pub async fn row_lock_holders(&mut self) -> Result<Option<String>, Fault> {
         let holders = row_lock_holders(&mut self.tx).await?;
         if holders.is_some() {
-            // Meanwhile, the table is locked.
+            // Nobody else can write the table while this transaction waits.
             self.tx
                 .script("SET LOCAL lock_timeout TO '1s'".to_owned())
                 .await?;

@@ -11,6 +11,7 @@ mod encode;
 mod error;
 mod export;
 mod handle;
+mod identifier;
 mod log;
 mod migrate;
 mod outbox;

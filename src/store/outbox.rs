@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::db::{Statement, Tx};
 use super::error::DbError;
 use super::handle::Store;
+use super::identifier::quote;
 use super::log::without_nul;
 use super::statement::Planned;
 use crate::fault::{Fault, Reason};
@@ -101,10 +102,7 @@ async fn enqueue(tx: &mut Tx, events: &str, runs: &[Uuid]) -> Result<(), Fault> 
     if count_missing(tx, events, runs).await? == 0 {
         return Ok(());
     }
-    let table = format!(
-        "\"{}\".tarana_sync_outbox",
-        tx.target().schema.replace('"', "\"\"")
-    );
+    let table = format!("{}.tarana_sync_outbox", quote(&tx.target().schema));
     Err(tx.target().fault(
         Reason::DatabaseError,
         format!(

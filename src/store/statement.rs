@@ -1,17 +1,19 @@
 //! Pure: a statement whose parameters are unknown, which the server can plan but not execute.
 
+use std::borrow::Cow;
+
 /// The text of a statement and the types of its parameters.
 pub(super) struct Planned {
     sql: String,
-    types: &'static str,
+    types: Cow<'static, str>,
 }
 
 impl Planned {
     /// `types` are those of `$1`, `$2` and so on, separated by spaces.
-    pub fn new(sql: impl Into<String>, types: &'static str) -> Self {
+    pub fn new(sql: impl Into<String>, types: impl Into<Cow<'static, str>>) -> Self {
         Self {
             sql: sql.into(),
-            types,
+            types: types.into(),
         }
     }
 

@@ -18,7 +18,7 @@ mod item;
 mod rejection;
 mod repair;
 mod rows;
-mod statements;
+pub(super) mod statements;
 mod writer;
 
 use std::collections::BTreeMap;

@@ -210,7 +210,7 @@ async fn a_sequence_that_is_behind_finds_a_free_number(mode: AccessMode) {
     assert_eq!(database.value(events).await, "6 6");
 }
 
-/// A run in Apply holds the table lock for minutes. The probe of another process ends meanwhile, and delays no reader.
+/// A run in Apply holds the table lock for minutes. The probe of another process does not wait for the end of the run, and delays no reader.
 async fn a_locked_table_is_not_waited_for(mode: AccessMode) {
     let (database, store) = ready(mode).await;
     let mut holder = database.connect().await;

@@ -1,6 +1,7 @@
 //! The database that an error concerns, and the faults that name it.
 
 use crate::fault::{Fault, Reason};
+use crate::store::identifier::quote;
 
 /// The database, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +24,7 @@ impl Target {
 
     /// The statement that lets names without a schema mean those of ours, for the transaction. `pg_temp` comes last.
     pub fn own_search_path(&self) -> String {
-        let schema = self.schema.replace('"', "\"\"");
-        format!("SET LOCAL search_path TO \"{schema}\", pg_temp")
+        format!("SET LOCAL search_path TO {}, pg_temp", quote(&self.schema))
     }
 
     /// A fault of this database; `what` follows its name and a colon.

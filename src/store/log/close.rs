@@ -59,19 +59,19 @@ impl Store {
 
     /// Whether the run has a row, open or closed.
     pub async fn has_log_row(&self, id: Uuid) -> Result<bool, Fault> {
-        let mut tx = self.db.begin().await?;
-        let select = "SELECT EXISTS (SELECT FROM tarana_sync_logs WHERE id = $1)";
-        let row = tx.one(sqlx::query(select).bind(id)).await?;
-        let exists = tx.get(&row, 0)?;
-        tx.commit().await?;
-        Ok(exists)
+        self.exists("SELECT EXISTS (SELECT FROM tarana_sync_logs WHERE id = $1)", id)
+            .await
     }
 
     /// Whether the run has a row that is not closed.
     pub async fn has_open_row(&self, id: Uuid) -> Result<bool, Fault> {
-        let mut tx = self.db.begin().await?;
         let select =
             "SELECT EXISTS (SELECT FROM tarana_sync_logs WHERE id = $1 AND status IN ('pending', 'running'))";
+        self.exists(select, id).await
+    }
+
+    async fn exists(&self, select: &'static str, id: Uuid) -> Result<bool, Fault> {
+        let mut tx = self.db.begin().await?;
         let row = tx.one(sqlx::query(select).bind(id)).await?;
         let exists = tx.get(&row, 0)?;
         tx.commit().await?;

@@ -2,6 +2,7 @@
 
 use super::catalog::{Column, Nulls, Table, UniqueIndex};
 use super::expected::{self, ExpectedColumn, ExpectedTable, Key, Written};
+use crate::store::identifier::quote;
 
 /// What is wrong, and the statement that fixes it.
 pub(super) struct Finding {
@@ -195,9 +196,4 @@ fn without_not_null(column: &Column) -> String {
     } else {
         drop
     }
-}
-
-/// A quoted identifier.
-fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

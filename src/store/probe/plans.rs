@@ -4,6 +4,8 @@ use crate::store::columns::list;
 use crate::store::db::Tx;
 use crate::store::error::DbError;
 use crate::store::statement::Planned;
+use crate::store::table::Table;
+use crate::store::write::statements;
 use crate::store::{log, outbox};
 
 /// Waits for a lock for a moment only.
@@ -25,34 +27,29 @@ pub(super) async fn check(tx: &mut Tx) -> Result<(), DbError> {
     }
 }
 
-/// Statements with the same columns and types as those of a run.
+/// Those that read and write the stations and their change records, of a table without surprises.
 fn of_stations() -> Vec<Planned> {
-    let names = list(|name, _| name.to_owned());
-    let values = list(|name, kind| format!("NULL::{kind} AS {name}"));
+    let table = Table::default();
     let arrays = list(|_, kind| {
         let (kind, _) = kind.split_once('(').unwrap_or((kind, ""));
-        format!("NULL::{kind}[]")
-    });
-    let read = list(|name, kind| format!("{name}::{kind}"));
-    let assignments = list(|name, _| format!("{name} = i.{name}"));
-    let (_, without_serial) = assignments.split_once(", ").unwrap_or_default();
-    [
-        "INSERT INTO tarana_sync_change_batches (run, first, op, applied, changes)
-         VALUES (NULL::uuid, NULL::int, NULL::text, NULL::bool, NULL::text::json)"
-            .to_owned(),
-        format!(
-            "INSERT INTO tarana_sync_change_batches ({names}, run, first, op, applied)
-             VALUES ({arrays}, NULL::uuid, NULL::int, NULL::text, NULL::bool)"
+        format!("{kind}[]")
+    })
+    .replace(',', " ");
+    let recorded = format!("{arrays} uuid int text bool");
+    vec![
+        Planned::new(
+            "INSERT INTO tarana_sync_change_batches (run, first, op, applied, changes) VALUES ($1, $2, $3, $4, $5::json)",
+            "uuid int text bool text",
         ),
-        "DELETE FROM tarana_sync_change_batches WHERE run = NULL::uuid".to_owned(),
-        format!("SELECT {read} FROM tarana_base_stations"),
-        format!("INSERT INTO tarana_base_stations ({names}, last_updated) SELECT {values}, now()"),
-        format!(
-            "UPDATE tarana_base_stations s SET {without_serial}, last_updated = now()
-             FROM (SELECT {values}) i WHERE s.serial_number = i.serial_number"
+        Planned::new(statements::record(), recorded.clone()),
+        Planned::new("DELETE FROM tarana_sync_change_batches WHERE run = $1", "uuid"),
+        Planned::new(
+            format!("SELECT {} FROM tarana_base_stations", table.select_list()),
+            "",
         ),
-        "DELETE FROM tarana_base_stations WHERE serial_number = ANY (NULL::text[])".to_owned(),
+        Planned::new(statements::insert(), arrays.clone()),
+        Planned::new(statements::record_and_insert(), recorded),
+        Planned::new(statements::update(&table), arrays),
+        Planned::new(statements::DELETE, "text[]"),
     ]
-    .map(|sql| Planned::new(sql, ""))
-    .into()
 }

@@ -8,6 +8,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::store::db::Tx;
 use crate::store::error::DbError;
+use crate::store::identifier::quote;
 
 /// What is missing on a table, and the statement that adds it.
 pub(super) struct MissingPolicy {
@@ -138,9 +139,4 @@ fn of_table(schema: &str, policies: &[Policy], true_conditions: &[String]) -> Ve
         });
     }
     missing
-}
-
-/// A quoted identifier.
-fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

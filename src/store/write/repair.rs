@@ -23,7 +23,7 @@ impl<'i> RowWriter<'_, '_, 'i> {
                     self.note_dropped(item, *field, &first);
                     return self.finish_repaired(&candidate).await;
                 }
-                // Only the other value stands in the way of a value that another row may give up.
+                // Without this value, only a unique constraint is violated. Another row may give up that value later.
                 Some(other) if self.defers && other.conflict.is_some() && first.conflict.is_none() => {
                     self.note_dropped(item, *field, &first);
                     self.conflicts.push((candidate, other));

@@ -18,24 +18,24 @@ fn incoming_columns() -> String {
 }
 
 /// Inserts a chunk as one change batch; $20 to $23 are run, position, op and applied.
-pub(super) fn record() -> String {
+pub(in crate::store) fn record() -> String {
     let columns = list(|name, _| name.to_owned());
     let values: Vec<String> = (1..=COLUMNS.len() + 4).map(|at| format!("${at}")).collect();
     let values = values.join(", ");
     format!("INSERT INTO tarana_sync_change_batches ({columns}, run, first, op, applied) VALUES ({values})")
 }
 
-pub(super) fn insert() -> String {
+pub(in crate::store) fn insert() -> String {
     let (columns, incoming) = (list(|name, _| name.to_owned()), incoming_columns());
     format!("INSERT INTO tarana_base_stations ({columns}, last_updated) SELECT {incoming}, now()")
 }
 
 /// Both from the same parameters.
-pub(super) fn record_and_insert() -> String {
+pub(in crate::store) fn record_and_insert() -> String {
     format!("WITH recorded AS ({}) {}", record(), insert())
 }
 
-pub(super) fn update(table: &Table) -> String {
+pub(in crate::store) fn update(table: &Table) -> String {
     // Without the serial: it is equal, and assigning it would check every foreign key that references it.
     let changing = COLUMNS.iter().filter(|(name, _)| *name != "serial_number");
     let assignments: Vec<String> = changing
@@ -55,4 +55,4 @@ pub(super) fn update(table: &Table) -> String {
     )
 }
 
-pub(super) const DELETE: &str = "DELETE FROM tarana_base_stations WHERE serial_number = ANY ($1)";
+pub(in crate::store) const DELETE: &str = "DELETE FROM tarana_base_stations WHERE serial_number = ANY ($1)";
