@@ -90,6 +90,7 @@ test-long: needs ui ## Run the long tests: thousands of runs against a faulty ve
 	packaging/image-files.sh $(ARCH) $(BUILT)/../image-files/$(ARCH)
 	PROPTEST_CASES=5000 cargo test --workspace --locked --lib propert
 	cargo test --workspace --locked --test it -- --ignored --nocapture --skip leftovers::start_
+	$(MAKE) soak MINUTES=3 DEVICES=20000
 
 # The architecture of the image, in the words of container images: that of this machine.
 ARCH ?= $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)

@@ -46,6 +46,13 @@ pub enum Command {
     Doctor(Box<Doctor>),
     /// Create or migrate the tables of one database, then exit.
     Migrate(Migrate),
+    /// Release the runs that a stopped operator holds, so that they, their namespace and the kinds can be deleted. Deletes nothing.
+    Uninstall(Uninstall),
+}
+
+/// The names of a repeated flag. An empty environment variable yields an empty name.
+pub fn names(values: &[String]) -> Vec<String> {
+    values.iter().filter(|name| !name.is_empty()).cloned().collect()
 }
 
 /// Flags of `run`.
@@ -74,15 +81,25 @@ pub struct Run {
         value_name = "NAME"
     )]
     pub lease_name: String,
-    /// Name of this process in Events and in the Lease, for example the name of the pod. Default: a random name.
+    /// Name of this process in Events and in the Lease, for example the name of the pod. Default: the name of the host with a random
+    /// suffix.
     #[arg(long, env = "TARANA_IDENTITY", value_name = "NAME")]
     pub identity: Option<String>,
+    /// Name of the host, as a container runtime sets it.
+    #[arg(long, env = "HOSTNAME", value_name = "NAME", hide = true)]
+    pub hostname: Option<String>,
     /// Create and migrate tables when a connection is verified. With false, run `migrate` beforehand.
     #[arg(long, env = "TARANA_MIGRATE", default_value_t = true, action = ArgAction::Set)]
     pub migrate: bool,
     /// Seconds after which a connection is verified again.
     #[arg(long, env = "TARANA_RESYNC_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     pub resync_seconds: u64,
+    /// Most sessions with one database as one user. Connections whose URLs log in in the same way share them.
+    #[arg(long, env = "TARANA_DATABASE_CONNECTIONS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "NUMBER")]
+    pub database_connections: u32,
+    /// Most runs that read or write at once. Others wait, and namespaces take turns.
+    #[arg(long, env = "TARANA_MAX_CONCURRENT_SYNCS", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..), value_name = "NUMBER")]
+    pub max_concurrent_syncs: u16,
     /// Seconds without a response after which a request to the Kubernetes API fails and is retried later.
     #[arg(long, env = "TARANA_KUBERNETES_TIMEOUT_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub kubernetes_timeout_seconds: u64,
@@ -112,6 +129,41 @@ pub struct Run {
     /// Flags of the admin API.
     #[command(flatten)]
     pub admin: Admin,
+}
+
+/// Flags of `uninstall`.
+#[derive(Clone, Debug, Args)]
+pub struct Uninstall {
+    /// Release only the runs of this namespace. Can be repeated. Default: all namespaces.
+    #[arg(
+        long = "watch-namespace",
+        env = "TARANA_WATCH_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACE"
+    )]
+    pub watch_namespaces: Vec<String>,
+    /// Wait for the leader to stop. With false, the operator ran without leader election, and must have been stopped.
+    #[arg(long, env = "TARANA_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
+    pub leader_elect: bool,
+    /// Namespace of the Lease. Default: the namespace of the pod, or of the current kubeconfig context.
+    #[arg(long, env = "TARANA_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    pub lease_namespace: Option<String>,
+    /// Name of the Lease.
+    #[arg(
+        long,
+        env = "TARANA_LEASE_NAME",
+        default_value = "tarana-operator",
+        value_name = "NAME"
+    )]
+    pub lease_name: String,
+    /// Seconds for which it waits for an operator that still runs.
+    #[arg(
+        long,
+        env = "TARANA_UNINSTALL_WAIT_SECONDS",
+        default_value_t = 60,
+        value_name = "SECONDS"
+    )]
+    pub wait_seconds: u64,
 }
 
 /// Flags of `run` for traces. The names of the variables are OpenTelemetry's; its other `OTEL_*` variables are respected too.

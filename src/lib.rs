@@ -21,6 +21,7 @@
 //! | `fuzzing` | entry points for `fuzz/`: decoders of foreign bytes, with assertions; only for tests |
 //! | `doctor` | checks everything that a sync needs, with remedies |
 //! | `operator` | composition root |
+//! | `uninstall` | releases what a stopped operator holds |
 //! | `cli` | flags, environment variables, defaults |
 //! | `admin` | the admin API over HTTP |
 //! | `sync` | executes one run, from spec to effect |
@@ -48,7 +49,7 @@
 //!
 //! ```text
 //! doctor
-//! operator  fuzzing
+//! operator  fuzzing  uninstall
 //! cli
 //! sync  schedule  admin  delivery
 //! connection  monitoring
@@ -84,4 +85,5 @@ pub mod sync;
 pub mod tarana;
 pub mod telemetry;
 pub mod trace;
+pub mod uninstall;
 pub mod webhook;

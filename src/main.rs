@@ -6,16 +6,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use tarana_operator::cli::{Cli, Command, Crds, Doctor, Migrate, Preview, ReportFormat, Run};
+use tarana_operator::cli::{Cli, Command, Crds, Doctor, Migrate, Preview, ReportFormat, Run, Uninstall};
 use tarana_operator::cluster::Cluster;
 use tarana_operator::metrics::Metrics;
 use tarana_operator::trace::Exporter;
-use tarana_operator::{admin, api, cli, cron, doctor, operator, store, telemetry};
+use tarana_operator::{admin, api, cli, cron, doctor, operator, store, telemetry, uninstall};
 
 /// The image's binary is linked against musl, whose allocator is slow with several threads. This one also returns freed memory to the system.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Timeout of the requests of `uninstall`.
+const KUBERNETES_TIMEOUT_SECONDS: u64 = 15;
 
 fn main() -> ExitCode {
     if let Err(error) = cli::restart_without_postgres_variables() {
@@ -64,27 +67,29 @@ async fn execute(command: Command) -> Result<ExitCode, Box<dyn Error>> {
         Command::Preview(flags) => preview(&flags),
         Command::Openapi => openapi(),
         Command::Migrate(flags) => migrate(flags).await,
+        Command::Uninstall(flags) => uninstall(flags).await,
     }
     .map(|()| ExitCode::SUCCESS)
 }
 
 /// Starts the export of traces, if a collector is configured.
 fn start_export(flags: &mut Run) -> Result<Option<Exporter>, &'static str> {
-    let identity = flags.identity.get_or_insert_with(operator::random_identity);
+    let identity = operator::identity(flags);
+    flags.identity = Some(identity.clone());
     let url = flags.traces.url();
-    url.map(|url| Exporter::start(&url, identity)).transpose()
+    url.map(|url| Exporter::start(&url, &identity)).transpose()
 }
 
 async fn run(flags: &Run) -> Result<(), Box<dyn Error>> {
     let metrics = Metrics::default();
-    let cluster = cluster(flags, &metrics).await?;
+    let cluster = cluster(flags.kubernetes_timeout_seconds, &metrics).await?;
     let config = operator::Config::from_flags(flags, cluster.controllers.default_namespace(), metrics)?;
     Ok(operator::run(cluster, config).await?)
 }
 
 async fn doctor(flags: &Doctor) -> Result<ExitCode, Box<dyn Error>> {
     let metrics = Metrics::default();
-    let cluster = cluster(&flags.run, &metrics).await?;
+    let cluster = cluster(flags.run.kubernetes_timeout_seconds, &metrics).await?;
     let config = operator::Config::from_flags(&flags.run, cluster.controllers.default_namespace(), metrics);
     let report = doctor::examine(&cluster, config, &flags.connections).await;
     match flags.output {
@@ -100,14 +105,14 @@ async fn doctor(flags: &Doctor) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// Access to the Kubernetes API, of the pod or of the kubeconfig.
-async fn cluster(flags: &Run, metrics: &Metrics) -> Result<Cluster, Box<dyn Error>> {
+async fn cluster(timeout_seconds: u64, metrics: &Metrics) -> Result<Cluster, Box<dyn Error>> {
     let mut config = kube::Config::infer()
         .await
         .map_err(|e| format!("no Kubernetes configuration found: {e}; set KUBECONFIG or run in a pod"))?;
     // Identifies the operator in the audit log of the API server.
     let user_agent = concat!("tarana-operator/", env!("CARGO_PKG_VERSION"));
     config.headers.push(("user-agent".parse()?, user_agent.parse()?));
-    let timeout = Duration::from_secs(flags.kubernetes_timeout_seconds);
+    let timeout = Duration::from_secs(timeout_seconds);
     Ok(Cluster::new(config, timeout, metrics.kubernetes.clone())?)
 }
 
@@ -166,5 +171,28 @@ async fn migrate(flags: Migrate) -> Result<(), Box<dyn Error>> {
     for migration in applied {
         println!("applied: {migration}");
     }
+    Ok(())
+}
+
+async fn uninstall(flags: Uninstall) -> Result<(), Box<dyn Error>> {
+    let client = cluster(KUBERNETES_TIMEOUT_SECONDS, &Metrics::default())
+        .await?
+        .controllers;
+    let namespace = flags.lease_namespace;
+    let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let uninstall = uninstall::Uninstall {
+        namespaces: cli::names(&flags.watch_namespaces),
+        lease: flags.leader_elect.then_some((namespace, flags.lease_name)),
+        patience: Duration::from_secs(flags.wait_seconds),
+    };
+    let released = uninstall.run(&client).await?;
+    for run in &released.runs {
+        println!("released TaranaSync {run}");
+    }
+    println!(
+        "{} of {} runs were held and are released",
+        released.runs.len(),
+        released.total
+    );
     Ok(())
 }

@@ -63,6 +63,9 @@ impl EventSpec {
     }
 }
 
+/// Maximum length of the name of an object.
+const MAX_NAME_BYTES: usize = 253;
+
 /// Publishes Events.
 #[derive(Clone)]
 pub struct Notifier {
@@ -168,7 +171,7 @@ impl Notifier {
         Event {
             metadata: ObjectMeta {
                 namespace: object.namespace.clone(),
-                name: Some(format!("{name}.{:x}", now.as_nanosecond())),
+                name: Some(event_name(name, now)),
                 ..ObjectMeta::default()
             },
             type_: Some(type_.to_owned()),
@@ -190,7 +193,30 @@ impl Notifier {
     }
 }
 
+/// The name of an Event about the object with this name. A long one is cut: the suffix makes it unique.
+fn event_name(object: &str, now: Timestamp) -> String {
+    let suffix = format!(".{:x}", now.as_nanosecond());
+    let kept = object.get(..MAX_NAME_BYTES - suffix.len()).unwrap_or(object);
+    // Each part of a name ends with a letter or digit.
+    format!("{}{suffix}", kept.trim_end_matches(['-', '.']))
+}
+
 #[expect(clippy::disallowed_methods, reason = "the time of an Event")]
 fn now() -> Timestamp {
     Timestamp::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_an_event_is_valid_however_long_that_of_its_object_is() {
+        let now = Timestamp::UNIX_EPOCH + k8s_openapi::jiff::SignedDuration::from_nanos(0xabc);
+        assert_eq!(event_name("run", now), "run.abc");
+        let longest = "r".repeat(253);
+        assert_eq!(event_name(&longest, now).len(), 253);
+        let cut_at_dash = format!("{}-.{}", "r".repeat(247), "r".repeat(4));
+        assert_eq!(event_name(&cut_at_dash, now), format!("{}.abc", "r".repeat(247)));
+    }
 }

@@ -15,14 +15,14 @@ use uuid::Uuid;
 
 pub use self::admin_config::InvalidAdminFlags;
 
-use crate::cli::Run;
-use crate::cluster::{Cluster, Scope};
+use crate::cli::{self, Run};
+use crate::cluster::{Cluster, Scope, watch_config};
 use crate::connection::Registries;
-use crate::leader::{self, Election, Leadership};
+use crate::leader::{self, Election, Leadership, Validity};
 use crate::metrics::Metrics;
 use crate::monitoring::{self, Endpoint, Health};
 use crate::notify::Notifier;
-use crate::store::Retention;
+use crate::store::{Retention, SessionPools};
 use crate::webhook::AddressPolicy;
 use crate::{admin, connection, delivery, schedule, sync};
 
@@ -39,6 +39,10 @@ pub struct Config {
     pub migrate: bool,
     /// How often a verified connection is probed again.
     pub probe_interval: Duration,
+    /// Most sessions with one database as one user.
+    pub database_connections: u32,
+    /// Most runs that read or write at once.
+    pub max_concurrent_syncs: u16,
     /// Which addresses the event sinks may have.
     pub sink_addresses: AddressPolicy,
     /// For how long rows are kept.
@@ -57,7 +61,7 @@ impl Config {
     /// # Errors
     /// If the flags of the admin API are invalid.
     pub fn from_flags(flags: &Run, namespace: &str, metrics: Metrics) -> Result<Self, Error> {
-        let identity = flags.identity.clone().unwrap_or_else(random_identity);
+        let identity = identity(flags);
         let own = flags.lease_namespace.as_deref().unwrap_or(namespace);
         let election = flags.leader_elect.then(|| Election {
             namespace: own.to_owned(),
@@ -66,17 +70,13 @@ impl Config {
         });
         let sink_addresses = AddressPolicy::new(flags.sink_allow_cidrs.clone());
         Ok(Self {
-            // An empty environment variable yields an empty name.
-            namespaces: flags
-                .watch_namespaces
-                .iter()
-                .filter(|ns| !ns.is_empty())
-                .cloned()
-                .collect(),
+            namespaces: cli::names(&flags.watch_namespaces),
             identity,
             election,
             migrate: flags.migrate,
             probe_interval: Duration::from_secs(flags.resync_seconds),
+            database_connections: flags.database_connections,
+            max_concurrent_syncs: flags.max_concurrent_syncs,
             retention: flags.retention.days(),
             admin: admin_config::from_flags(&flags.admin, (namespace, own), sink_addresses.clone())?,
             sink_addresses,
@@ -86,9 +86,13 @@ impl Config {
     }
 }
 
-/// A name for a process that was given none.
-pub fn random_identity() -> String {
-    format!("tarana-operator-{}", Uuid::new_v4().simple())
+/// The name of the process: the one that it was given, or that of its host with a random suffix.
+pub fn identity(flags: &Run) -> String {
+    let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+    given(&flags.identity).unwrap_or_else(|| {
+        let host = given(&flags.hostname).unwrap_or_else(|| "tarana-operator".to_owned());
+        format!("{host}_{}", &Uuid::new_v4().simple().to_string()[..8])
+    })
 }
 
 /// Why the operator stopped or could not start.
@@ -96,7 +100,7 @@ pub fn random_identity() -> String {
 pub enum Error {
     /// Leader election failed.
     #[error("leader election failed: {0}")]
-    Election(#[from] kube_lease_manager::LeaseManagerError),
+    Election(#[from] leader::ElectionEnded),
     /// Signal handlers could not be installed.
     #[error("signal handlers could not be installed: {0}")]
     Signals(#[from] std::io::Error),
@@ -133,6 +137,9 @@ pub async fn run(cluster: Cluster, config: Config) -> Result<(), Error> {
 pub async fn run_until(cluster: Cluster, config: Config, stop: watch::Receiver<bool>) -> Result<(), Error> {
     let (scopes, cache_updates) = Scope::create(&cluster, &config.namespaces);
     let replica = Replica {
+        pools: SessionPools::new(config.database_connections),
+        probes: connection::ProbeLimiter::default(),
+        sync_slots: sync::SyncSlots::new(config.max_concurrent_syncs.into(), config.metrics.clone()),
         cluster,
         config,
         scopes: Arc::new(scopes),
@@ -162,6 +169,9 @@ struct Replica {
     scopes: Arc<Vec<Scope>>,
     leadership: Leadership,
     registries: Registries,
+    pools: SessionPools,
+    probes: connection::ProbeLimiter,
+    sync_slots: sync::SyncSlots,
     started: Instant,
 }
 
@@ -179,6 +189,7 @@ impl Replica {
             health: self.health(),
             election: self.config.election.clone(),
             registries: self.registries.clone(),
+            pools: self.pools.clone(),
         };
         Ok(admin::serve(admin, client, process, notifier, shutdown).await?)
     }
@@ -204,30 +215,38 @@ impl Replica {
     /// Runs the controllers, with leader election only while this process leads.
     async fn run_controllers_until(&self, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
         let controllers_stop = stop.clone();
-        let controllers = || {
+        let controllers = |validity: Validity| {
             let mut stop = controllers_stop.clone();
             async move {
                 tokio::select! {
-                    () = self.run_controllers() => Err(Error::Ended),
+                    () = self.run_controllers(&validity) => Err(Error::Ended),
                     () = stopped(&mut stop) => Ok(()),
                 }
             }
         };
         match &self.config.election {
-            None => controllers().await,
+            None => controllers(Validity::always()).await,
             Some(election) => tokio::select! {
                 biased;
-                result = leader::lead(self.cluster.lease.clone(), election.clone(), controllers) => result?,
+                result = leader::lead(self.election_access(), election.clone(), controllers) => result?,
                 () = stopped_after_grace(&mut stop) => Ok(()),
             },
         }
     }
 
+    fn election_access(&self) -> leader::Access {
+        leader::Access {
+            requests: self.cluster.lease.clone(),
+            watches: self.cluster.watches.clone(),
+            watch_config: watch_config(),
+        }
+    }
+
     /// Runs the controllers of all scopes. Ends when one of them ends, which is an error.
-    async fn run_controllers(&self) {
+    async fn run_controllers(&self, validity: &Validity) {
         let _leading = self.config.metrics.runs.lead();
         let scopes = self.scopes.iter();
-        let controllers = select_all(scopes.map(|scope| self.run_scope(scope).boxed()));
+        let controllers = select_all(scopes.map(|scope| self.run_scope(scope, validity).boxed()));
         tokio::select! {
             _ = controllers => {}
             () = self.leadership.hold() => {}
@@ -235,7 +254,7 @@ impl Replica {
     }
 
     /// Runs the controllers of one scope.
-    async fn run_scope(&self, scope: &Scope) {
+    async fn run_scope(&self, scope: &Scope, validity: &Validity) {
         let (cluster, config) = (&self.cluster, &self.config);
         if config.election.is_some() {
             // The cache may be behind the writes of the previous leader.
@@ -256,6 +275,8 @@ impl Replica {
             metrics: config.metrics.clone(),
             migrate: config.migrate,
             probe_interval: config.probe_interval,
+            pools: self.pools.clone(),
+            probes: self.probes.clone(),
         });
         let schedule_context = Arc::new(schedule::ScheduleContext::new(
             client.clone(),
@@ -267,6 +288,7 @@ impl Replica {
             connections.clone(),
             scope.syncs.clone(),
             (notifier.clone(), config.metrics.clone()),
+            (self.sync_slots.clone(), validity.clone()),
             cluster.uid().await,
         );
         let sync_context = Arc::new(sync_context);
@@ -275,7 +297,7 @@ impl Replica {
             scope,
             connections,
             (notifier.clone(), config.metrics.clone()),
-            config.sink_addresses.clone(),
+            (config.sink_addresses.clone(), validity.clone()),
         );
         tokio::select! {
             () = connection::controller::run(connection_context, scope, probe_requests) => {}
@@ -326,5 +348,23 @@ mod tests {
             ("home", "me")
         );
         assert!(config.migrate && config.probe_interval == Duration::from_mins(10));
+    }
+
+    #[test]
+    fn a_process_without_a_name_is_named_after_its_host() {
+        let identity_of = |args: &[&str]| {
+            let Command::Run(mut flags) =
+                Cli::parse_from([&["tarana-operator", "run"], args].concat()).command
+            else {
+                panic!()
+            };
+            // Not that of the machine of the test.
+            flags.hostname = Some("pod-x2x4z".to_owned());
+            identity(&flags)
+        };
+        assert_eq!(identity_of(&["--identity", "me"]), "me");
+        let (one, other) = (identity_of(&[]), identity_of(&["--identity", ""]));
+        assert!(one.starts_with("pod-x2x4z_") && other.starts_with("pod-x2x4z_"));
+        assert_ne!(one, other);
     }
 }

@@ -1,4 +1,4 @@
-//! Database pools for reading, one small pool per connection, on every replica whether it leads or not.
+//! Stores for reading, one per connection, on every replica whether it leads or not. Their sessions are those of the whole process.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use kube::Client;
 use super::problem::Problem;
 use crate::api::connection::TaranaConnection;
 use crate::connection::{self, Key};
-use crate::store::Store;
+use crate::store::{SessionPools, Store};
 
 /// How long a pool is used before its Secret is read again.
 const SECRET_TTL: Duration = Duration::from_secs(30);
@@ -19,6 +19,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
 /// The pools by connection.
 pub struct StorePools {
     client: Client,
+    sessions: SessionPools,
     pools: Mutex<HashMap<Key, Pool>>,
 }
 
@@ -40,9 +41,10 @@ struct Pool {
 
 impl StorePools {
     /// No pools.
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Client, sessions: SessionPools) -> Self {
         Self {
             client,
+            sessions,
             pools: Mutex::default(),
         }
     }
@@ -60,7 +62,7 @@ impl StorePools {
         let (config, fingerprint) = read.map_err(|fault| Problem::from_database(&fault))?;
         let store = match cached.filter(|pool| pool.fingerprint == fingerprint) {
             Some(pool) => pool.store,
-            None => Store::new(&config).map_err(|fault| Problem::from_database(&fault))?,
+            None => Store::shared(&config, &self.sessions).map_err(|fault| Problem::from_database(&fault))?,
         };
         let now = Instant::now();
         let pool = Pool {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::connection::Registries;
 use crate::leader::Election;
 use crate::monitoring::Health;
+use crate::store::SessionPools;
 
 /// The parts of the process that the admin API shows.
 #[derive(Clone, Debug)]
@@ -19,4 +20,6 @@ pub struct Process {
     pub election: Option<Election>,
     /// The connections, while it leads.
     pub registries: Registries,
+    /// The database sessions of the process.
+    pub pools: SessionPools,
 }

@@ -79,7 +79,7 @@ impl AdminState {
     ) -> Result<Self, auth::ClientError> {
         let Config { auth, defaults, .. } = config;
         let objects = Arc::new(Objects::new(client.clone(), Arc::clone(&process.health.scopes)));
-        let pools = Arc::new(StorePools::new(client.clone()));
+        let pools = Arc::new(StorePools::new(client.clone(), process.pools.clone()));
         let users = || AdminUsers::new(Arc::clone(&objects), Arc::clone(&pools), defaults.clone());
         let supabase = auth
             .supabase

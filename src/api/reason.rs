@@ -28,6 +28,8 @@ reasons! {
     // Progress of a run.
     /// The run waits for another run on the same connection.
     Queued,
+    /// The run waits until fewer runs of this operator read or write.
+    ConcurrencyLimited,
     /// The run left Pending.
     Started,
     /// The run reads the vendor's listing.

@@ -1,7 +1,8 @@
 //! Clients of the Kubernetes API with timeouts: for requests, which are answered soon, and for watches, which may be silent.
 //!
 //! kube sets no response timeout, because it would end watches too, so a request could hang forever. The timeout applies to
-//! silence: a response may take longer as long as data keeps arriving.
+//! silence: a response may take longer as long as data keeps arriving. It applies to idle connections too, so connections that were cut
+//! silently leave the pool by themselves, and cost a request one timeout at most (`tests/it/leadership/frozen_connections.rs`).
 
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const WATCH_DURATION: Duration = Duration::from_secs(25);
 /// How long a watch may be silent before it is restarted. The API server ends it earlier; a frozen connection does not end.
 pub(super) const WATCH_SILENCE: Duration = Duration::from_secs(30);
+
+/// How long a request for the Lease may be silent. Several of them must fit into the duration of the lease.
+const LEASE_SILENCE: Duration = Duration::from_secs(3);
 
 /// When a failed request for the cluster's uid is repeated.
 const UID_RETRY: Duration = Duration::from_secs(2);
@@ -77,6 +81,14 @@ impl Cluster {
             config.read_timeout = Some(silence);
             ClientBuilder::try_from(config)
         };
+        let lease = {
+            let mut config = config.clone();
+            config.connect_timeout = Some(LEASE_SILENCE);
+            config.read_timeout = Some(LEASE_SILENCE.min(timeout));
+            // kube repeats a request that is answered with 429, 503 or 504 for minutes. The election does so itself.
+            config.default_retry = false;
+            ClientBuilder::try_from(config)?
+        };
         let limited = || ConcurrencyLimitLayer::new(MAX_CONCURRENT_REQUESTS);
         let watch_activity = WatchActivity::default();
         let measured = |activity| MeasureLayer {
@@ -89,7 +101,7 @@ impl Cluster {
         Ok(Self {
             controllers: requests()?.with_layer(&limited()).build(),
             admin: requests()?.with_layer(&limited()).build(),
-            lease: requests()?.build(),
+            lease: lease.with_layer(&measured(None)).build(),
             watches: watches.build(),
             watch_activity,
             served_schemas: ServedSchemas::default(),

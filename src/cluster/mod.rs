@@ -13,7 +13,7 @@ mod watch_health;
 mod watch_update;
 mod write;
 
-pub use clients::Cluster;
+pub use clients::{Cluster, watch_config};
 pub use decoded::{InvalidObject, InvalidObjects};
 pub use kind::Kind;
 pub use measured::WatchActivity;

@@ -78,7 +78,12 @@ pub async fn build_clients(
     metrics: &Metrics,
 ) -> Result<ConnectionClients, Fault> {
     let inputs = secrets::read_inputs(client, connection).await?;
-    build(connection, inputs, false, metrics)
+    build(
+        connection,
+        inputs,
+        false,
+        (&store::SessionPools::default(), metrics),
+    )
 }
 
 /// Builds the clients. Does not connect yet.
@@ -86,20 +91,20 @@ pub(super) fn build(
     connection: &TaranaConnection,
     inputs: Inputs,
     migrate: bool,
-    metrics: &Metrics,
+    (pools, metrics): (&store::SessionPools, &Metrics),
 ) -> Result<ConnectionClients, Fault> {
     let spec = connection.spec.clone();
     let tarana = tarana::Client::new(api_config(&spec, &inputs))?.measured_by(&metrics.vendor);
     if let Some(fallback) = recorded_fallback(connection) {
         tarana.resume_fallback(fallback);
     }
-    let store = store::Store::new(&store::Config {
+    let config = store::Config {
         url: inputs.database_url,
         ca_pem: inputs.database_ca,
         schema: spec.database.schema.clone(),
         migrate,
-    })?
-    .measured_by(&metrics.database);
+    };
+    let store = store::Store::shared(&config, pools)?.measured_by(&metrics.database);
     let uid = connection
         .metadata
         .uid

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use kube::Client;
 
+use super::probes::ProbeLimiter;
 use super::registry::Connections;
 use crate::api::sync::TaranaSync;
 use crate::cluster::WatchCache;
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
+use crate::store::SessionPools;
 
 /// What every reconcile needs.
 pub struct ConnectionContext {
@@ -27,4 +29,8 @@ pub struct ConnectionContext {
     pub migrate: bool,
     /// Interval between probes of a connection that is ready or has a permanent fault.
     pub probe_interval: Duration,
+    /// The database sessions of the process.
+    pub pools: SessionPools,
+    /// Limits the probes of the process.
+    pub probes: ProbeLimiter,
 }

@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 use super::clients::{self, ConnectionClients};
 use super::context::ConnectionContext;
 use super::key::Key;
+use super::probes::{ProbeLimiter, interval_of};
 use super::record::Record;
 use super::registry::{ConnectionEntry, backoff};
 use super::secrets;
@@ -178,7 +179,12 @@ async fn entry_to_probe(
     if let Some(entry) = previous.clone().filter(is_current) {
         return Ok(entry);
     }
-    let mut clients = clients::build(connection, inputs, context.migrate, &context.metrics)?;
+    let mut clients = clients::build(
+        connection,
+        inputs,
+        context.migrate,
+        (&context.pools, &context.metrics),
+    )?;
     // The vendor may lock an account after a few refused logins: the pause ends with the login that was refused, not with
     // any other change.
     if let Some(former) = previous.as_ref().and_then(|entry| entry.clients.as_ref()) {
@@ -240,7 +246,7 @@ async fn probe_entry(
     let Some(clients) = entry.clients.clone() else {
         return context.probe_interval;
     };
-    let result = probe(&clients).await;
+    let result = probe(&context.probes, &clients).await;
     entry.checked = Some(started);
     let requeue_after = match result {
         Ok(summary) => {
@@ -248,7 +254,7 @@ async fn probe_entry(
             entry.state = ConnectionState::Ready;
             entry.failures = 0;
             entry.summary = summary;
-            context.probe_interval
+            interval_of(&entry.uid, context.probe_interval)
         }
         Err(fault) => {
             tracing::warn!(reason = %fault.reason, "{}", fault.message);
@@ -262,9 +268,10 @@ async fn probe_entry(
     requeue_after
 }
 
-async fn probe(clients: &ConnectionClients) -> Result<String, Fault> {
-    clients.verify_store().await?;
-    let api = clients.tarana.verify().await?;
+async fn probe(probes: &ProbeLimiter, clients: &ConnectionClients) -> Result<String, Fault> {
+    let (database, vendor) = (clients.store.server(), &clients.spec.api.url);
+    probes.run(&database, Box::pin(clients.verify_store())).await?;
+    let api = probes.run(vendor, Box::pin(clients.tarana.verify())).await?;
     let names = api
         .regions
         .iter()
@@ -297,7 +304,7 @@ fn remaining(entry: &ConnectionEntry, context: &ConnectionContext) -> Duration {
         ConnectionState::Unverified(fault) | ConnectionState::Rejected(fault) => {
             retry_delay(fault, entry.failures, context)
         }
-        ConnectionState::Ready | ConnectionState::Missing => context.probe_interval,
+        ConnectionState::Ready | ConnectionState::Missing => interval_of(&entry.uid, context.probe_interval),
     };
     let Some(checked) = entry.checked else {
         return Duration::ZERO;

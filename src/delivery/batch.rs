@@ -56,6 +56,10 @@ async fn try_deliver(
         }
     };
     for _ in 0..MAX_BATCHES {
+        // Another replica may deliver them by now.
+        if !context.lease.is_valid_now() {
+            return Ok(());
+        }
         let events = clients
             .store
             .take_due_events(clients.uid, since, BATCH, LEASE)

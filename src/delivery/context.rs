@@ -10,6 +10,7 @@ use crate::api::connection::TaranaConnection;
 use crate::api::sync::TaranaSync;
 use crate::cluster::{Scope, WatchCache};
 use crate::connection::{Connections, Key};
+use crate::leader::Validity;
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::webhook::AddressPolicy;
@@ -25,6 +26,8 @@ pub struct DeliveryContext {
     /// Counts what happens.
     pub(super) metrics: Metrics,
     pub(super) sinks: Sinks,
+    /// Whether this process may work.
+    pub(super) lease: Validity,
     reader: Reader<TaranaConnection>,
 }
 
@@ -35,7 +38,7 @@ impl DeliveryContext {
         scope: &Scope,
         connections: Arc<Connections>,
         (notifier, metrics): (Notifier, Metrics),
-        policy: AddressPolicy,
+        (policy, lease): (AddressPolicy, Validity),
     ) -> Self {
         Self {
             connections,
@@ -43,6 +46,7 @@ impl DeliveryContext {
             notifier,
             metrics,
             sinks: Sinks::new(client, scope.secrets.reader(), policy),
+            lease,
             reader: scope.connections.reader(),
         }
     }

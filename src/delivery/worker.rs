@@ -68,6 +68,9 @@ pub async fn run(context: DeliveryContext) {
                 due.busy.remove(&key);
             }
             _ = ticks.tick() => {
+                if !context.lease.is_valid_now() {
+                    continue;
+                }
                 let with_sink = context.connections_with_sink();
                 let keys: HashSet<_> = with_sink.iter().map(|connection| Key::of(connection)).collect();
                 context.retain(|key| keys.contains(key));

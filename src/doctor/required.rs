@@ -76,7 +76,7 @@ pub fn required(config: &Config) -> Vec<Permission> {
         resources.flat_map(|(group, resource, verbs)| permissions(group, resource, verbs, *namespace))
     });
     let lease = config.election.iter().flat_map(|election| {
-        let verbs = &["get", "create", "patch"];
+        let verbs = &["get", "list", "watch", "create", "patch"];
         permissions("coordination.k8s.io", "leases", verbs, Some(&election.namespace))
     });
     let cluster_uid = Permission {

@@ -71,6 +71,8 @@ metrics! {
         "Duration of the steps Open, Fetch and Apply that succeeded or failed",
     SYNC_FENCING_REJECTIONS: Counter "tarana_sync_fencing_rejections" []
         "Writes of this process that were rejected because another process had taken the run over",
+    SYNC_SLOTS: Gauge "tarana_sync_slots" ["state"]
+        "Runs of this process that read or write at once (taken), and runs that wait until they may (waiting)",
     // Runs as the objects show them.
     SYNCS: Gauge "tarana_syncs" ["namespace", "connection", "phase"]
         "TaranaSync objects by phase",

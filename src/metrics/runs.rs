@@ -9,13 +9,14 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::histogram::{Durations, observe, of_runs};
 use super::names::{
     CONNECTION_LAST_RUN, CONNECTION_LAST_RUN_WITHHELD, CONNECTION_STATIONS, EVENT_DELIVERIES, Metric,
     OUTBOX_EVENTS, OUTBOX_OLDEST, SCHEDULE_SLOTS, SYNC_ATTEMPT_FAILURES, SYNC_DURATION,
-    SYNC_FENCING_REJECTIONS, SYNC_HEARTBEAT, SYNC_RECORDS, SYNC_RUNS, SYNC_STEP_DURATION,
+    SYNC_FENCING_REJECTIONS, SYNC_HEARTBEAT, SYNC_RECORDS, SYNC_RUNS, SYNC_SLOTS, SYNC_STEP_DURATION,
 };
 use super::registration::register;
 use super::writer::SeriesWriter;
@@ -27,6 +28,11 @@ type Name = (String, String);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SlotLabels {
+    state: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -96,6 +102,7 @@ pub struct RunMetrics {
     durations: Durations<OutcomeLabels>,
     steps: Durations<StepLabels>,
     fencing_rejections: Counter,
+    slots: Family<SlotLabels, Gauge>,
     objects: Arc<Objects>,
 }
 
@@ -112,6 +119,7 @@ impl Default for RunMetrics {
             durations: Family::new_with_constructor(of_runs),
             steps: Family::new_with_constructor(of_runs),
             fencing_rejections: Counter::default(),
+            slots: Family::default(),
             objects: Arc::default(),
         }
     }
@@ -122,6 +130,7 @@ impl RunMetrics {
         register(registry, &SYNC_DURATION, &self.durations);
         register(registry, &SYNC_STEP_DURATION, &self.steps);
         register(registry, &SYNC_FENCING_REJECTIONS, &self.fencing_rejections);
+        register(registry, &SYNC_SLOTS, &self.slots);
         registry.register_collector(Box::new(Arc::clone(&self.objects)));
     }
 
@@ -157,6 +166,14 @@ impl RunMetrics {
     pub fn step_ended(&self, step: &'static str, failed: bool, duration: Duration) {
         let outcome = if failed { "failed" } else { "succeeded" };
         observe(&self.steps, &StepLabels { step, outcome }, duration);
+    }
+
+    /// How many runs have a slot, and how many wait for one.
+    pub fn slots(&self, taken: usize, waiting: usize) {
+        for (state, number) in [("taken", taken), ("waiting", waiting)] {
+            let number = i64::try_from(number).unwrap_or(i64::MAX);
+            self.slots.get_or_create(&SlotLabels { state }).set(number);
+        }
     }
 
     /// Counts a write that a fence rejected.

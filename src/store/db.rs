@@ -1,8 +1,8 @@
 //! The only access to the database: every statement runs in an explicit transaction and is unnamed.
 //!
 //! PgBouncer in transaction mode requires both: outside a transaction each message may reach another server connection,
-//! and a named statement exists on one of them only. The pool and the connection are private to this module, so the rules
-//! cannot be bypassed. All session state is transaction-local (`SET LOCAL`, `ON COMMIT DROP`).
+//! and a named statement exists on one of them only. A session is private to this module (`pool.rs` hands it to no other),
+//! so the rules cannot be bypassed. All session state is transaction-local (`SET LOCAL`, `ON COMMIT DROP`).
 //!
 //! A transaction that is dropped without commit or rollback closes its socket. The pool would drain the connection first,
 //! which for one that waits for a lock takes as long as the lock; the server notices a closed socket within
@@ -11,36 +11,27 @@
 //! Every call is bounded: a slow server by its `statement_timeout`, a silent server or network by a slightly longer
 //! client-side timeout.
 
-use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow, Postgres};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Decode, Executor, Row as _, Type};
-use tokio::time::timeout;
+use sqlx::{AssertSqlSafe, Decode, Executor, Row as _, Type};
 
-use super::error::{DbError, Target};
+use super::error::{DbError, NoSession, Target};
+use super::pool::{Duty, Session, SessionPool, with_timeout};
 use crate::metrics::{DatabaseMetrics, TransactionOutcome};
 
-/// Timeout for acquiring a connection, including connecting.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Timeout for pinging an idle connection. Pinging the whole pool takes less than [`ACQUIRE_TIMEOUT`].
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
-/// Timeout for closing the pool.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout for a response, slightly longer than the `statement_timeout` of the preamble.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(40);
 
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
-/// A small connection pool and its target.
+/// The pool that a store uses, and its target.
 #[derive(Clone)]
 pub(super) struct Db {
-    pool: PgPool,
+    pool: Arc<SessionPool>,
     target: Arc<Target>,
     preamble: Arc<str>,
     pub metrics: DatabaseMetrics,
@@ -48,15 +39,7 @@ pub(super) struct Db {
 
 impl Db {
     /// Connects on first use. `preamble` begins every transaction.
-    pub fn new(options: PgConnectOptions, target: Target, preamble: Arc<str>) -> Self {
-        let pool = PgPoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .idle_timeout(Duration::from_mins(5))
-            .test_before_acquire(false)
-            .before_acquire(|connection, _| Box::pin(is_alive(connection)))
-            .after_release(|connection, _| Box::pin(is_alive(connection)))
-            .connect_lazy_with(options.disable_statement_logging());
+    pub fn new(pool: Arc<SessionPool>, target: Target, preamble: Arc<str>) -> Self {
         Self {
             pool,
             target: Arc::new(target),
@@ -69,20 +52,32 @@ impl Db {
         &self.target
     }
 
-    /// Begins a transaction that can write.
+    /// The pool of sessions.
+    pub fn pool(&self) -> &SessionPool {
+        &self.pool
+    }
+
+    /// Begins a short transaction that can write.
+    ///
+    /// No caller has another transaction: it would wait for a session while it has one, as all others may do at the same time.
     pub async fn begin(&self) -> Result<Tx, DbError> {
-        let connection = match self.pool.acquire().await {
-            Ok(connection) => connection,
-            Err(fault) => {
+        self.begin_as(Duty::Short).await
+    }
+
+    /// Begins a transaction that passes over a whole table.
+    pub async fn begin_long(&self) -> Result<Tx, DbError> {
+        self.begin_as(Duty::Long).await
+    }
+
+    async fn begin_as(&self, duty: Duty) -> Result<Tx, DbError> {
+        let session = self.pool.acquire(duty).await.map_err(|why| {
+            if matches!(why, NoSession::Failed(_)) {
                 self.metrics.connect_failed();
-                return Err(DbError::new(
-                    &self.target,
-                    Box::pin(self.acquire_error(fault)).await,
-                ));
             }
-        };
+            DbError::no_session(&self.target, why)
+        })?;
         let mut tx = Tx {
-            connection: Some(connection),
+            session: Some(session),
             target: Arc::clone(&self.target),
             response_timeout: RESPONSE_TIMEOUT,
             metrics: self.metrics.clone(),
@@ -103,7 +98,15 @@ impl Db {
 
     /// Begins a transaction that only reads and waits for nothing for long. It fires no trigger, so it sees our schema only.
     pub async fn begin_read_only(&self) -> Result<Tx, DbError> {
-        let mut tx = self.begin().await?;
+        self.read_only(self.begin().await?).await
+    }
+
+    /// The same for a pass over a whole table.
+    pub async fn begin_long_read_only(&self) -> Result<Tx, DbError> {
+        self.read_only(self.begin_long().await?).await
+    }
+
+    async fn read_only(&self, mut tx: Tx) -> Result<Tx, DbError> {
         tx.script(format!(
             "SET TRANSACTION READ ONLY; SET LOCAL statement_timeout TO '10s'; {}",
             self.target.own_search_path()
@@ -111,50 +114,11 @@ impl Db {
         .await?;
         Ok(tx)
     }
-
-    /// The pool retries until its timeout and does not report why it failed. One more connection outside the pool returns the
-    /// server's error.
-    async fn acquire_error(&self, fault: sqlx::Error) -> sqlx::Error {
-        if !matches!(fault, sqlx::Error::PoolTimedOut) {
-            return fault;
-        }
-        match with_timeout(PING_TIMEOUT, self.pool.connect_options().connect()).await {
-            // The server accepts connections, so all connections of the pool are in use.
-            Ok(_connection) => fault,
-            Err(reason) => reason,
-        }
-    }
-
-    /// Connections of the pool, and how many of them are idle.
-    pub fn pool_size(&self) -> (u32, usize) {
-        (self.pool.size(), self.pool.num_idle())
-    }
-
-    /// Closes idle connections at once and the others when they are returned, within some seconds.
-    pub async fn close(&self) {
-        // A connection that is returned later is closed when it is dropped.
-        let _ = timeout(CLOSE_TIMEOUT, self.pool.close()).await;
-    }
-}
-
-/// Pings with a timeout: the pool itself would wait for the answer without limit and keep the connection's slot.
-async fn is_alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    with_timeout(PING_TIMEOUT, connection.ping()).await.map(|()| true)
-}
-
-async fn with_timeout<T>(
-    limit: Duration,
-    answer: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
-    timeout(limit, answer).await.unwrap_or_else(|_| {
-        let silence = format!("no answer within {} s", limit.as_secs());
-        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, silence)))
-    })
 }
 
 /// One transaction. If it is dropped without [`Tx::commit`], the server rolls it back, whatever it was doing.
 pub(super) struct Tx {
-    connection: Option<PoolConnection<Postgres>>,
+    session: Option<Session>,
     target: Arc<Target>,
     response_timeout: Duration,
     metrics: DatabaseMetrics,
@@ -275,7 +239,7 @@ impl Tx {
 
     /// Returns the connection to the pool.
     fn end(&mut self, outcome: TransactionOutcome) {
-        drop(self.connection.take());
+        drop(self.session.take());
         self.metrics.transaction(outcome, self.began.elapsed());
     }
 
@@ -284,8 +248,8 @@ impl Tx {
     }
 
     fn connection(&mut self) -> Result<(Duration, &mut PgConnection), DbError> {
-        match &mut self.connection {
-            Some(connection) => Ok((self.response_timeout, connection)),
+        match &mut self.session {
+            Some(session) => Ok((self.response_timeout, &mut session.connection)),
             None => Err(DbError::new(&self.target, sqlx::Error::PoolClosed)),
         }
     }
@@ -293,9 +257,10 @@ impl Tx {
 
 impl Drop for Tx {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
+        if let Some(Session { connection, permits }) = self.session.take() {
             // A detached connection is closed at once, without a message that could wait for an answer.
             drop(connection.detach());
+            drop(permits);
             let outcome = TransactionOutcome::Aborted;
             self.metrics.transaction(outcome, self.began.elapsed());
         }

@@ -1,6 +1,5 @@
 //! Exports `tarana_base_stations`: the matching rows of one snapshot, in chunks.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -14,7 +13,7 @@ use crate::fault::{Fault, Reason};
 const CHUNK_ROWS: usize = 1000;
 /// The server ends the transaction if the reader of the export takes longer than this for a chunk.
 const CHUNK_TIMEOUT: &str = "60s";
-/// An export holds a connection of the pool, and a snapshot, which delays VACUUM.
+/// An export holds a session of the pool, and a snapshot, which delays VACUUM.
 const EXPORT_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// An export in progress: an open transaction with a cursor. Dropping it ends both.
@@ -34,12 +33,12 @@ impl std::fmt::Debug for StationExport {
 
 impl Store {
     /// Begins an export of the matching stations, sorted by serial number. `None` if too many exports are in progress: each one holds a
-    /// connection of the small pool for as long as its reader needs.
+    /// session of the pool for as long as its reader needs.
     pub async fn begin_export(&self, filter: &StationFilter<'_>) -> Result<Option<StationExport>, Fault> {
-        let Ok(permit) = Arc::clone(&self.exports).try_acquire_owned() else {
+        let Some(permit) = self.db.pool().try_export() else {
             return Ok(None);
         };
-        let mut tx = self.db.begin_read_only().await?;
+        let mut tx = self.db.begin_long_read_only().await?;
         tx.script(format!(
             "SET LOCAL idle_in_transaction_session_timeout TO '{CHUNK_TIMEOUT}'"
         ))

@@ -2,24 +2,18 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use super::config::{self, Config};
 use super::db::Db;
+use super::pool::SessionPools;
 use crate::fault::Fault;
 use crate::metrics::DatabaseMetrics;
 
-/// Maximum number of exports in progress. The other connections of the pool stay free for short reads.
-const MAX_EXPORTS: usize = 2;
-
-/// The tables of one connection. Cheap to clone: clones share a small pool.
+/// The tables of one connection. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pub(super) db: Db,
     /// Whether [`Store::verify`] may migrate the schema.
     pub(super) may_migrate: bool,
-    /// Permits of the exports in progress.
-    pub(super) exports: Arc<Semaphore>,
     /// The host, if connections to it may be in plain text.
     unencrypted_host: Option<Arc<str>>,
 }
@@ -33,15 +27,27 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Parses the configuration. Does not connect yet.
+    /// With sessions of its own. Does not connect yet.
+    ///
+    /// # Errors
+    /// `InvalidConfiguration`.
     pub fn new(config: &Config) -> Result<Self, Fault> {
-        let (options, target) = config::parse(config)?;
-        let preamble = config::preamble(&target);
+        Self::shared(config, &SessionPools::default())
+    }
+
+    /// With the sessions of all stores in `pools` that log in in the same way. Does not connect yet.
+    ///
+    /// # Errors
+    /// `InvalidConfiguration`.
+    pub fn shared(config: &Config, pools: &SessionPools) -> Result<Self, Fault> {
+        let parsed = config::parse(config)?;
+        let preamble = config::preamble(&parsed.target);
+        let unencrypted_host = config::unencrypted_host(&parsed.options);
+        let pool = pools.get(parsed.identity, parsed.options);
         Ok(Self {
-            unencrypted_host: config::unencrypted_host(&options),
-            db: Db::new(options, target, preamble),
+            unencrypted_host,
+            db: Db::new(pool, parsed.target, preamble),
             may_migrate: config.migrate,
-            exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
         })
     }
 
@@ -62,13 +68,19 @@ impl Store {
         self.unencrypted_host.as_deref()
     }
 
-    /// Connections of the pool, and how many of them are idle.
-    pub fn pool_size(&self) -> (u32, usize) {
-        self.db.pool_size()
+    /// The server, as all stores with it name it.
+    pub fn server(&self) -> String {
+        let target = self.db.target();
+        format!("{}:{}", target.host, target.port)
     }
 
-    /// Closes the pool. Calls in progress finish first.
+    /// Open sessions of the pool, and how many of them are idle.
+    pub fn pool_size(&self) -> (u32, usize) {
+        self.db.pool().open_sessions()
+    }
+
+    /// Closes the pool, also for other stores with the same sessions. Calls in progress finish first.
     pub async fn close_pool(&self) {
-        self.db.close().await;
+        self.db.pool().close().await;
     }
 }

@@ -15,6 +15,7 @@ mod identifier;
 mod log;
 mod migrate;
 mod outbox;
+mod pool;
 mod probe;
 mod retention;
 mod rights;
@@ -32,11 +33,12 @@ pub use config::Config;
 pub use export::StationExport;
 pub use handle::Store;
 pub use log::{
-    CloseRequest, ClosedRow, FailedAttempt, LastReading, LoggedRun, MAX_SPANS, MomentQuery, OpenResult,
-    OpenedRow, Outcome, RunInfo, RunMoment, RunOrder, RunQuery, Span, SpanKind, SweepScope, Swept, SweptEnd,
-    TableSummary, Trigger, WaitCause, attempt_message, push_span,
+    AbandonedRow, CloseRequest, ClosedRow, FailedAttempt, LastReading, LoggedRun, MAX_SPANS, MomentQuery,
+    OpenResult, OpenedRow, Outcome, RunInfo, RunMoment, RunOrder, RunQuery, Span, SpanKind, SweepScope,
+    Swept, SweptEnd, TableSummary, Trigger, WaitCause, attempt_message, push_span,
 };
 pub use outbox::{OutboxBacklog, OutboxEvent, Redelivery};
+pub use pool::SessionPools;
 pub use retention::{DeletedRows, Retention, RetentionScope};
 pub use station_map::{Bounds, MapQuery, MappedStation, StationExtent, StationGroup, StationMap};
 pub use stations::{StationChange, StationCounts, StationFilter, StationQuery, StationRow, StationSort};

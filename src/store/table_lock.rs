@@ -23,7 +23,8 @@ const TABLE_MODES: &[&str] = &[
 ];
 const ROW_MODES: &[&str] = &["RowShareLock"];
 
-/// Waits without a limit, in short requests, each in a transaction of its own: a waiting process holds no lock, other writers get the
+/// Waits without a limit, in short requests, each in a transaction of its own: a waiting process holds no lock and no session
+/// between them, other writers get the
 /// table between the requests, and a server that does not notice a dropped client stops waiting by itself. After each request that failed,
 /// `on_wait` gets the sessions that hold the table. Also returns how long it took.
 pub(super) async fn lock_table(
@@ -35,7 +36,7 @@ pub(super) async fn lock_table(
                 SET LOCAL lock_timeout TO '5s'";
     let mut began = None;
     loop {
-        let mut tx = db.begin().await?;
+        let mut tx = db.begin_long().await?;
         let began = *began.get_or_insert_with(Instant::now);
         match tx.script(lock.to_owned()).await {
             Ok(()) => return Ok((tx, began.elapsed())),

@@ -10,7 +10,8 @@ use kube::runtime::reflector::{ObjectRef, Store as Reader};
 use kube::{Client, ResourceExt};
 use uuid::Uuid;
 
-use super::clock::now;
+use super::clock::{RunClock, now};
+use super::concurrency::{Slot, SyncSlots};
 use super::machine::{AttemptState, Termination};
 use super::plan::Missed;
 use super::spans::{Clock, SpanRecorder};
@@ -18,6 +19,7 @@ use crate::api::sync::TaranaSync;
 use crate::cluster::{WatchCache, unfinished_on, version};
 use crate::connection::{ConnectionClients, Connections, Key};
 use crate::fault::Fault;
+use crate::leader::Validity;
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::station::Fetched;
@@ -34,8 +36,12 @@ pub struct SyncContext {
     pub notifier: Notifier,
     /// Counts what happens.
     pub metrics: Metrics,
+    /// Limits how many runs of the process read or write at once.
+    pub slots: SyncSlots,
     /// The cluster, if it is known.
     pub cluster_uid: Option<Uuid>,
+    /// Whether this process may work.
+    pub lease: Validity,
     /// Runs to reconcile.
     requeue: UnboundedSender<ObjectRef<TaranaSync>>,
     runs: Mutex<HashMap<String, RunState>>,
@@ -68,8 +74,8 @@ pub(super) struct RunState {
     /// The clients with which this process last wrote the log row. They outlive the connection and its Secrets, so that the
     /// row is closed whatever was deleted first.
     pub clients: Option<Arc<ConnectionClients>>,
-    /// When this process first evaluated the gate of the run.
-    pub first_seen: Option<Instant>,
+    /// Started when this process first evaluated the gate of the run.
+    pub clock: Option<RunClock>,
     /// Another run found this run's log row running, whatever its object says: it skips the queue.
     pub skips_queue: bool,
     /// Another process took the run over: do nothing until then.
@@ -93,6 +99,7 @@ impl SyncContext {
         connections: Arc<Connections>,
         syncs: WatchCache<TaranaSync>,
         (notifier, metrics): (Notifier, Metrics),
+        (slots, lease): (SyncSlots, Validity),
         cluster_uid: Option<Uuid>,
     ) -> (Self, UnboundedReceiver<ObjectRef<TaranaSync>>) {
         let (requeue, requeued) = unbounded();
@@ -102,11 +109,18 @@ impl SyncContext {
             syncs,
             notifier,
             metrics,
+            slots,
             cluster_uid,
+            lease,
             requeue,
             runs: Mutex::default(),
         };
         (context, requeued)
+    }
+
+    /// A slot for this run; `None` if it must wait.
+    pub(super) fn take_slot(&self, sync: &TaranaSync) -> Option<Slot> {
+        self.slots.take(sync, &self.requeue)
     }
 
     /// Changes the state of a run.
@@ -129,6 +143,12 @@ impl SyncContext {
                 })
             }))
         })
+    }
+
+    /// The time of a run: steps of the machine's clock do not change it while this process knows the run.
+    pub(super) fn time_of(&self, uid: &str) -> Timestamp {
+        self.read_state(uid, |state| state.clock)
+            .map_or_else(now, RunClock::now)
     }
 
     /// Drops the state of the current attempt.
@@ -210,6 +230,17 @@ impl SyncContext {
     /// Whether this state of a run is its end.
     pub(super) fn is_over(&self, sync: &TaranaSync) -> bool {
         sync.is_final() || self.reader().get(&ObjectRef::from_obj(sync)).is_none()
+    }
+
+    /// Whether the object of this run is gone although the run had not ended; true once only.
+    pub(super) fn take_deleted(&self, sync: &TaranaSync) -> bool {
+        let current = self.reader().get(&ObjectRef::from_obj(sync));
+        let exists = current.is_some_and(|current| current.metadata.uid == sync.metadata.uid);
+        let is_unfinished = !exists && !sync.is_final();
+        is_unfinished
+            && self.with_state(&sync.uid().unwrap_or_default(), |state| {
+                !std::mem::replace(&mut state.ended, true)
+            })
     }
 
     /// The unfinished runs of a connection, without those that this process knows to have ended or cannot write.

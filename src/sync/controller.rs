@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::channel::mpsc::UnboundedReceiver;
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt;
 use kube::runtime::controller::{self, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
 use super::clock::now;
 use super::context::SyncContext;
+use super::deleted;
 use super::machine::{self, Action, Observed};
-use super::run::{Next, SyncRun};
+use super::run::{Next, SyncRun, log_span};
 use crate::api::condition;
 use crate::api::connection::TaranaConnection;
 use crate::api::sync::TaranaSync;
@@ -23,7 +24,7 @@ use crate::cluster::{ReconcileError, Scope, unfinished_on};
 use crate::connection::Key;
 use crate::trace::live;
 
-/// Maximum number of concurrent reconciles. A listing takes some megabytes, so the number is bounded.
+/// Maximum number of concurrent reconciles. How many of them read or write is bounded by `concurrency`.
 const CONCURRENCY: u16 = 256;
 
 /// Runs until its streams end.
@@ -60,10 +61,16 @@ pub async fn run(
             .map(|run| ObjectRef::from_obj(run.as_ref()))
             .collect::<Vec<_>>()
     };
-    let queue = context.clone();
+    let (deletions, deleted) = unbounded();
+    let (queue, closing) = (context.clone(), context.clone());
     let ends = scope.syncs.changes().inspect(move |sync| {
         if queue.is_over(sync) {
+            queue.slots.leave(&sync.uid().unwrap_or_default());
             queue.requeue_next_after(sync);
+        }
+        if queue.take_deleted(sync) {
+            // Fails only if the controller has ended.
+            let _ = deletions.unbounded_send(sync.clone());
         }
     });
     let controller = Controller::for_shared_stream(unsettled, scope.syncs.reader())
@@ -79,6 +86,7 @@ pub async fn run(
     tokio::select! {
         () = controller => {}
         () = ends.for_each(|_| ready(())) => {}
+        () = deleted::close_rows(&closing, deleted) => {}
     }
 }
 
@@ -104,13 +112,6 @@ async fn reconcile(
     Box::pin(reconcile.instrument(span)).await
 }
 
-/// Every log line of a run names it.
-fn log_span(sync: &TaranaSync) -> Span {
-    let Key { namespace, name } = Key::of_run(sync);
-    let uid = sync.metadata.uid.as_deref().and_then(|uid| uid.parse().ok());
-    live::run(&namespace, &sync.name_any(), &name, uid.unwrap_or_default())
-}
-
 async fn reconcile_run(
     sync: Arc<TaranaSync>,
     context: Arc<SyncContext>,
@@ -126,9 +127,10 @@ async fn reconcile_run(
             gate: &gate,
             attempt: run.attempt_state(),
             pending_end: pending_end.as_ref(),
-            now: now(),
+            now: run.now(),
         };
-        let next = match machine::decide(observed) {
+        let action = machine::decide(observed);
+        let next = match run.admit(action) {
             Action::Requeue(after) => run.continue_back_off(after),
             Action::AwaitChange => Next::AwaitChange,
             Action::AddFinalizer => run.add_finalizer().await?,

@@ -3,8 +3,7 @@
 use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt;
 
-use super::clock::now;
-use super::machine::Termination;
+use super::machine::{FINALIZER, Termination};
 use super::run::{Next, SyncRun};
 use super::status::{RunResult, StatusBuilder};
 use super::{log_row, results};
@@ -68,7 +67,7 @@ impl SyncRun<'_> {
     fn may_close_later(&self, fault: &Fault, termination: &Termination) -> bool {
         let is_being_verified =
             self.view.checked.is_none() && matches!(self.view.state, ConnectionState::Unverified(_));
-        let is_in_time = termination.row_close_deadline.is_some_and(|t| now() < t);
+        let is_in_time = termination.row_close_deadline.is_some_and(|t| self.now() < t);
         is_being_verified || (!fault.is_permanent() && is_in_time)
     }
 
@@ -128,7 +127,7 @@ impl SyncRun<'_> {
     /// Corrects the end of a run whose log row could not be read when it ended.
     pub(super) async fn correct(&mut self, result: &RunResult) -> Result<(), ReconcileError> {
         let ended = self.status().completion_time;
-        let mut status = StatusBuilder::new(self.sync(), now()).ended(result, None);
+        let mut status = StatusBuilder::new(self.sync(), self.now()).ended(result, None);
         status.completion_time = ended.or(status.completion_time);
         self.record.set_status(status).await?;
         tracing::info!(phase = ?result.phase, reason = %result.reason, "run corrected: {}", result.message);
@@ -147,13 +146,23 @@ impl SyncRun<'_> {
                 .row_closed(&self.connection, self.run_uid());
         }
         let step = self.failed_step.or(self.status().step);
-        let status = StatusBuilder::new(self.sync(), now()).ended(result, step);
+        let status = StatusBuilder::new(self.sync(), self.now()).ended(result, step);
         self.record.set_status(status).await?;
         self.export_trace(result);
         self.context.with_state(&self.uid, |state| {
             (state.clients, state.spans, state.row_fault) = (None, None, None);
         });
         self.count_end(result);
+        let has_finalizer = self
+            .sync()
+            .metadata
+            .finalizers
+            .iter()
+            .flatten()
+            .any(|f| f == FINALIZER);
+        if !has_finalizer {
+            self.announce().await;
+        }
         let RunResult {
             phase,
             reason,

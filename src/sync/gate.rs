@@ -1,10 +1,10 @@
 //! Whether a run may continue: the state of its connection and, while it is pending, its place in the queue.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::clock::now;
+use super::clock::RunClock;
 use super::machine::Gate;
 use super::run::SyncRun;
 use crate::api::sync::Phase;
@@ -22,11 +22,11 @@ impl SyncRun<'_> {
         let pending = phase == Phase::Pending;
         if !phase.is_final() {
             self.context.with_state(&self.uid, |state| {
-                state.first_seen.get_or_insert_with(Instant::now);
+                state.clock.get_or_insert_with(RunClock::start);
             });
         }
         if let Some(until) = self.context.read_state(&self.uid, |state| state.fenced_until)
-            && now() < until
+            && self.now() < until
         {
             return Gate::Blocked(Fault::new(
                 Reason::Superseded,
@@ -65,7 +65,9 @@ impl SyncRun<'_> {
 
     /// A rejection counts if it is newer than the run. An older one may have been corrected: the connection is probed again.
     fn rejected(&self, fault: Fault) -> Gate {
-        let seen = self.context.read_state(&self.uid, |state| state.first_seen);
+        let seen = self
+            .context
+            .read_state(&self.uid, |state| state.clock.map(|clock| clock.seen));
         if self.view.checked >= seen {
             return Gate::Rejected(fault);
         }

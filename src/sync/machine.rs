@@ -16,8 +16,11 @@ use crate::api::reason::Reason;
 use crate::api::sync::{Phase, TaranaSync, TaranaSyncSpec, TaranaSyncStatus};
 use crate::fault::Fault;
 
-/// Finalizer on active runs: the log row is closed before the object is deleted.
+/// Finalizer on runs that have started: the log row is closed before the object is deleted.
 pub const FINALIZER: &str = "tarana.dev/run";
+
+/// Message of the end of a run whose object was deleted.
+pub const OBJECT_DELETED: &str = "its object was deleted";
 
 /// How long after the deadline a run waits for its log row to be closed before it ends without it.
 const CLOSE_GRACE: SignedDuration = SignedDuration::from_secs(60);
@@ -133,18 +136,20 @@ pub fn decide(observed: Observed<'_>) -> Action {
     if deleting && !has_finalizer {
         return Action::AwaitChange;
     }
-    if !has_finalizer {
-        return Action::AddFinalizer;
-    }
     if deleting || sync.spec.cancel {
         return Action::Terminate(cancelled(sync, &status, deleting));
     }
     if let Some(end) = observed.pending_end {
         return Action::Terminate(end.clone());
     }
-    match status.phase {
+    let action = match status.phase {
         Phase::Pending => decide_pending(observed),
         _ => decide_running(observed, &status),
+    };
+    // Not before: a run that waits can be deleted while no operator runs.
+    match action {
+        Action::Open { .. } if !has_finalizer => Action::AddFinalizer,
+        action => action,
     }
 }
 
@@ -298,9 +303,14 @@ fn failed(why: &Fault, deadline: Option<Timestamp>) -> Termination {
     }
 }
 
+/// The end of a run whose object was deleted before it started.
+pub fn deleted(sync: &TaranaSync) -> Termination {
+    cancelled(sync, &sync.status.clone().unwrap_or_default(), true)
+}
+
 fn cancelled(sync: &TaranaSync, status: &TaranaSyncStatus, deleting: bool) -> Termination {
     let message = if deleting {
-        "its object was deleted"
+        OBJECT_DELETED
     } else {
         "spec.cancel was set"
     };

@@ -1,8 +1,11 @@
 //! One run, from spec to effect.
 
+mod admission;
 mod clock;
+mod concurrency;
 mod context;
 pub mod controller;
+mod deleted;
 mod due_connections;
 mod ending;
 mod gate;
@@ -26,4 +29,5 @@ mod traces;
 mod waits;
 mod writing;
 
+pub use concurrency::SyncSlots;
 pub use context::SyncContext;

@@ -1,6 +1,7 @@
 //! Writes the status and the finalizer of the object. Each write carries the resourceVersion that was observed, so that a
 //! fenced process gets a conflict.
 
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
@@ -25,6 +26,11 @@ impl<'a> Record<'a> {
     pub fn new(context: &'a SyncContext, sync: TaranaSync) -> Self {
         let api = Api::namespaced(context.client.clone(), &sync.namespace().unwrap_or_default());
         Self { context, api, sync }
+    }
+
+    /// The time of the run.
+    pub(super) fn now(&self) -> Timestamp {
+        self.context.time_of(&self.sync.uid().unwrap_or_default())
     }
 
     /// Writes the status, if it differs.

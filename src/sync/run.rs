@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt};
+use tracing::Span;
 
-use super::clock::now;
+use super::concurrency::Slot;
 use super::context::SyncContext;
 use super::machine::{self, AttemptState, RetryDecision, Termination};
 use super::record::Record;
@@ -19,6 +20,7 @@ use crate::connection::{ConnectionClients, ConnectionView, Key, concerns_connect
 use crate::fault::{Fault, Reason};
 use crate::notify::EventSpec;
 use crate::store;
+use crate::trace::live;
 
 /// How long a fenced process leaves the run alone.
 const TAKEOVER_BACKOFF: SignedDuration = SignedDuration::from_secs(30);
@@ -45,6 +47,8 @@ pub(super) struct SyncRun<'a> {
     pub(super) view: ConnectionView,
     /// The step that failed in this reconcile, which the object may not show yet.
     pub(super) failed_step: Option<Step>,
+    /// The right to read or write.
+    pub(super) slot: Option<Slot>,
 }
 
 impl<'a> SyncRun<'a> {
@@ -58,11 +62,17 @@ impl<'a> SyncRun<'a> {
             connection,
             view,
             failed_step: None,
+            slot: None,
         }
     }
 
     pub fn sync(&self) -> &TaranaSync {
         &self.record.sync
+    }
+
+    /// The time of the run.
+    pub(super) fn now(&self) -> Timestamp {
+        self.context.time_of(&self.uid)
     }
 
     pub fn attempt_state(&self) -> AttemptState {
@@ -111,14 +121,14 @@ impl<'a> SyncRun<'a> {
                 }
             }
         }
-        let status = StatusBuilder::new(self.sync(), now()).waiting(reason);
+        let status = StatusBuilder::new(self.sync(), self.now()).waiting(reason);
         self.record.set_status(status).await?;
         Ok(Next::Requeue(after))
     }
 
     /// Sets the log row to running under a new fence.
     pub async fn open(&mut self, attempt: i32, resumed: bool) -> Result<Next, ReconcileError> {
-        let Some(clients) = self.clients() else {
+        let Some(clients) = self.clients().filter(|_| self.context.lease.is_valid_now()) else {
             return Ok(Next::Requeue(BUSY_RETRY));
         };
         if resumed && let Some(after) = self.defer_to_owner(&clients).await {
@@ -215,7 +225,7 @@ impl<'a> SyncRun<'a> {
     /// This process owns the fence only once the object shows it: before that, a process with an older fence could still
     /// overwrite the status.
     async fn opened(&mut self, attempt: i32, resumed: bool, fence: i64) -> Result<Next, ReconcileError> {
-        let status = StatusBuilder::new(self.sync(), now()).opened(attempt, Some(fence));
+        let status = StatusBuilder::new(self.sync(), self.now()).opened(attempt, Some(fence));
         self.record.set_status(status).await?;
         self.context.with_state(&self.uid, |state| {
             (state.fence, state.fetched, state.missed) = (Some(fence), None, None);
@@ -266,10 +276,10 @@ impl<'a> SyncRun<'a> {
         metrics.attempt_failed(self.connection.names(), fault.reason);
         tracing::warn!(attempt, ?step, %fault, "attempt failed");
         let fence = self.context.read_state(&self.uid, |state| state.fence);
-        match machine::retry_decision(&self.sync().spec, &self.status(), attempt, fault, now()) {
+        match machine::retry_decision(&self.sync().spec, &self.status(), attempt, fault, self.now()) {
             RetryDecision::Terminate(termination) => {
                 if self.status().phase == Phase::Pending {
-                    let status = StatusBuilder::new(self.sync(), now()).opened(attempt, fence);
+                    let status = StatusBuilder::new(self.sync(), self.now()).opened(attempt, fence);
                     self.record.sync.status = Some(status);
                 }
                 self.terminate(&termination).await
@@ -289,7 +299,7 @@ impl<'a> SyncRun<'a> {
                 {
                     return Ok(self.fenced(&superseded));
                 }
-                let status = StatusBuilder::new(self.sync(), now()).retrying(attempt, step, fault, next);
+                let status = StatusBuilder::new(self.sync(), self.now()).retrying(attempt, step, fault, next);
                 self.record.set_status(status).await?;
                 self.publish_event(&EventSpec::warning(
                     Reason::RetryScheduled,
@@ -306,7 +316,7 @@ impl<'a> SyncRun<'a> {
         self.context.metrics.runs.fenced();
         tracing::warn!(%fault, "fenced: another process has taken this run over");
         self.context.reset_attempt(&self.uid);
-        let until = now().checked_add(TAKEOVER_BACKOFF).unwrap_or(Timestamp::MAX);
+        let until = self.now().checked_add(TAKEOVER_BACKOFF).unwrap_or(Timestamp::MAX);
         self.context
             .with_state(&self.uid, |state| state.fenced_until = Some(until));
         Next::Requeue(TAKEOVER_BACKOFF)
@@ -319,20 +329,25 @@ impl<'a> SyncRun<'a> {
             // The object is gone. The cache will learn it; its version is the newest, because a removal does not change it.
             return Ok(Next::AwaitChange);
         }
+        self.announce().await;
+        self.record.remove_finalizer().await?;
+        self.context.with_state(&self.uid, |state| state.released = true);
+        Ok(Next::Continue)
+    }
+
+    /// Publishes the final Events, once.
+    pub(super) async fn announce(&self) {
         if !self.context.read_state(&self.uid, |state| state.announced) {
             for event in results::final_events(self.sync()) {
                 self.publish_event(&event).await;
             }
             self.context.with_state(&self.uid, |state| state.announced = true);
         }
-        self.record.remove_finalizer().await?;
-        self.context.with_state(&self.uid, |state| state.released = true);
-        Ok(Next::Continue)
     }
 
     /// Updates `observedGeneration` after a change of the spec of a finished run.
     pub async fn observe_generation(&mut self) -> Result<Next, ReconcileError> {
-        let status = StatusBuilder::new(self.sync(), now()).observed();
+        let status = StatusBuilder::new(self.sync(), self.now()).observed();
         self.record.set_status(status).await?;
         Ok(Next::Continue)
     }
@@ -349,4 +364,11 @@ impl<'a> SyncRun<'a> {
             .publish(&self.sync().object_ref(&()), event)
             .await;
     }
+}
+
+/// Every log line of a run names it.
+pub(super) fn log_span(sync: &TaranaSync) -> Span {
+    let Key { namespace, name } = Key::of_run(sync);
+    let uid = sync.metadata.uid.as_deref().and_then(|uid| uid.parse().ok());
+    live::run(&namespace, &sync.name_any(), &name, uid.unwrap_or_default())
 }

@@ -12,7 +12,6 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::clock::now;
 use super::context::{RunState, SyncContext};
 use super::record::Record;
 use super::run::{Next, SyncRun};
@@ -144,7 +143,7 @@ impl SyncRun<'_> {
             if shown.as_ref() == Some(&lock) {
                 continue;
             }
-            let status = StatusBuilder::new(self.sync(), now()).applying(rows, lock.as_deref());
+            let status = StatusBuilder::new(self.sync(), self.now()).applying(rows, lock.as_deref());
             shown = Some(lock);
             // The write is always awaited, because the final status is written on top of it.
             let mut write = pin!(self.record.set_status(status));
@@ -243,9 +242,13 @@ fn record_reading(
 }
 
 /// Resolves when the run is cancelled or deleted, or its deadline passes.
-fn cancelled_or_expired(context: &SyncContext, sync: TaranaSync) -> impl Future<Output = ()> {
-    let reader = context.reader();
-    let deadline = machine::deadline(&sync.spec, &sync.status.clone().unwrap_or_default(), now());
+fn cancelled_or_expired(context: &SyncContext, sync: TaranaSync) -> impl Future<Output = ()> + use<'_> {
+    let (reader, uid) = (context.reader(), sync.uid().unwrap_or_default());
+    let deadline = machine::deadline(
+        &sync.spec,
+        &sync.status.clone().unwrap_or_default(),
+        context.time_of(&uid),
+    );
     async move {
         let name = ObjectRef::from_obj(&sync);
         loop {
@@ -253,7 +256,7 @@ fn cancelled_or_expired(context: &SyncContext, sync: TaranaSync) -> impl Future<
             let is_active = reader.get(&name).is_some_and(|s| {
                 s.uid() == sync.uid() && !s.spec.cancel && s.metadata.deletion_timestamp.is_none()
             });
-            if !is_active || now() >= deadline {
+            if !is_active || context.time_of(&uid) >= deadline {
                 return;
             }
         }
@@ -276,7 +279,7 @@ async fn publish_progress(
     loop {
         ticks.tick().await;
         let (current, total) = rows_read.get();
-        let status = StatusBuilder::new(&record.sync, now()).progress(current, total);
+        let status = StatusBuilder::new(&record.sync, record.now()).progress(current, total);
         match record.set_status(status).await {
             Ok(()) => {}
             Err(ReconcileError::Conflict) => {

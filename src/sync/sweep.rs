@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use super::context::SyncContext;
 use super::due_connections::DueConnections;
-use super::{results, settle};
+use super::{machine, results, settle};
 use crate::api::sync::TaranaSync;
 use crate::connection::{ConnectionClients, Key};
 use crate::fault::Reason;
-use crate::store::{Outcome, SweepScope, Swept, SweptEnd};
+use crate::store::{AbandonedRow, Outcome, SweepScope, Swept, SweptEnd};
 use crate::trace::live;
 
 /// How often connections are looked for that were not swept for a while.
@@ -56,6 +56,9 @@ pub async fn run(context: Arc<SyncContext>) {
             let span = live::connection(&key.namespace, &key.name);
             async move {
                 sweep(context, &key, &clients).await;
+                if !context.lease.is_valid_now() {
+                    return None;
+                }
                 let result = settle::settle(context, &key, &clients, first).await;
                 if let Err(fault) = &result {
                     tracing::warn!(%fault, "log rows of ended runs could not be closed or written");
@@ -102,11 +105,19 @@ impl Runs {
     }
 
     /// How the row of a run that is not live is closed: with the reason of the object, if there is one.
-    fn end(&self, id: Uuid) -> SweptEnd {
-        if let Some(sync) = self.finished.get(&id) {
+    fn end(&self, row: &AbandonedRow) -> SweptEnd {
+        if let Some(sync) = self.finished.get(&row.id) {
             return results::swept(sync);
         }
-        let (reason, message) = self.invalid.get(&id).map_or_else(
+        let invalid = self.invalid.get(&row.id);
+        if row.is_pending && invalid.is_none() {
+            return SweptEnd {
+                outcome: Outcome::Cancelled,
+                reason: Reason::Cancelled,
+                message: machine::OBJECT_DELETED.to_owned(),
+            };
+        }
+        let (reason, message) = invalid.map_or_else(
             || {
                 let message = "no process was left to continue this run";
                 (Reason::Abandoned, message.to_owned())
@@ -127,6 +138,10 @@ impl Runs {
 }
 
 async fn sweep(context: &SyncContext, connection: &Key, clients: &ConnectionClients) {
+    // The rows may belong to the runs of another replica, which the caches do not have.
+    if !context.lease.is_valid_now() {
+        return;
+    }
     // Read right before: the row of a run that is created later is younger than the grace.
     let runs = Runs::of(context, &connection.namespace);
     let scope = SweepScope {
@@ -136,7 +151,7 @@ async fn sweep(context: &SyncContext, connection: &Key, clients: &ConnectionClie
         live: &runs.unfinished,
         grace: GRACE,
     };
-    match clients.store.sweep(&scope, |id| runs.end(id)).await {
+    match clients.store.sweep(&scope, |row| runs.end(row)).await {
         Ok(swept) => {
             record(context, connection, &swept);
             forget_closed_rows(context, connection, clients, &swept).await;

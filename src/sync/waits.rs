@@ -19,13 +19,13 @@ impl SyncRun<'_> {
     pub(super) fn record_wait(&self, why: &Fault) {
         let status = self.status();
         let is_pending = status.phase == Phase::Pending;
-        let created = self.sync().metadata.creation_timestamp.as_ref();
         let instant = Instant::now();
-        let since = created
-            .filter(|_| is_pending)
-            .and_then(|created| instant.checked_sub(age(created.0)))
-            .unwrap_or(instant);
         let former = condition::find(&status.conditions, RECONCILING).filter(|_| is_pending);
+        let since = if is_pending {
+            self.waits_since(former.is_some(), instant)
+        } else {
+            instant
+        };
         let former = former.and_then(|c| Some((WaitCause::of(Reason::parse(&c.reason)?), c.message.clone())));
         let cause = match &self.view.state {
             ConnectionState::Unverified(fault) if fault.reason == Reason::ApiThrottled => {
@@ -39,6 +39,17 @@ impl SyncRun<'_> {
             }
             spans.wait(cause, &why.message, since, instant);
         });
+    }
+
+    /// Since when a pending run waits. Only if another process saw it first does that depend on the clock of the API server.
+    fn waits_since(&self, has_status: bool, now: Instant) -> Instant {
+        let seen = self.context.read_state(&self.uid, |state| state.clock);
+        let seen = seen.map_or(now, |clock| clock.seen);
+        let created = self.sync().metadata.creation_timestamp.as_ref();
+        let created = created
+            .filter(|_| has_status)
+            .and_then(|created| now.checked_sub(age(created.0)));
+        created.map_or(seen, |created| created.min(seen))
     }
 
     /// The run waits for its next attempt, which begins after this time.
@@ -55,7 +66,7 @@ impl SyncRun<'_> {
             Reason::ApiThrottled => WaitCause::Throttling,
             _ => WaitCause::Backoff,
         };
-        let pause = next.duration_since(now());
+        let pause = next.duration_since(self.now());
         self.context.with_spans(&self.uid, |spans| {
             spans.back_off(cause, pause, &fault.to_string(), Instant::now());
             spans.spans()

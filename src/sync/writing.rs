@@ -103,6 +103,10 @@ async fn write_once(
     }
     let spans = context.with_spans(&run.id.to_string(), |spans| spans.spans());
     let plan = planner.finish();
+    if !context.lease.is_valid_now() {
+        let message = "the lease of this process has ended before the commit";
+        return Err(Fault::new(Reason::Superseded, message));
+    }
     let finish = apply.finish(&plan, run.dry_run, &spans);
     finish
         .instrument(live::operation("write"))

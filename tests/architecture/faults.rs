@@ -10,6 +10,7 @@ use super::files::{read, rust_files};
 /// Reasons that are not faults.
 const NO_FAULTS: &[Reason] = &[
     Reason::Queued,
+    Reason::ConcurrencyLimited,
     Reason::Started,
     Reason::Fetching,
     Reason::Applying,

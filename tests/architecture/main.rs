@@ -24,7 +24,7 @@ mod tour;
 /// crate of its own.
 pub const RUNGS: &[&[&str]] = &[
     &["doctor"],
-    &["operator", "fuzzing"],
+    &["operator", "fuzzing", "uninstall"],
     &["cli"],
     &["sync", "schedule", "admin", "delivery"],
     &["connection", "monitoring"],

@@ -43,6 +43,8 @@ pub struct TestEnvironment {
     pub tcs: Simulator,
     /// Whether operators may migrate.
     pub migrate: bool,
+    /// `--database-connections` and `--max-concurrent-syncs` of operators.
+    pub limits: (u32, u16),
     operator: Option<Running>,
 }
 
@@ -120,6 +122,7 @@ impl TestEnvironment {
             db,
             tcs,
             migrate: true,
+            limits: (8, 16),
             operator: None,
         }
     }
@@ -146,6 +149,8 @@ impl TestEnvironment {
             election: None,
             migrate: self.migrate,
             probe_interval,
+            database_connections: self.limits.0,
+            max_concurrent_syncs: self.limits.1,
             sink_addresses: AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]),
             retention: Retention::default(),
             admin,

@@ -138,6 +138,21 @@ pub async fn render(namespace: &str, values: &str) -> String {
     .await
 }
 
+/// The service account and the roles of the uninstall hook of a release in this namespace, without its job.
+pub async fn render_hook(namespace: &str, values: &str) -> String {
+    let release = [
+        "template",
+        SERVICE_ACCOUNT,
+        "charts/tarana-operator",
+        "--namespace",
+        namespace,
+    ];
+    let hook = ["--set", values, "--show-only", "templates/uninstall.yaml"];
+    let rendered = chart::helm(&[&release[..], &hook[..]].concat()).await;
+    let documents = rendered.split("\n---").filter(|text| !text.contains("kind: Job"));
+    documents.collect::<Vec<_>>().join("\n---")
+}
+
 /// The user of the release's service account in this namespace.
 pub fn user_in(namespace: &str) -> String {
     format!("system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}")

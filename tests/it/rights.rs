@@ -18,6 +18,7 @@ use super::admin::sessions::Browser;
 use super::environment::{TestEnvironment, condition, phase, wait_until};
 use super::operator_process::OperatorProcess;
 use super::operator_rights::{self, wait_until_allowed};
+use super::two_replicas::{leader, with_election};
 use super::{accounts, schedules, servers};
 use granted::{Granted, granted};
 use usage::Usage;
@@ -53,18 +54,24 @@ impl Release {
         let key = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.key", env.namespace));
         std::fs::write(&key, [7; 64]).unwrap();
         let address = servers::free_address().to_string();
+        let [elect, lease] = with_election(env);
         let variables = [
             ("TARANA_ADMIN_LISTEN", address.as_str()),
             ("TARANA_ADMIN_NAMESPACE", &env.namespace),
             ("TARANA_ADMIN_SESSION_KEY_FILE", key.to_str().unwrap()),
-            ("TARANA_LEADER_ELECT", "true"),
-            ("TARANA_LEASE_NAMESPACE", &env.namespace),
+            elect,
+            lease,
         ];
         let operator = OperatorProcess::start_as(env, "operator", &self.kubeconfig, &variables);
         let url = format!("http://{address}");
         servers::wait_until_ready(&url).await;
         std::fs::remove_file(key).unwrap();
         (operator, url)
+    }
+
+    /// Starts a second replica, which watches the Lease.
+    fn start_standby(&self, env: &TestEnvironment) -> OperatorProcess {
+        OperatorProcess::start_as(env, "standby", &self.kubeconfig, &with_election(env))
     }
 }
 
@@ -73,6 +80,8 @@ async fn every_permission_of_the_chart_is_used_and_no_request_is_denied() {
     let env = TestEnvironment::bare(servers::tcs()).await;
     let release = Release::install(&env).await;
     let (_operator, url) = release.start_operator(&env).await;
+    wait_until("the operator leads", || async { leader(&env).await }).await;
+    let _standby = release.start_standby(&env);
     let admin = AdminClient::new(env, url).await;
     admin.create_connection().await;
     change_secrets(&admin.env).await;

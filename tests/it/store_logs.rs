@@ -366,8 +366,8 @@ async fn sweep_cluster(
         reason: Reason::Cancelled,
         message: "its object was deleted".into(),
     };
-    let end = |id| {
-        if id == finished {
+    let end = |row: &tarana_operator::store::AbandonedRow| {
+        if row.id == finished {
             cancelled.clone()
         } else {
             abandoned()

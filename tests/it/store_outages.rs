@@ -251,7 +251,10 @@ async fn a_full_server_is_reported(mode: AccessMode) {
     let held = occupy(&database.url).await;
     pooler.restart().await.unwrap();
     let store = Store::new(&database.config()).unwrap();
-    assert_transient(&store.closed_row(run().id).await.unwrap_err(), "at most four");
+    assert_transient(
+        &store.closed_row(run().id).await.unwrap_err(),
+        "--database-connections",
+    );
     release(held).await;
     assert_recovered(&database, &store).await;
 }
@@ -260,7 +263,10 @@ async fn a_full_pooler_is_reported(mode: AccessMode) {
     let (database, store) = start_servers(mode, &[], &[("max_client_conn", "10")]).await;
     let held = occupy(&database.config().url).await;
     let other = Store::new(&database.config()).unwrap();
-    assert_transient(&other.closed_row(run().id).await.unwrap_err(), "at most four");
+    assert_transient(
+        &other.closed_row(run().id).await.unwrap_err(),
+        "--database-connections",
+    );
     release(held).await;
     assert_recovered(&database, &store).await;
     assert_recovered(&database, &other).await;

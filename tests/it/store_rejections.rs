@@ -150,13 +150,13 @@ const OF_POOLERS: &[(&str, &str, Reason, &str)] = &[
         "XX000",
         "(EMAXCONNSESSION) max clients reached in session mode - max clients are limited to pool_size: 15",
         Reason::DatabaseUnreachable,
-        "at most four",
+        "--database-connections",
     ),
     (
         "XX000",
         "Max client connections reached",
         Reason::DatabaseUnreachable,
-        "at most four",
+        "--database-connections",
     ),
     (
         "XX000",

@@ -14,8 +14,9 @@ use super::servers;
 use super::two_operators::{HELD, HOLD, assert_completed_once};
 
 /// The log of a replica that continues the attempt of another one.
-const RESUMED: &str = "resumed=true";
-const STEPPED_DOWN: &str = "leadership lost: all work was stopped";
+pub const RESUMED: &str = "resumed=true";
+pub const LEADING: &str = " leading";
+pub const STEPPED_DOWN: &str = "leadership lost: all work was stopped";
 
 /// The identity in the Lease.
 pub async fn leader(env: &TestEnvironment) -> Option<String> {
@@ -24,16 +25,20 @@ pub async fn leader(env: &TestEnvironment) -> Option<String> {
     lease.spec?.holder_identity.filter(|holder| !holder.is_empty())
 }
 
-fn start_replica(env: &TestEnvironment, name: &str) -> OperatorProcess {
-    let variables = [
+/// Environment variables of a replica.
+pub fn with_election(env: &TestEnvironment) -> [(&'static str, &str); 2] {
+    [
         ("TARANA_LEADER_ELECT", "true"),
         ("TARANA_LEASE_NAMESPACE", env.namespace.as_str()),
-    ];
-    OperatorProcess::start_with(env, name, &variables)
+    ]
+}
+
+fn start_replica(env: &TestEnvironment, name: &str) -> OperatorProcess {
+    OperatorProcess::start_with(env, name, &with_election(env))
 }
 
 /// A leader and a standby, with a connection that is ready.
-async fn start() -> (TestEnvironment, OperatorProcess, OperatorProcess) {
+pub async fn start() -> (TestEnvironment, OperatorProcess, OperatorProcess) {
     let env = TestEnvironment::bare(servers::tcs()).await;
     let first = start_replica(&env, "first");
     wait_until("the first replica leads", || async { leader(&env).await }).await;
@@ -45,7 +50,7 @@ async fn start() -> (TestEnvironment, OperatorProcess, OperatorProcess) {
 }
 
 /// Starts a run, which is held before the last statement of Apply.
-async fn hold_apply(env: &TestEnvironment) {
+pub async fn hold_apply(env: &TestEnvironment) {
     sqlx::raw_sql(HOLD).execute(&env.db).await.unwrap();
     env.sync("run", json!({})).await;
     wait_until("the transaction is held", || async {
@@ -66,7 +71,7 @@ async fn report_takeover(env: &TestEnvironment, second: &OperatorProcess, what: 
 
 /// Everything that the run wrote: the stations, with the transaction that wrote each row, the log row and the outbox; and the version of
 /// the object.
-async fn written(env: &TestEnvironment) -> (String, String) {
+pub async fn written(env: &TestEnvironment) -> (String, String) {
     let rows = "select concat_ws(E'\\n',
         (select string_agg(xmin || ' ' || to_jsonb(t)::text, E'\\n' order by serial_number) from tarana_base_stations t),
         (select string_agg(xmin || ' ' || to_jsonb(t)::text, E'\\n' order by id) from tarana_sync_logs t),
@@ -77,7 +82,7 @@ async fn written(env: &TestEnvironment) -> (String, String) {
 }
 
 /// The run completed in its first attempt, and one transaction wrote all rows.
-async fn assert_written_once(env: &TestEnvironment) {
+pub async fn assert_written_once(env: &TestEnvironment) {
     assert_completed_once(env, "run").await;
     let transactions = "select count(distinct xmin::text) from tarana_base_stations";
     assert_eq!(env.number(transactions).await, 1);

@@ -98,3 +98,10 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "tarana-operator.servi
 {{- end }}
 {{- $namespace }}
 {{- end }}
+
+{{/* The annotations of an object of the uninstall hook. Argument: its weight. */}}
+{{- define "tarana-operator.uninstallAnnotations" -}}
+helm.sh/hook: post-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}

@@ -108,6 +108,12 @@ impl HttpProxy {
     pub fn set_frozen(&self, frozen: bool) {
         self.listener.set_frozen(frozen);
     }
+
+    /// Freezes the connections that are open now, for ever: they stay open and no response is forwarded, and no request either if
+    /// `requests_too`. New connections work.
+    pub fn freeze_open_connections(&self, requests_too: bool) {
+        self.listener.freeze_open_connections(requests_too);
+    }
 }
 
 /// `PATCH taranasyncs/run/status`: the method, and the path after the namespace.
@@ -155,7 +161,7 @@ async fn forward(
         .and_then(|name| upstream.interceptor.record(name));
     let name = side_effect.unwrap_or_default();
     hold_if(moment == Some(Moment::Before), &upstream.interceptor, &name).await?;
-    freeze.wait_while_frozen().await;
+    freeze.before_request().await;
 
     let mut headers = head.headers;
     remove_hop_headers(&mut headers);
@@ -175,7 +181,7 @@ async fn forward(
         remove_hop_headers(headers);
     }
     hold_if(moment == Some(Moment::After), &upstream.interceptor, &name).await?;
-    freeze.wait_while_frozen().await;
+    freeze.before_response().await;
     let delay = if is_watch(target) {
         *upstream.watch_delay.borrow()
     } else {
@@ -208,7 +214,7 @@ fn remove_hop_headers(headers: &mut HeaderMap) {
 fn stream_body(response: reqwest::Response, freeze: FreezeWatch, delay: Duration) -> Body {
     let chunks = futures::stream::unfold((response, freeze), async |(mut response, mut freeze)| {
         let chunk = response.chunk().await.transpose()?;
-        freeze.wait_while_frozen().await;
+        freeze.before_response().await;
         Some((chunk.map(Frame::data), (response, freeze)))
     });
     if delay.is_zero() {

@@ -11,15 +11,41 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::error::{Error, Result};
 
-/// A connection's view of whether the proxy is frozen.
+/// Which connections are frozen.
+#[derive(Clone, Copy, Debug, Default)]
+struct Freeze {
+    all: bool,
+    /// Connections that were accepted so far.
+    accepted: u64,
+    /// The requests and the responses of the first so many connections are frozen.
+    requests: u64,
+    responses: u64,
+}
+
+/// A connection's view of whether it is frozen.
 #[derive(Clone, Debug)]
-pub(super) struct FreezeWatch(watch::Receiver<bool>);
+pub(super) struct FreezeWatch {
+    state: watch::Receiver<Freeze>,
+    /// How many connections were accepted before this one.
+    number: u64,
+}
 
 impl FreezeWatch {
-    /// Waits while the proxy is frozen.
-    pub(super) async fn wait_while_frozen(&mut self) {
+    /// Waits while requests are frozen.
+    pub(super) async fn before_request(&mut self) {
+        let number = self.number;
+        self.wait_until(|freeze| number >= freeze.requests).await;
+    }
+
+    /// Waits while responses are frozen.
+    pub(super) async fn before_response(&mut self) {
+        let number = self.number;
+        self.wait_until(|freeze| number >= freeze.responses).await;
+    }
+
+    async fn wait_until(&mut self, flows: impl Fn(&Freeze) -> bool) {
         // An error means that the proxy is gone and nothing is frozen any more.
-        let _ = self.0.wait_for(|frozen| !frozen).await;
+        let _ = self.state.wait_for(|freeze| !freeze.all && flows(freeze)).await;
     }
 }
 
@@ -28,7 +54,7 @@ impl FreezeWatch {
 pub(super) struct ProxyListener {
     pub(super) address: SocketAddr,
     unreachable: watch::Sender<bool>,
-    frozen: watch::Sender<bool>,
+    freeze: watch::Sender<Freeze>,
     task: JoinHandle<Infallible>,
 }
 
@@ -49,8 +75,17 @@ impl ProxyListener {
         let listener = listener.map_err(Error::io("listen for a proxy"))?;
         let address = listener.local_addr().map_err(Error::io("listen for a proxy"))?;
         let (unreachable, unreachable_watch) = watch::channel(false);
-        let (frozen, frozen_watch) = watch::channel(false);
-        let handle = move |stream| handle(stream, FreezeWatch(frozen_watch.clone()));
+        let freeze = watch::Sender::new(Freeze::default());
+        let counter = freeze.clone();
+        let handle = move |stream| {
+            let mut number = 0;
+            counter.send_modify(|freeze| {
+                number = freeze.accepted;
+                freeze.accepted += 1;
+            });
+            let state = counter.subscribe();
+            handle(stream, FreezeWatch { state, number })
+        };
         #[expect(
             clippy::disallowed_methods,
             reason = "the task belongs to the handle, which aborts it when dropped"
@@ -59,7 +94,7 @@ impl ProxyListener {
         Ok(Self {
             address,
             unreachable,
-            frozen,
+            freeze,
             task,
         })
     }
@@ -71,7 +106,18 @@ impl ProxyListener {
 
     /// While set, connections stay open and nothing is forwarded.
     pub(super) fn set_frozen(&self, frozen: bool) {
-        self.frozen.send_replace(frozen);
+        self.freeze.send_modify(|freeze| freeze.all = frozen);
+    }
+
+    /// Freezes the connections that are open now, for ever: they stay open and no response is forwarded, and no request either if
+    /// `requests_too`. New connections work.
+    pub(super) fn freeze_open_connections(&self, requests_too: bool) {
+        self.freeze.send_modify(|freeze| {
+            freeze.responses = freeze.accepted;
+            if requests_too {
+                freeze.requests = freeze.accepted;
+            }
+        });
     }
 }
 

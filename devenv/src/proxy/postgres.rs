@@ -121,7 +121,7 @@ async fn forward_requests(
         message.push(kind);
         message.extend(length.to_be_bytes());
         message.extend(body);
-        connection.freeze.clone().wait_while_frozen().await;
+        connection.freeze.clone().before_request().await;
         server.write_all(&message).await?;
     }
 }
@@ -135,7 +135,7 @@ async fn forward_startup(
     loop {
         let length = client.read_u32().await?;
         let body = read_body(client, length).await?;
-        connection.freeze.clone().wait_while_frozen().await;
+        connection.freeze.clone().before_request().await;
         server.write_u32(length).await?;
         server.write_all(&body).await?;
         let code = body.first_chunk().map_or(0, |code| u32::from_be_bytes(*code));
@@ -159,7 +159,7 @@ async fn forward_responses(
         if connection.hold_response.swap(false, Ordering::SeqCst) {
             hold(connection).await?;
         }
-        connection.freeze.clone().wait_while_frozen().await;
+        connection.freeze.clone().before_response().await;
         client.write_all(buffer.get(..read).unwrap_or_default()).await?;
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::batch::{Batch, Disruption, UserAction};
+use super::plan::Pace;
 
 /// A Lease expires 15 s after its last renewal; the standby polls for it every few seconds.
 const TAKEOVER: Duration = Duration::from_secs(24);
@@ -36,6 +37,8 @@ pub(super) enum Action {
     TerminateConnections,
     SetDatabaseUnreachable(bool),
     SetApiServerUnreachable(bool),
+    /// Sets the clock of the operators, in seconds ahead of the real time.
+    SetClock(i64),
 }
 
 /// The actions of a batch in order of time, counted from the creation of the runs.
@@ -85,11 +88,12 @@ fn disruption_actions(at: Duration, disruption: Disruption) -> Vec<(Duration, Ac
             (at, Action::SetApiServerUnreachable(true)),
             (later(duration), Action::SetApiServerUnreachable(false)),
         ],
+        Disruption::StepClock { offset } => vec![(at, Action::SetClock(offset))],
     }
 }
 
 /// By how much a run may exceed its deadline because of the disruption: no operator ends a run while none is running.
-pub(super) fn extra_time(batch: &Batch) -> Duration {
+pub(super) fn extra_time(batch: &Batch, pace: &Pace) -> Duration {
     let recovery = Duration::from_secs(10);
     match batch.disruption.map(|(_, disruption)| disruption) {
         None => Duration::ZERO,
@@ -103,6 +107,8 @@ pub(super) fn extra_time(batch: &Batch) -> Duration {
         Some(Disruption::ApiServerOutage { duration }) => duration + recovery * 3,
         Some(Disruption::Depose | Disruption::Failover) => TAKEOVER + recovery,
         Some(Disruption::CrashDatabase | Disruption::TerminateConnections) => recovery,
+        // A clock that steps back from the one end to the other prolongs the run by as much.
+        Some(Disruption::StepClock { .. }) => pace.max_clock_offset * 2 + recovery,
     }
 }
 

@@ -52,6 +52,8 @@ pub(super) enum Disruption {
     DatabaseOutage { duration: Duration },
     /// The proxy to the API server is unreachable.
     ApiServerOutage { duration: Duration },
+    /// The clock of the operators steps to this many seconds ahead of the real time, or behind it. It stays there.
+    StepClock { offset: i64 },
 }
 
 impl Disruption {
@@ -66,6 +68,7 @@ impl Disruption {
             Self::TerminateConnections => "connections to PostgreSQL terminated",
             Self::DatabaseOutage { .. } => "PostgreSQL away",
             Self::ApiServerOutage { .. } => "API server away",
+            Self::StepClock { .. } => "operator's clock stepped",
         }
     }
 
@@ -216,11 +219,18 @@ impl BatchGenerator {
         }
     }
 
+    fn clock_offset(&mut self) -> i64 {
+        let most = self.pace.max_clock_offset.as_secs();
+        let span = usize::try_from(2 * most + 1).unwrap_or(1);
+        i64::try_from(self.rng.below(span)).unwrap_or(0) - i64::try_from(most).unwrap_or(0)
+    }
+
     fn disruption(&mut self, leak_window: bool) -> Option<Disruption> {
         let (short, duration) = (
             self.up_to(self.pace.max_outage.min(Duration::from_secs(3))),
             self.up_to(self.pace.max_outage),
         );
+        let offset = self.clock_offset();
         let mark = self.rng.below(100);
         let takeovers = self.pace.takeover_percent;
         Some(match mark {
@@ -234,6 +244,7 @@ impl BatchGenerator {
             23..26 => Disruption::ApiServerOutage {
                 duration: if leak_window { short } else { duration },
             },
+            26..29 => Disruption::StepClock { offset },
             _ if mark >= 100 - takeovers / 2 => Disruption::Depose,
             _ if mark >= 100 - takeovers => Disruption::Failover,
             _ => return None,
@@ -264,7 +275,7 @@ mod tests {
             .filter_map(|b| b.disruption)
             .map(|(_, b)| b.name())
             .collect();
-        assert_eq!(disruptions.len(), 9, "{disruptions:?}");
+        assert_eq!(disruptions.len(), 10, "{disruptions:?}");
         let requests: Vec<&RunRequest> = all.iter().flat_map(|b| &b.requests).collect();
         assert!(
             all.iter().any(|b| b.requests.len() == 2) && all.iter().any(|b| b.change_during_runs.is_some())

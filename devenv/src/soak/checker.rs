@@ -62,7 +62,7 @@ impl Checker {
     ) -> Result<CheckResult> {
         let mut result = CheckResult::default();
         let deadline = Duration::from_secs(u64::try_from(plan.pace.deadline).unwrap_or(0));
-        let within = deadline + extra_time(batch);
+        let within = deadline + extra_time(batch, &plan.pace);
         let mut completed = Vec::new();
         for run in &observed.runs {
             let record = testbed.database.run_record(run.id).await?;

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::error::{Error, Result};
 use crate::proxy::HttpProxy;
-use crate::{ControlPlane, NAMESPACE, Operator, SERVICE_ACCOUNT};
+use crate::{ControlPlane, FakeClock, NAMESPACE, Operator, SERVICE_ACCOUNT};
 
 /// How long a process may take to exit after SIGTERM, as in Kubernetes.
 const GRACE: Duration = Duration::from_secs(30);
@@ -41,6 +41,7 @@ pub(super) struct Operators {
     program: PathBuf,
     folder: PathBuf,
     kubeconfig: PathBuf,
+    clock: FakeClock,
     processes: Vec<OperatorProcess>,
     started: usize,
     /// Operators that exited by themselves and are due for a restart.
@@ -49,12 +50,13 @@ pub(super) struct Operators {
 }
 
 impl Operators {
-    /// The operators reach the API server through this proxy.
+    /// The operators reach the API server through this proxy, and have this clock.
     pub(super) async fn new(
         plane: &ControlPlane,
         proxy: &HttpProxy,
         program: PathBuf,
         folder: PathBuf,
+        clock: FakeClock,
     ) -> Result<Self> {
         let args = [
             "create",
@@ -72,6 +74,7 @@ impl Operators {
             program,
             folder,
             kubeconfig,
+            clock,
             processes: Vec::new(),
             started: 0,
             exited: Vec::new(),
@@ -86,11 +89,13 @@ impl Operators {
             .folder
             .join(format!("operator-{:04}-{name}.log", self.started));
         let kubeconfig = self.kubeconfig.display().to_string();
-        let variables = [
+        let clock = self.clock.variables();
+        let mut variables = vec![
             ("KUBECONFIG", kubeconfig.as_str()),
             ("TARANA_IDENTITY", name),
             ("TARANA_RESYNC_SECONDS", "60"),
         ];
+        variables.extend(clock.iter().map(|(name, value)| (*name, value.as_str())));
         let operator = Operator::start(&self.program, plane, &log, &variables).await?;
         self.processes.push(OperatorProcess {
             name,

@@ -37,6 +37,8 @@ pub struct Pace {
     pub deadline: i64,
     /// `requestTimeoutSeconds`.
     pub timeout: i64,
+    /// By how much the operators' clock may be ahead or behind. It is less than the grace period of a TTL.
+    pub max_clock_offset: Duration,
     /// The percentage of batches with a takeover, which takes at least the 15 s of a Lease.
     pub takeover_percent: usize,
     /// Seconds between two samples.
@@ -52,6 +54,7 @@ impl Pace {
         pause: Duration::from_millis(2500),
         deadline: 90,
         timeout: 5,
+        max_clock_offset: Duration::from_secs(40),
         takeover_percent: 4,
         sample_seconds: 5,
     };
@@ -63,6 +66,7 @@ impl Pace {
         pause: Duration::from_millis(50),
         deadline: 45,
         timeout: 2,
+        max_clock_offset: Duration::from_secs(10),
         takeover_percent: 0,
         sample_seconds: 1,
     };

@@ -255,6 +255,7 @@ impl BatchRunner<'_> {
             Action::SetApiServerUnreachable(unreachable) => {
                 testbed.api_server_proxy.set_unreachable(unreachable);
             }
+            Action::SetClock(offset) => testbed.clock.set(offset)?,
         }
         Ok(())
     }

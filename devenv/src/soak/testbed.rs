@@ -17,7 +17,7 @@ use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::proxy::{HttpProxy, Interceptor, PostgresProxy};
 use crate::simulator::{Config, FleetConfig, Simulator};
-use crate::{ControlPlane, NAMESPACE, Postgres, PostgresSettings, RENDER_RBAC_COMMAND, tools};
+use crate::{ControlPlane, FakeClock, NAMESPACE, Postgres, PostgresSettings, RENDER_RBAC_COMMAND, tools};
 
 /// The name of the connection and of its Secret.
 pub(super) const NAME: &str = "soak";
@@ -31,6 +31,8 @@ pub(super) struct Testbed {
     pub(super) database: Database,
     pub(super) api_server_proxy: HttpProxy,
     pub(super) database_proxy: PostgresProxy,
+    /// The clock of the operators.
+    pub(super) clock: FakeClock,
     /// The number of password changes so far.
     rotations: AtomicU32,
     // Kept running for the lifetime of the testbed.
@@ -49,10 +51,11 @@ impl Testbed {
                 ("synchronous_commit".into(), "on".into()),
             ],
         };
-        let (plane, postgres, helm) = tokio::try_join!(
+        let (plane, postgres, helm, clock) = tokio::try_join!(
             ControlPlane::start(),
             Postgres::start_with(&settings),
-            tools::helm()
+            tools::helm(),
+            FakeClock::new(&plan.folder)
         )?;
         let database = postgres.create_database(NAME).await?;
         let interceptor = Arc::new(Interceptor::default());
@@ -67,6 +70,7 @@ impl Testbed {
             &api_server_proxy,
             plan.program.clone(),
             plan.folder.clone(),
+            clock.clone(),
         )
         .await?;
         operators.start(&plane, "first").await?;
@@ -77,6 +81,7 @@ impl Testbed {
             tcs,
             api_server_proxy,
             database_proxy,
+            clock,
             rotations: AtomicU32::new(0),
             _postgres: postgres,
         };

@@ -36,8 +36,26 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// Parses the configuration into the driver's options and the target. No part of the URL or the CA appears in the fault.
-pub(super) fn parse(config: &Config) -> Result<(PgConnectOptions, Target), Fault> {
+/// A configuration that was parsed.
+pub(super) struct Parsed {
+    /// The driver's options.
+    pub options: PgConnectOptions,
+    /// The database and the schema.
+    pub target: Target,
+    /// What distinguishes its sessions from others.
+    pub identity: SessionIdentity,
+}
+
+/// Everything that is fixed when a session begins. Stores with the same identity may use each other's sessions: only who knows the
+/// password, and only a server that was verified in the same way. No `Debug`, because it contains the password.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct SessionIdentity {
+    url: DatabaseUrl,
+    ca_pem: Option<Vec<u8>>,
+}
+
+/// Parses the configuration. No part of the URL or the CA appears in the fault.
+pub(super) fn parse(config: &Config) -> Result<Parsed, Fault> {
     let url = url::parse(config.url.trim()).map_err(|rejected| {
         let (why, remedy) = (rejected.why, rejected.remedy);
         invalid(format!(
@@ -55,10 +73,15 @@ pub(super) fn parse(config: &Config) -> Result<(PgConnectOptions, Target), Fault
     let target = Target {
         host: url.host.display_name(),
         port: url.port,
-        database: url.database,
+        database: url.database.clone(),
         schema: schema(&config.schema)?,
     };
-    Ok((options, target))
+    let ca_pem = config.ca_pem.clone();
+    Ok(Parsed {
+        options,
+        target,
+        identity: SessionIdentity { url, ca_pem },
+    })
 }
 
 /// Every option is set, because the driver takes its defaults from the environment.

@@ -137,7 +137,7 @@ impl Parameters {
 }
 
 /// The values of `sslmode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum TlsMode {
     Disable,
     Allow,

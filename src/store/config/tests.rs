@@ -4,7 +4,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::parameters::TlsMode;
 use super::url::{self, DatabaseUrl};
-use super::{Config, parse};
+use super::{Config, Parsed, parse};
 use crate::fault::{Fault, Reason};
 
 fn config(url: &str) -> Config {
@@ -114,7 +114,10 @@ fn urls_mean_what_they_mean_to_the_driver() {
 
 #[test]
 fn sockets_addresses_and_options_reach_the_driver() {
-    let options = |url: &str| parse(&config(url)).unwrap();
+    let options = |url: &str| {
+        let parsed = parse(&config(url)).unwrap();
+        (parsed.options, parsed.target)
+    };
     for url in [
         "postgres://u:p@localhost/d?host=/var/run/x",
         "postgres://u:p@/d?host=%2Fvar%2Frun%2Fx",
@@ -255,7 +258,7 @@ fn sslmode_is_set_once_to_a_known_value() {
     ] {
         let url = format!("postgres://u@h/d?sslmode={value}");
         assert_eq!(accepted(&url).tls, mode);
-        let (driver, _) = parse(&config(&url)).unwrap();
+        let driver = parse(&config(&url)).unwrap().options;
         let expected: PgSslMode = value.parse().unwrap();
         assert_eq!(format!("{:?}", driver.get_ssl_mode()), format!("{expected:?}"));
     }
@@ -302,7 +305,7 @@ proptest! {
         let text = format!("postgres://user:{password}@db.example:5432/towers");
         match parse(&config(&text)) {
             Err(fault) => assert_no_piece(&fault.message, &password)?,
-            Ok((options, target)) => {
+            Ok(Parsed { options, target, .. }) => {
                 assert_no_piece(&target.display_name(), &password)?;
                 prop_assert_eq!(target.display_name(), "database \"towers\" at db.example:5432");
                 prop_assert_eq!(options.get_username(), "user");
@@ -318,7 +321,7 @@ proptest! {
         let text = format!("postgres://user@db.example/towers?password={password}&sslmode=require");
         match parse(&config(&text)) {
             Err(fault) => assert_no_piece(&fault.message, &password)?,
-            Ok((_, target)) => {
+            Ok(Parsed { target, .. }) => {
                 prop_assert_eq!(target.display_name(), "database \"towers\" at db.example:5432");
                 prop_assert!(accepted(&text).tls == TlsMode::Require);
             }

@@ -12,6 +12,7 @@ const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 const DEFAULT_PORT: u16 = 5432;
 
 /// Where and how to connect. No `Debug`, because it contains the password.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct DatabaseUrl {
     pub host: Host,
     pub port: u16,
@@ -24,7 +25,7 @@ pub(super) struct DatabaseUrl {
     pub options: Option<String>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Host {
     /// A name or an address.
     Tcp(String),

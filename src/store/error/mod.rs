@@ -45,6 +45,17 @@ enum Cause {
     Preamble(sqlx::Error),
     /// The transaction is read-only, because the server is a standby or is told so.
     ReadOnly { is_standby: bool },
+    /// There is no session for the transaction.
+    NoSession(NoSession),
+}
+
+/// Why there is no session for a transaction.
+#[derive(Debug)]
+pub(super) enum NoSession {
+    /// This process uses all sessions, this many, and none became free in time.
+    AllInUse(u32),
+    /// None could be made, for this transaction or for another one meanwhile.
+    Failed(Arc<sqlx::Error>),
 }
 
 impl DbError {
@@ -52,6 +63,14 @@ impl DbError {
         Self {
             target: Arc::clone(target),
             cause: Cause::Driver(source),
+        }
+    }
+
+    /// A transaction without a session.
+    pub fn no_session(target: &Arc<Target>, why: NoSession) -> Self {
+        Self {
+            target: Arc::clone(target),
+            cause: Cause::NoSession(why),
         }
     }
 
@@ -77,7 +96,8 @@ impl DbError {
     fn server_error(&self) -> Option<&dyn sqlx::error::DatabaseError> {
         match &self.cause {
             Cause::Driver(source) | Cause::Preamble(source) => source.as_database_error(),
-            Cause::ReadOnly { .. } => None,
+            Cause::NoSession(NoSession::Failed(source)) => source.as_database_error(),
+            Cause::ReadOnly { .. } | Cause::NoSession(NoSession::AllInUse(_)) => None,
         }
     }
 
@@ -118,6 +138,14 @@ impl From<DbError> for Fault {
                 ),
             ),
             Cause::Driver(source) | Cause::Preamble(source) => from_driver(target, source),
+            Cause::NoSession(NoSession::Failed(source)) => from_driver(target, source),
+            Cause::NoSession(NoSession::AllInUse(sessions)) => target.fault(
+                Reason::DatabaseBusy,
+                format!(
+                    "all {sessions} sessions of this process are in use, and none became free in time: allow more \
+                     (--database-connections), or fewer runs at once (--max-concurrent-syncs)"
+                ),
+            ),
         }
     }
 }
@@ -149,7 +177,7 @@ fn from_driver(target: &Target, error: &sqlx::Error) -> Fault {
              give the role a password without control characters",
         ),
         sqlx::Error::PoolTimedOut => target.unreachable(
-            "no connection in time: none could be made, or all are in use",
+            "no connection could be made in time",
             CHECK_REACHABLE,
         ),
         sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {

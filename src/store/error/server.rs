@@ -84,8 +84,8 @@ fn from_sqlstate(target: &Target, code: &str, message: &str) -> Fault {
         // The server's message may contain the user.
         "53300" => target.unreachable(
             "it takes no more connections (53300)",
-            "close others or raise the limit of the server, the database, the role or the pooler; the operator keeps at \
-             most four for each TaranaConnection",
+            "close others or raise the limit of the server, the database, the role or the pooler; the operator has at \
+             most --database-connections for each user of a database",
         ),
         _ => match unavailable_remedy(code) {
             Some(remedy) => target.unreachable(&format!("{message} ({code})"), remedy),

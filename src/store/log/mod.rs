@@ -37,7 +37,7 @@ pub use open::{OpenResult, OpenedRow};
 pub use reading::LastReading;
 pub use run_info::{RunInfo, Trigger};
 pub use spans::{MAX_SPANS, Span, SpanKind, WaitCause, push_span};
-pub use sweep::{SweepScope, Swept, SweptEnd};
+pub use sweep::{AbandonedRow, SweepScope, Swept, SweptEnd};
 
 pub(super) use closed_row::find as find_closed;
 pub(super) use complete::complete;

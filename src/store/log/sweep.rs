@@ -57,14 +57,14 @@ impl Store {
     pub async fn sweep(
         &self,
         scope: &SweepScope<'_>,
-        end: impl Fn(Uuid) -> SweptEnd,
+        end: impl Fn(&AbandonedRow) -> SweptEnd,
     ) -> Result<Swept, Fault> {
         let mut tx = self.db.begin().await?;
         let abandoned = find_abandoned(&mut tx, scope, None).await?;
         tx.rollback().await?;
         let mut swept = Swept::default();
         for row in abandoned {
-            match self.sweep_row(scope, &row, &end(row.id)).await {
+            match self.sweep_row(scope, &row, &end(&row)).await {
                 Ok(true) => swept.closed.push(row.id),
                 Ok(false) => {}
                 Err(fault) if fault.reason == Reason::DatabaseUnreachable => return Err(fault),
@@ -99,10 +99,14 @@ impl Store {
 }
 
 /// A row that no process will close.
-struct AbandonedRow {
-    id: Uuid,
+#[derive(Clone, Debug)]
+pub struct AbandonedRow {
+    /// The run.
+    pub id: Uuid,
     /// Name of the run.
     name: String,
+    /// The run has not started.
+    pub is_pending: bool,
     /// The function that this operator replaces knows no connections.
     has_connection: bool,
 }
@@ -119,7 +123,7 @@ async fn find_abandoned(
         ""
     };
     let select = format!(
-        "SELECT id, coalesce(name, id::text), connection_uid IS NOT NULL FROM tarana_sync_logs
+        "SELECT id, coalesce(name, id::text), connection_uid IS NOT NULL, status = 'pending' FROM tarana_sync_logs
          WHERE status IN ('pending', 'running') AND id <> ALL ($1) AND id = coalesce($6, id) AND (
              ((connection_uid = $2 OR (cluster_uid = $3 AND namespace = $4))
               AND greatest(created_at, started_at, heartbeat_at) < now() - $5 * interval '1 second')
@@ -140,6 +144,7 @@ async fn find_abandoned(
             id: tx.get(row, 0)?,
             name: tx.get(row, 1)?,
             has_connection: tx.get(row, 2)?,
+            is_pending: tx.get(row, 3)?,
         })
     };
     rows.iter().map(decode).collect()

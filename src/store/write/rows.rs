@@ -136,11 +136,11 @@ impl<'w, 'a, 'i> RowWriter<'w, 'a, 'i> {
     /// Keeps rows that were written. If the database left some of them as they were, all are undone, and the others are returned: they
     /// are to be written again.
     pub async fn accept(&mut self, items: &[Item<'i>]) -> Result<Option<Vec<Item<'i>>>, Fault> {
-        let stored = if self.w.table.is_changed_by_database {
-            self.read_back(items).await?
-        } else {
-            HashMap::new()
-        };
+        if !self.w.table.is_changed_by_database {
+            self.accept_as_sent(items).await?;
+            return Ok(None);
+        }
+        let stored = self.read_back(items).await?;
         let after = |item: &Item<'i>| stored.get(&item.after().serial);
         let (unchanged, written): (Vec<_>, Vec<_>) = items
             .iter()
@@ -159,9 +159,7 @@ impl<'w, 'a, 'i> RowWriter<'w, 'a, 'i> {
             self.observe(item, after(item));
             self.settle(item, after(item));
         }
-        if self.records {
-            self.w.recorded(items.len());
-        } else if self.op == Op::Insert {
+        if self.op == Op::Insert {
             let rows: Vec<&Row> = items
                 .iter()
                 .map(|item| stored.get(&item.after().serial).unwrap_or(item.after()))
@@ -169,6 +167,18 @@ impl<'w, 'a, 'i> RowWriter<'w, 'a, 'i> {
             self.w.record_rows(Op::Insert, true, &rows).await?;
         }
         Ok(None)
+    }
+
+    /// Keeps rows of a table that nothing but us changes: they are as they were sent.
+    async fn accept_as_sent(&mut self, items: &[Item<'i>]) -> Result<(), Fault> {
+        self.w.keep().await?;
+        if self.op == Op::Insert {
+            self.w.recorded(items.len());
+        }
+        for item in items {
+            self.settle(item, None);
+        }
+        Ok(())
     }
 
     /// Notes which columns differ from what was sent.

@@ -89,7 +89,12 @@ impl Model {
         if live || !open || !operator.verified {
             return None;
         }
-        database::sweep(world, run, values::abandoned());
+        let end = if world.rows[run].state == RowState::Pending {
+            values::deleted()
+        } else {
+            values::abandoned()
+        };
+        database::sweep(world, run, end);
         Some(())
     }
 

@@ -9,7 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 use crate::api::reason::Reason;
 use crate::api::sync::{Phase, Step, TaranaSyncStatus};
 use crate::fault::Fault;
-use crate::sync::machine::Termination;
+use crate::sync::machine::{self, Termination};
 
 /// Seconds since [`START`].
 pub(super) type Second = i64;
@@ -166,7 +166,17 @@ pub(super) fn default_status() -> InternedStatus {
     STATUSES.intern(TaranaSyncStatus::default())
 }
 
-/// The termination by the sweeper.
+/// The termination of a run that had not started, by the sweeper.
+pub(super) fn deleted() -> InternedTermination {
+    TERMINATIONS.intern(Termination {
+        phase: Phase::Cancelled,
+        reason: Reason::Cancelled,
+        message: machine::OBJECT_DELETED.to_owned(),
+        row_close_deadline: None,
+    })
+}
+
+/// The termination of a run that had started, by the sweeper.
 pub(super) fn abandoned() -> InternedTermination {
     TERMINATIONS.intern(Termination {
         phase: Phase::Failed,

@@ -6,11 +6,13 @@
 #![doc = include_str!("README.md")]
 
 mod api;
+mod body;
 mod concurrency;
 mod date;
 pub(super) mod envelope;
 pub(super) mod faults;
 mod limits;
+mod memory;
 mod read_retries;
 mod request;
 pub(super) mod retry_after;

@@ -14,7 +14,9 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep};
 use tracing::Instrument as _;
 
+use super::body::read_body;
 use super::limits::{Limits, Paused};
+use super::memory::ANSWERS;
 use super::read_retries::ReadRetries;
 use super::request::{Request, RequestClass};
 use super::retry_budget::RetryBudget;
@@ -25,8 +27,6 @@ use crate::metrics::VendorMetrics;
 use crate::tarana::config::{Config, invalid};
 use crate::trace::live;
 
-/// Largest answer that is read. A page of 5000 devices of 300 fields is smaller.
-const MAX_BODY: usize = 64 * 1024 * 1024;
 /// Bounds connecting, whatever the timeout of the whole request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a 429 without `Retry-After`.
@@ -223,7 +223,11 @@ impl HttpTransport {
             self.record_server_time(response.headers());
             check_status(name, &response)?;
             let headers = response.headers().clone();
-            let body = read_body(name, response).await?.map_err(|e| broken(&e))?;
+            // Until the answer is decoded.
+            let mut memory = ANSWERS.reserve();
+            let body = read_body(name, response, &mut memory)
+                .await?
+                .map_err(|e| broken(&e))?;
             self.metrics.received(class.as_str(), body.len());
             let body = envelope::decode_text(body);
             let content_type = headers.get(header::CONTENT_TYPE).and_then(media_type);
@@ -327,32 +331,6 @@ fn check_status(name: &str, response: &Response) -> Result<(), Failure> {
         retry_after: text(header::RETRY_AFTER)
             .and_then(|delay| retry_after::parse(delay, text(header::DATE))),
     })
-}
-
-/// Reads the body in chunks, so that an endless one fails at the limit.
-async fn read_body(name: &str, mut response: Response) -> Result<Result<Vec<u8>, reqwest::Error>, Fault> {
-    let too_large = || {
-        let message = format!(
-            "{name}: the answer is larger than {} MiB: lower spec.api.pageSize",
-            MAX_BODY >> 20
-        );
-        Fault::new(Reason::ResponseTooLarge, message)
-    };
-    let announced = response
-        .content_length()
-        .map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    if announced > MAX_BODY {
-        return Err(too_large());
-    }
-    let mut body = Vec::with_capacity(announced);
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY => return Err(too_large()),
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(Ok(body)),
-            Err(error) => return Ok(Err(error)),
-        }
-    }
 }
 
 fn paused(wait: Duration) -> Fault {

@@ -13,7 +13,7 @@ use crate::environment::{TestEnvironment, wait_until};
 use crate::servers;
 
 /// What differs between two executions, and its replacement.
-const VARIABLE: [(&str, &str); 11] = [
+const VARIABLE: [(&str, &str); 12] = [
     // How long a run waits depends on how fast the machine is.
     (r#",\s+"waits": \[[^\]]*\]"#, ""),
     (
@@ -25,6 +25,8 @@ const VARIABLE: [(&str, &str); 11] = [
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
         "[time]",
     ),
+    // A slot in the time zone of its schedule.
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d ([A-Z]+)", "[local time] $1"),
     (r"127\.0\.0\.1:\d+", "[address]"),
     // Names of runs: of the API, of events and of slots.
     (r"\b(api|default|nightly|trigger)-[0-9a-z]{5,}\b", "$1-[suffix]"),

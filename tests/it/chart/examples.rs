@@ -115,7 +115,7 @@ async fn a_release_with_a_connection_is_installed_and_its_connection_and_schedul
     release("upgrade", &["--set", "connection.spec.suspend=true"]).await;
     let connection = env.connections().get("default").await.unwrap();
     assert!(connection.spec.suspend, "an upgrade changes the connection");
-    helm(&[&["uninstall", "op"], &in_namespace[..]].concat()).await;
+    helm(&[&["uninstall", "op", "--no-hooks"], &in_namespace[..]].concat()).await;
     assert_eq!(
         kept(&env).await,
         both,
@@ -128,5 +128,5 @@ async fn a_release_with_a_connection_is_installed_and_its_connection_and_schedul
         !connection.spec.suspend,
         "the new release has changed the connection"
     );
-    helm(&[&["uninstall", "op"], &in_namespace[..]].concat()).await;
+    helm(&[&["uninstall", "op", "--no-hooks"], &in_namespace[..]].concat()).await;
 }

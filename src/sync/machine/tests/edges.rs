@@ -70,10 +70,28 @@ fn a_spec_change_after_the_end_is_observed_once() {
 }
 
 #[test]
-fn a_run_without_finalizer_gets_it_first() {
+fn a_run_gets_its_finalizer_when_it_starts() {
     let mut world = World::new(3);
     world.sync.metadata.finalizers = None;
     assert_eq!(world.action(), Action::AddFinalizer);
+    let why = Fault::new(Reason::Queued, "waits");
+    let waiting = decide(Observed {
+        sync: &world.sync,
+        gate: &Gate::Blocked(why.clone()),
+        attempt: AttemptState::NotOwned,
+        pending_end: None,
+        now: world.now,
+    });
+    assert_eq!(
+        waiting,
+        Action::Wait(why, QUEUE_RECHECK),
+        "a run that waits has none"
+    );
+    world.sync.spec.cancel = true;
+    assert!(
+        matches!(world.action(), Action::Terminate(_)),
+        "nor does one that never starts"
+    );
 }
 
 #[test]

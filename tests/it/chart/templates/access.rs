@@ -59,6 +59,35 @@ pub const CASES: &[Case] = &[
         lacks: &["Role"],
     },
     Case {
+        template: "uninstall",
+        values: "",
+        has: &[
+            "helm.sh/hook: post-delete",
+            "name: op-uninstall",
+            "name: sys:op-uninstall",
+            "name: op-uninstall-lease",
+            "args: [uninstall]",
+        ],
+        lacks: &["TARANA_WATCH_NAMESPACES"],
+    },
+    Case {
+        template: "uninstall",
+        values: "watchNamespaces={a,b},serviceAccount.create=false,serviceAccount.name=sync",
+        has: &[
+            "namespace: a",
+            "namespace: b",
+            "value: \"a,b\"",
+            "serviceAccountName: sync",
+        ],
+        lacks: &["ClusterRole", "kind: ServiceAccount\nmetadata"],
+    },
+    Case {
+        template: "uninstall",
+        values: "uninstallHook.enabled=false",
+        has: &[],
+        lacks: &["Job"],
+    },
+    Case {
         template: "users",
         values: "",
         has: &[

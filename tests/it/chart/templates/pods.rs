@@ -26,6 +26,17 @@ pub const CASES: &[Case] = &[
     },
     Case {
         template: "deployment",
+        values: "databaseConnections=5,maxConcurrentSyncs=7",
+        has: &[
+            "- name: TARANA_DATABASE_CONNECTIONS",
+            "value: \"5\"",
+            "- name: TARANA_MAX_CONCURRENT_SYNCS",
+            "value: \"7\"",
+        ],
+        lacks: &[],
+    },
+    Case {
+        template: "deployment",
         values: "traces.endpoint=http://collector:4318",
         has: &[
             "- name: OTEL_EXPORTER_OTLP_ENDPOINT",
