@@ -151,12 +151,14 @@ pub async fn run_until(cluster: Cluster, config: Config, stop: watch::Receiver<b
         replica.cluster.served_schemas.clone(),
         replica.cluster.controllers.clone(),
     );
+    let slots = replica.sync_slots.clone();
     let admin = replica.serve_admin_api(stop.clone()).boxed();
     let monitoring = replica.serve_monitoring(stop.clone()).boxed();
     let controllers = replica.run_controllers_until(stop).boxed();
     tokio::select! {
         () = cache_updates => Err(Error::Ended),
         () = schemas.run(client) => Err(Error::Ended),
+        () = slots.pass_on() => Err(Error::Ended),
         // All end with `stop`, the admin API after the requests in progress.
         result = async { tokio::try_join!(controllers, admin, monitoring) } => result.map(drop),
     }
@@ -270,6 +272,7 @@ impl Replica {
         let connection_context = Arc::new(connection::ConnectionContext {
             client: client.clone(),
             connections: connections.clone(),
+            registries: self.registries.clone(),
             syncs: scope.syncs.clone(),
             notifier: notifier.clone(),
             metrics: config.metrics.clone(),

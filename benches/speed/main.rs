@@ -10,6 +10,7 @@ mod apply;
 mod fetch;
 mod in_flight;
 mod machine;
+mod many;
 mod pages;
 mod raw_copy;
 mod report;
@@ -28,10 +29,11 @@ use servers::Servers;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The sections, in the order in which they run.
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "apply",
     "fetch",
     "schedules",
+    "many",
     "admin",
     "pages",
     "small",
@@ -67,6 +69,9 @@ async fn main() -> Result<()> {
     }
     if is_selected("schedules") {
         schedules::measure(&postgres, &mut report).await?;
+    }
+    if is_selected("many") {
+        many::measure(&postgres).await?;
     }
     if is_selected("admin") {
         admin::measure(&postgres, &mut report).await?;

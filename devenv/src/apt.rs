@@ -25,11 +25,27 @@ pub(crate) async fn lock() -> MutexGuard<'static, ()> {
 
 /// Installs a package with a script that calls `install`. The caller holds the lock.
 pub(crate) async fn install(what: &str, package: &str, script: &str) -> Result<()> {
-    install_to(what, package, script, Path::new("")).await
+    run(what, package, script, Path::new("")).await
 }
 
-/// The same with a script that downloads a package and puts a file at the path `$1`.
-pub(crate) async fn install_to(what: &str, package: &str, script: &str, file: &Path) -> Result<()> {
+/// Downloads a package without installing it, takes the file out of it that matches `pattern`, and puts it at `target` when it is complete.
+pub(crate) async fn extract(what: &str, package: &str, pattern: &str, target: &Path) -> Result<()> {
+    let script = format!(
+        "folder=$(mktemp -d) && trap 'rm -rf \"$folder\"' EXIT && cd \"$folder\" \\
+        && apt-get download -q -o APT::Sandbox::User=root {package} && dpkg-deb -x {package}_*.deb content \\
+        && mkdir -p \"${{1%/*}}\" && mv content/{pattern} \"$1.$$\" && mv \"$1.$$\" \"$1\""
+    );
+    run(what, package, &script, target).await?;
+    if target.is_file() {
+        return Ok(());
+    }
+    Err(Error::Missing(format!(
+        "Debian's package {package} was downloaded, but it contains no {what}"
+    )))
+}
+
+/// Runs a script with the argument `target`.
+async fn run(what: &str, package: &str, script: &str, target: &Path) -> Result<()> {
     if environment::find_program("apt-get").is_none() {
         return Err(Error::Missing(format!(
             "{what} is not installed and apt is missing: install {package} by hand"
@@ -40,7 +56,7 @@ pub(crate) async fn install_to(what: &str, package: &str, script: &str, file: &P
     command
         .arg("-c")
         .arg(format!("{PREPARE} && {script}"))
-        .args([Path::new("sh"), file])
+        .args([Path::new("sh"), target])
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null());
     let output = command.output().await.map_err(Error::io("run apt-get"))?;

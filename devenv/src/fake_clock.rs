@@ -7,11 +7,6 @@ use crate::error::{Error, Result};
 use crate::{apt, tools};
 
 const LIBRARY: &str = "libfaketimeMT.so.1";
-/// Takes the library out of the package, and moves it to `$1` when it is complete.
-const EXTRACT: &str = "folder=$(mktemp -d) && trap 'rm -rf \"$folder\"' EXIT && cd \"$folder\" \
-    && apt-get download -q -o APT::Sandbox::User=root libfaketime && dpkg-deb -x libfaketime_*.deb content \
-    && mkdir -p \"${1%/*}\" && mv content/usr/lib/*/faketime/libfaketimeMT.so.1 \"$1.$$\" && mv \"$1.$$\" \"$1\"";
-
 /// A wall clock. Its processes read it at most one second after it was set; their monotonic clock is the real one.
 #[derive(Clone, Debug)]
 pub struct FakeClock {
@@ -65,12 +60,9 @@ async fn library() -> Result<PathBuf> {
     if let Some(found) = [&installed, &kept].into_iter().find(|file| file.is_file()) {
         return Ok(found.clone());
     }
-    apt::install_to("libfaketime", "libfaketime", EXTRACT, &kept).await?;
-    Some(kept).filter(|file| file.is_file()).ok_or_else(|| {
-        Error::Missing(format!(
-            "Debian's package libfaketime was downloaded, but it contains no {LIBRARY}"
-        ))
-    })
+    let file = format!("usr/lib/*/faketime/{LIBRARY}");
+    apt::extract(LIBRARY, "libfaketime", &file, &kept).await?;
+    Ok(kept)
 }
 
 #[cfg(test)]

@@ -109,10 +109,23 @@ impl Operator {
     /// # Errors
     /// [`Error::Io`] when the operator has exited, or without `/proc`.
     pub fn peak_memory(&self) -> Result<u64> {
+        self.memory_field("VmHWM")
+    }
+
+    /// The resident memory in bytes, as Linux reports it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the operator has exited, or without `/proc`.
+    pub fn memory(&self) -> Result<u64> {
+        self.memory_field("VmRSS")
+    }
+
+    fn memory_field(&self, field: &str) -> Result<u64> {
         let path = format!("/proc/{}/status", self.pid);
         let status = fs::read_to_string(&path).map_err(Error::io(format!("read {path}")))?;
-        parse_peak(&status)
-            .ok_or_else(|| Error::io(format!("find VmHWM in {path}"))(std::io::ErrorKind::InvalidData.into()))
+        parse(&status, field).ok_or_else(|| {
+            Error::io(format!("find {field} in {path}"))(std::io::ErrorKind::InvalidData.into())
+        })
     }
 }
 
@@ -125,10 +138,13 @@ impl Drop for Operator {
     }
 }
 
-/// The value of `VmHWM: 12345 kB`, in bytes.
-fn parse_peak(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim()
+/// The value of a field such as `VmHWM: 12345 kB`, in bytes.
+fn parse(status: &str, field: &str) -> Option<u64> {
+    let value = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    value
+        .trim()
         .strip_suffix(" kB")?
         .parse::<u64>()
         .ok()
@@ -140,11 +156,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parse_peak_returns_bytes() {
-        assert_eq!(
-            parse_peak("VmPeak:\t  9 kB\nVmHWM:\t   21844 kB\n"),
-            Some(21844 * 1024)
-        );
-        assert_eq!(parse_peak("VmPeak:\t  9 kB\n"), None);
+    fn the_memory_is_in_bytes() {
+        let status = "VmPeak:\t  9 kB\nVmHWM:\t   21844 kB\n";
+        assert_eq!(parse(status, "VmHWM"), Some(21844 * 1024));
+        assert_eq!(parse(status, "VmRSS"), None);
+        assert_eq!(parse("VmRSS: 9 MB", "VmRSS"), None);
     }
 }

@@ -9,6 +9,7 @@
 //! | `DeletesWithheld` | the delete guard kept stale rows | `TaranaSync`, from Apply on |
 //! | `LogRowsOpen` | log rows of ended runs cannot be closed, so that other runs wait | `TaranaConnection`, while true |
 //! | `InsecureTransport` | credentials are sent in plain text | `TaranaConnection`, while true |
+//! | `RegionsOverlap` | another connection writes the same regions of the table from other data | `TaranaConnection`, while true |
 //! | `LastSyncSucceeded` | the newest run that completed or failed has completed; Unknown before the first one | `TaranaSyncSchedule`, always |
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -31,6 +32,8 @@ pub const EVENT_SINK_READY: &str = "EventSinkReady";
 pub const LOG_ROWS_OPEN: &str = "LogRowsOpen";
 /// Credentials are sent in plain text to another host.
 pub const INSECURE_TRANSPORT: &str = "InsecureTransport";
+/// Another connection writes the same regions of the same table.
+pub const REGIONS_OVERLAP: &str = "RegionsOverlap";
 /// The delete guard kept stale rows.
 pub const DELETES_WITHHELD: &str = "DeletesWithheld";
 /// The newest run of a schedule that completed or failed has completed.

@@ -58,6 +58,8 @@ reasons! {
     DeadlineExceeded,
     /// Another process took the run over.
     Superseded,
+    /// The operator ended twice during an attempt without handing over.
+    OperatorCrashed,
     /// A process stopped without closing its log row.
     Abandoned,
     // Slots and requests of a schedule.
@@ -126,6 +128,8 @@ reasons! {
     Stalled,
     /// Credentials are sent in plain text to another host. Only a warning.
     PlainText,
+    /// Another connection writes the same regions of the same table from other data. Only a warning.
+    RegionsOverlap,
     // The event sink of a connection.
     /// The sink has accepted the newest event.
     EventsDelivered,

@@ -281,6 +281,15 @@ impl Step {
     }
 }
 
+/// Whether a number is left out of the status.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde requires"
+)]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
+}
+
 /// Observed state of a run.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -297,6 +306,10 @@ pub struct TaranaSyncStatus {
     /// Number of the attempt, from 1. A restart of the operator does not count.
     #[serde(default)]
     pub attempt: i32,
+    /// How often the operator ended during this attempt without handing over, for example for lack of memory. The second time the attempt
+    /// fails.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub interruptions: i32,
     /// Fence number under which an operator process works on the run, also in its log row. It increases when another process takes
     /// the run over; a process with an older number can no longer change anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 mod clients;
 mod decoded;
+mod finalizer;
 mod index;
 mod kind;
 mod measured;
@@ -15,6 +16,7 @@ mod write;
 
 pub use clients::{Cluster, watch_config};
 pub use decoded::{InvalidObject, InvalidObjects};
+pub use finalizer::remove_finalizer;
 pub use kind::Kind;
 pub use measured::WatchActivity;
 pub use scope::{Scope, SecretMeta, owned_by, owning_schedule, unfinished_on};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use kube::Client;
 
 use super::probes::ProbeLimiter;
+use super::registries::Registries;
 use super::registry::Connections;
 use crate::api::sync::TaranaSync;
 use crate::cluster::WatchCache;
@@ -19,6 +20,8 @@ pub struct ConnectionContext {
     pub client: Client,
     /// The registry of this scope.
     pub connections: Arc<Connections>,
+    /// Those of all scopes.
+    pub registries: Registries,
     /// The runs of this scope.
     pub syncs: WatchCache<TaranaSync>,
     /// Publishes Events.

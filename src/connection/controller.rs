@@ -26,17 +26,20 @@ use crate::api::sync::{Phase, TaranaSync};
 use crate::cluster::{ReconcileError, Scope, SecretMeta, rejected_writes};
 use crate::fault::{Fault, Reason};
 use crate::notify::EventSpec;
+use crate::tarana::Verified;
 use crate::trace::live;
 
 /// Runs until its streams end.
 pub async fn run(context: Arc<ConnectionContext>, scope: &Scope, probe_requests: UnboundedReceiver<Key>) {
     let connections = context.connections.clone();
     // The runtime does not reconcile a deleted object. The cache is updated before this stream reports the deletion.
-    let registry = connections.clone();
-    let objects = scope
-        .connections
-        .objects()
-        .inspect(move |touched| registry.remove_if_deleted(&Key::of(touched)));
+    let (registry, registries) = (connections.clone(), context.registries.clone());
+    let objects = scope.connections.objects().inspect(move |touched| {
+        let key = Key::of(touched);
+        if let Some(removed) = registry.remove_if_deleted(&key) {
+            registries.reconcile_others(&key, &removed);
+        }
+    });
     let (reader, secrets) = (scope.connections.reader(), scope.secrets.reader());
     let users_of_secret = {
         let (reader, registry) = (reader.clone(), connections.clone());
@@ -151,16 +154,39 @@ async fn probe_connection(
     key: &Key,
 ) -> Result<Duration, ReconcileError> {
     let started = Instant::now();
-    match entry_to_probe(&record.connection, context, key).await {
+    let former = context.connections.entry(key);
+    let requeue_after = match entry_to_probe(&record.connection, context, key).await {
         Ok(entry) => {
             match record.publish_probe_started().await {
                 // It can be used all the same. The result of the probe is reported.
                 Ok(()) | Err(ReconcileError::Rejected(_)) => {}
                 Err(error) => return Err(error),
             }
-            Ok(probe_entry(context, key, entry, started).await)
+            probe_entry(context, key, entry, started).await
         }
-        Err(fault) => Ok(record_unusable(&record.connection, context, key, &fault, started)),
+        Err(fault) => record_unusable(&record.connection, context, key, &fault, started),
+    };
+    let current = context.connections.entry(key);
+    if !writes_same(former.as_ref(), current.as_ref()) {
+        for entry in [former, current].iter().flatten() {
+            context.registries.reconcile_others(key, entry);
+        }
+    }
+    Ok(requeue_after)
+}
+
+/// Whether a connection writes what it wrote before, as far as others are concerned.
+fn writes_same(former: Option<&ConnectionEntry>, current: Option<&ConnectionEntry>) -> bool {
+    let store = |entry: &ConnectionEntry| entry.clients.as_ref().map(|clients| clients.store.clone());
+    match (former, current) {
+        (Some(former), Some(current)) => {
+            let is_same_database = match (store(former), store(current)) {
+                (Some(one), Some(other)) => one.is_same_database(&other),
+                (one, other) => one.is_none() && other.is_none(),
+            };
+            is_same_database && former.generation == current.generation && former.verified == current.verified
+        }
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 
@@ -211,6 +237,7 @@ fn new_entry(
         clients: None,
         failures: previous.as_ref().map_or(0, |e| e.failures),
         summary: previous.map_or_else(String::new, |e| e.summary),
+        verified: None,
     }
 }
 
@@ -249,8 +276,10 @@ async fn probe_entry(
     let result = probe(&context.probes, &clients).await;
     entry.checked = Some(started);
     let requeue_after = match result {
-        Ok(summary) => {
+        Ok(verified) => {
+            let summary = summary(&verified, &clients);
             tracing::info!("verified: {summary}");
+            entry.verified = Some(Arc::new(verified));
             entry.state = ConnectionState::Ready;
             entry.failures = 0;
             entry.summary = summary;
@@ -268,26 +297,21 @@ async fn probe_entry(
     requeue_after
 }
 
-async fn probe(probes: &ProbeLimiter, clients: &ConnectionClients) -> Result<String, Fault> {
+async fn probe(probes: &ProbeLimiter, clients: &ConnectionClients) -> Result<Verified, Fault> {
     let (database, vendor) = (clients.store.server(), &clients.spec.api.url);
     probes.run(&database, Box::pin(clients.verify_store())).await?;
-    let api = probes.run(vendor, Box::pin(clients.tarana.verify())).await?;
-    let names = api
-        .regions
-        .iter()
-        .map(|r| {
-            r.name
-                .as_ref()
-                .map_or_else(|| r.id.to_string(), |name| format!("{name} ({})", r.id))
-        })
-        .collect::<Vec<_>>();
-    Ok(format!(
+    probes.run(vendor, Box::pin(clients.tarana.verify())).await
+}
+
+fn summary(verified: &Verified, clients: &ConnectionClients) -> String {
+    let names: Vec<String> = verified.regions.iter().map(ToString::to_string).collect();
+    format!(
         "operator {}, {} region(s): {}; schema {} is current",
-        api.operator_id,
+        verified.operator_id,
         names.len(),
         names.join(", "),
         clients.spec.database.schema
-    ))
+    )
 }
 
 fn retry_delay(fault: &Fault, failures: u32, context: &ConnectionContext) -> Duration {

@@ -4,6 +4,7 @@ pub mod clients;
 mod context;
 pub mod controller;
 mod key;
+mod overlap;
 mod probes;
 mod record;
 mod registries;

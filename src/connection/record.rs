@@ -55,6 +55,7 @@ impl<'a> Record<'a> {
             warnings: Warnings {
                 open_rows: self.context.connections.open_rows(&Key::of(&self.connection)),
                 plain_text: None,
+                overlaps: None,
             },
             listing: None,
         };
@@ -88,6 +89,11 @@ impl<'a> Record<'a> {
             warnings: Warnings {
                 open_rows: self.context.connections.open_rows(key),
                 plain_text: clients.map(ConnectionClients::plain_text),
+                overlaps: if self.connection.spec.suspend {
+                    Some(Vec::new())
+                } else {
+                    self.context.registries.overlaps(key, &entry)
+                },
             },
             listing: clients.map(|c| c.tarana.listing()),
         };

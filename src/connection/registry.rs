@@ -10,11 +10,14 @@ use uuid::Uuid;
 
 use super::clients::ConnectionClients;
 use super::key::Key;
+use super::overlap::{Overlap, Source};
 use super::sink_report::SinkReport;
 use super::state::{ConnectionState, being_verified};
 use super::warnings::OpenRows;
 use crate::api::connection::TaranaConnection;
 use crate::fault::Fault;
+use crate::store::Store;
+use crate::tarana::Verified;
 
 /// What a run observes of its connection.
 #[derive(Clone, Debug)]
@@ -42,6 +45,8 @@ pub(super) struct ConnectionEntry {
     pub failures: u32,
     /// Summary of the last successful probe.
     pub summary: String,
+    /// What it reads according to the last successful probe of this spec.
+    pub verified: Option<Arc<Verified>>,
 }
 
 impl ConnectionEntry {
@@ -233,11 +238,58 @@ impl Connections {
         self.lock().open_rows.get(key).cloned().unwrap_or_default()
     }
 
-    /// Drops the clients of a connection whose object is gone.
-    pub(super) fn remove_if_deleted(&self, key: &Key) {
-        if !self.exists(key) {
-            self.lock().retain(|other| other != key);
+    /// Drops the clients of a connection whose object is gone. Returns what was known of it.
+    pub(super) fn remove_if_deleted(&self, key: &Key) -> Option<ConnectionEntry> {
+        if self.exists(key) {
+            return None;
         }
+        let mut state = self.lock();
+        let removed = state.entries.remove(key);
+        state.retain(|other| other != key);
+        removed
+    }
+
+    /// The other connections that write the same table, unless they are suspended, and share regions with this source.
+    pub(super) fn overlaps(&self, key: &Key, store: &Store, source: Source<'_>) -> Vec<Overlap> {
+        let state = self.lock();
+        let others = state.entries.iter().filter(|(other, _)| *other != key);
+        let overlap = |(other, entry): (&Key, &ConnectionEntry)| {
+            let (clients, verified) = (entry.clients.as_ref()?, entry.verified.as_ref()?);
+            let object = self.reader.get(&other.object_ref())?;
+            let writes =
+                clients.store.is_same_database(store) && entry.describes(&object) && !object.spec.suspend;
+            let theirs = Source {
+                url: &clients.spec.api.url,
+                verified,
+            };
+            let regions = source.regions_shared_with(theirs);
+            (writes && !regions.is_empty()).then(|| Overlap {
+                other: other.clone(),
+                regions,
+            })
+        };
+        others.filter_map(overlap).collect()
+    }
+
+    /// Reconciles the other connections that write the same table.
+    pub(super) fn reconcile_others(&self, key: &Key, store: &Store) {
+        for (other, entry) in &self.lock().entries {
+            let clients = entry.clients.as_ref();
+            if other != key && clients.is_some_and(|clients| clients.store.is_same_database(store)) {
+                // Fails only if the controller has ended.
+                let _ = self.probe_requests.unbounded_send(other.clone());
+            }
+        }
+    }
+
+    /// Whether each connection was probed since its controller started.
+    pub(super) fn knows_all(&self) -> bool {
+        let state = self.lock();
+        let is_known = |object: &Arc<TaranaConnection>| {
+            let entry = state.entries.get(&Key::of(object));
+            entry.is_some_and(|entry| entry.checked.is_some())
+        };
+        self.reader.state().iter().all(is_known)
     }
 
     /// Records a change of a Secret; `version` is `None` if it was deleted. The state of a connection that was probed with

@@ -1,19 +1,20 @@
-//! Pure: conditions of a connection that works all the same: log rows that cannot be closed, and credentials that are sent in
-//! plain text.
+//! Pure: conditions of a connection that works all the same: log rows that cannot be closed, credentials that are sent in plain text, and
+//! regions that another connection writes too.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::api::condition::{self, INSECURE_TRANSPORT, LOG_ROWS_OPEN, whole_seconds};
+use super::overlap::{self, Overlap};
+use crate::api::condition::{self, INSECURE_TRANSPORT, LOG_ROWS_OPEN, REGIONS_OVERLAP, whole_seconds};
 use crate::api::connection::{TaranaConnection, TaranaConnectionStatus};
 use crate::api::reason::Reason;
 use crate::fault::Fault;
 use crate::notify::EventSpec;
 
 /// The condition types of this module.
-const TYPES: [&str; 2] = [LOG_ROWS_OPEN, INSECURE_TRANSPORT];
+const TYPES: [&str; 3] = [LOG_ROWS_OPEN, INSECURE_TRANSPORT, REGIONS_OVERLAP];
 
 /// Runs that have ended and whose log rows cannot be closed: the name of the run, and why.
 pub type OpenRows = BTreeMap<Uuid, (String, Fault)>;
@@ -25,6 +26,8 @@ pub struct Warnings {
     pub open_rows: OpenRows,
     /// What sends credentials in plain text, for users; `None` if it is not known.
     pub plain_text: Option<Vec<String>>,
+    /// Other connections that write the same regions of the table; `None` if they are not known.
+    pub overlaps: Option<Vec<Overlap>>,
 }
 
 impl Warnings {
@@ -71,6 +74,14 @@ pub(super) fn update_status(
     if warnings.plain_text.is_some() {
         apply(INSECURE_TRANSPORT, warnings.plain_text());
     }
+    // After a restart, what the status says stays until the other connections are known.
+    if let Some(overlaps) = &warnings.overlaps {
+        let message = overlap::message(overlaps, &connection.spec.database.schema);
+        apply(
+            REGIONS_OVERLAP,
+            message.map(|message| (Reason::RegionsOverlap, message)),
+        );
+    }
 }
 
 /// One Event for each warning that is new.
@@ -110,6 +121,7 @@ mod tests {
         let warnings = Warnings {
             open_rows: [(Uuid::from_u128(1), row("one")), (Uuid::from_u128(2), row("two"))].into(),
             plain_text: Some(vec!["spec.api.url has http://".to_owned()]),
+            overlaps: None,
         };
         let none = TaranaConnectionStatus::default();
         let warned = apply(&none, &warnings);

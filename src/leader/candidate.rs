@@ -10,9 +10,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::decide::{Observed, Step, decide};
 use super::lease::{Failure, LeaseApi};
+use super::validity::Tenure;
 
 /// Duration of the lease: when a standby takes it from a leader that does not renew it.
-pub(super) const LEASE_DURATION: Duration = Duration::from_secs(15);
+pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 /// How long a leader works after the start of its last successful renewal. Less than the duration, because work needs a moment to stop
 /// and clocks run at slightly different speeds.
 const WORK_DURATION: Duration = Duration::from_secs(13);
@@ -29,20 +30,19 @@ pub(super) struct Candidate {
     identity: String,
     observed: Observed,
     began: Instant,
-    /// Until when this process may work.
-    valid_until: watch::Sender<Option<Instant>>,
+    tenure: watch::Sender<Tenure>,
     /// Why the last request failed, so that each cause is logged once.
     failing: Option<String>,
 }
 
 impl Candidate {
-    pub fn new(api: LeaseApi, identity: String, valid_until: watch::Sender<Option<Instant>>) -> Self {
+    pub fn new(api: LeaseApi, identity: String, tenure: watch::Sender<Tenure>) -> Self {
         Self {
             api,
             identity,
             observed: Observed::default(),
             began: Instant::now(),
-            valid_until,
+            tenure,
             failing: None,
         }
     }
@@ -54,7 +54,7 @@ impl Candidate {
             _ = stop.wait_for(|stop| *stop) => {}
             () = self.elect() => {}
         }
-        self.valid_until.send_replace(None);
+        self.tenure.send_replace(Tenure::default());
         let released = timeout(RELEASE_TIMEOUT, self.api.release()).await;
         match released.unwrap_or(Err(Failure::Timeout)) {
             Ok(()) => tracing::info!("the Lease is released"),
@@ -117,8 +117,16 @@ impl Candidate {
         self.log(result.as_ref().err());
         match result {
             Ok(lease) => {
+                // A holder that could not release it has died, even if it had the name of this process.
+                let was_handed_over = self.observed.holder().is_none();
                 self.record(Some(lease));
-                self.valid_until.send_replace(Some(started + WORK_DURATION));
+                self.tenure.send_modify(|tenure| {
+                    let leads = tenure.valid_until.is_some_and(|end| Instant::now() < end);
+                    if !leads {
+                        tenure.was_handed_over = was_handed_over;
+                    }
+                    tenure.valid_until = Some(started + WORK_DURATION);
+                });
             }
             Err(Failure::Conflict) => {
                 // If another process was faster, this one stops at once.
@@ -138,8 +146,8 @@ impl Candidate {
             .holder()
             .is_some_and(|holder| holder != self.identity);
         if is_other {
-            self.valid_until
-                .send_if_modified(|valid_until| valid_until.take().is_some());
+            self.tenure
+                .send_if_modified(|tenure| tenure.valid_until.take().is_some());
         }
     }
 
@@ -169,7 +177,7 @@ async fn next_version(
         match events.next().await {
             Some(Ok(Event::Apply(lease) | Event::InitApply(lease))) => return lease,
             Some(Ok(_)) => {}
-            // The Lease is read meanwhile, which reports the cause.
+            // Reading the Lease, which is done in any case, reports the cause.
             Some(Err(_)) => sleep(RENEW_INTERVAL).await,
             None => std::future::pending().await,
         }

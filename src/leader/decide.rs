@@ -5,13 +5,14 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 
 /// Time since the start of the election, by the monotonic clock of this process.
-pub(super) type Uptime = Duration;
+pub type Uptime = Duration;
 
 /// What is known of the Lease.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Observed {
+pub struct Observed {
     /// Its version; `None` if it does not exist.
     pub version: Option<String>,
+    /// What it says.
     pub spec: LeaseSpec,
     /// When this process first saw this version. `None` before the first read.
     pub since: Option<Uptime>,
@@ -45,6 +46,15 @@ impl Observed {
         let holder = self.spec.holder_identity.as_deref();
         holder.filter(|holder| !holder.is_empty())
     }
+
+    /// How long its holder may go on without a renewal, if the Lease does not say otherwise for `default` since it changed.
+    pub fn left(&self, default: Duration, now: Uptime) -> Duration {
+        let seconds = self.spec.lease_duration_seconds;
+        let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+        let duration = seconds.map_or(default, Duration::from_secs);
+        let since = self.since.unwrap_or(now);
+        duration.saturating_sub(now.saturating_sub(since))
+    }
 }
 
 /// What to do next.
@@ -64,17 +74,14 @@ pub(super) enum Step {
 
 /// What `identity` does with the Lease, whose duration is `default` unless it says otherwise.
 pub(super) fn decide(observed: &Observed, identity: &str, default: Duration, now: Uptime) -> Step {
-    let Some(since) = observed.since else {
+    if observed.since.is_none() {
         return Step::Read;
-    };
-    let left = match observed.holder() {
-        Some(holder) if holder != identity => {
-            let seconds = observed.spec.lease_duration_seconds;
-            let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
-            let duration = seconds.map_or(default, Duration::from_secs);
-            duration.saturating_sub(now.saturating_sub(since))
-        }
-        _ => Duration::ZERO,
+    }
+    let is_other = observed.holder().is_some_and(|holder| holder != identity);
+    let left = if is_other {
+        observed.left(default, now)
+    } else {
+        Duration::ZERO
     };
     if !left.is_zero() {
         return Step::Wait(left);

@@ -18,9 +18,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
-use self::candidate::{Candidate, LEASE_DURATION};
+use self::candidate::Candidate;
+pub use self::candidate::LEASE_DURATION;
+pub use self::decide::Observed;
 use self::lease::LeaseApi;
 pub use self::lease::{Access, Election};
+use self::validity::Tenure;
 pub use self::validity::Validity;
 
 /// Interval of the leader's signs of life.
@@ -82,10 +85,10 @@ where
         identity,
     } = &election;
     tracing::info!(namespace, lease, identity, "waiting for leadership");
-    let (valid_until, validity) = watch::channel(None);
+    let (tenure, validity) = watch::channel(Tenure::default());
     let validity = Validity::until(validity);
     let api = LeaseApi::new(access, &election, LEASE_DURATION);
-    let candidate = Candidate::new(api, identity.clone(), valid_until);
+    let candidate = Candidate::new(api, identity.clone(), tenure);
     let (stop, stopped) = watch::channel(false);
     // A task of its own: work that computes for long must not delay the renewal.
     let mut task = JoinSet::new();

@@ -4,13 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client};
-use serde_json::json;
 use tokio::time::timeout;
 
-use crate::cluster::{InvalidObject, Kind, Scope, WatchCache, ignore_gone};
+use crate::cluster::{InvalidObject, Kind, Scope, WatchCache, remove_finalizer};
 use crate::fault::Reason;
 use crate::notify::{EventSpec, Notifier};
 use crate::sync::machine::FINALIZER;
@@ -77,22 +75,13 @@ impl Reporter<'_> {
     /// Removes our finalizer from an object that is being deleted. Returns false if that has to be tried again.
     async fn release<K: Kind>(&self, api: &Api<K>, object: &InvalidObject) -> bool {
         let metadata = &object.metadata;
-        let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
-        if metadata.deletion_timestamp.is_none() || !finalizers.iter().any(|f| f == FINALIZER) {
+        if metadata.deletion_timestamp.is_none() {
             return true;
         }
-        finalizers.retain(|f| f != FINALIZER);
-        let patch = json!({"metadata": {
-            "uid": metadata.uid, "resourceVersion": metadata.resource_version, "finalizers": finalizers,
-        }});
-        let name = metadata.name.as_deref().unwrap_or_default();
-        let patched = api
-            .patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))
-            .await;
-        match ignore_gone(patched) {
-            Ok(()) => true,
+        match remove_finalizer(api, metadata, FINALIZER).await {
+            Ok(_) => true,
             Err(error) => {
-                tracing::warn!(kind = %K::kind(&()), namespace = namespace(object), name, %error, "the finalizer could not be removed");
+                tracing::warn!(kind = %K::kind(&()), namespace = namespace(object), name = metadata.name.as_deref(), %error, "the finalizer could not be removed");
                 false
             }
         }

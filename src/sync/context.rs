@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use k8s_openapi::jiff::Timestamp;
@@ -10,11 +9,11 @@ use kube::runtime::reflector::{ObjectRef, Store as Reader};
 use kube::{Client, ResourceExt};
 use uuid::Uuid;
 
-use super::clock::{RunClock, now};
-use super::concurrency::{Slot, SyncSlots};
+use super::clock::{SteadyClock, now};
+use super::concurrency::{Answer, Servers, Slot, SyncSlots};
 use super::machine::{AttemptState, Termination};
 use super::plan::Missed;
-use super::spans::{Clock, SpanRecorder};
+use super::spans::SpanRecorder;
 use crate::api::sync::TaranaSync;
 use crate::cluster::{WatchCache, unfinished_on, version};
 use crate::connection::{ConnectionClients, Connections, Key};
@@ -75,9 +74,11 @@ pub(super) struct RunState {
     /// row is closed whatever was deleted first.
     pub clients: Option<Arc<ConnectionClients>>,
     /// Started when this process first evaluated the gate of the run.
-    pub clock: Option<RunClock>,
+    pub clock: Option<SteadyClock>,
     /// Another run found this run's log row running, whatever its object says: it skips the queue.
     pub skips_queue: bool,
+    /// This process has worked on the run.
+    pub was_opened: bool,
     /// Another process took the run over: do nothing until then.
     pub fenced_until: Option<Timestamp>,
     /// The API server rejects writes of this object: other runs do not wait for it.
@@ -118,9 +119,14 @@ impl SyncContext {
         (context, requeued)
     }
 
-    /// A slot for this run; `None` if it must wait.
-    pub(super) fn take_slot(&self, sync: &TaranaSync) -> Option<Slot> {
-        self.slots.take(sync, &self.requeue)
+    /// A slot for this run, which needs these servers, or why it must wait.
+    pub(super) fn take_slot(&self, sync: &TaranaSync, servers: Servers) -> Result<Slot, Answer> {
+        self.slots.take(sync, servers, &self.requeue)
+    }
+
+    /// Lets this run be the only one of those that were interrupted by a crash. False if there is another one.
+    pub(super) fn take_alone(&self, uid: &str) -> bool {
+        self.slots.take_alone(uid, &self.requeue)
     }
 
     /// Changes the state of a run.
@@ -136,19 +142,18 @@ impl SyncContext {
     /// Reads or changes what is recorded of a run.
     pub(super) fn with_spans<T>(&self, uid: &str, change: impl FnOnce(&mut SpanRecorder) -> T) -> T {
         self.with_state(uid, |state| {
-            change(state.spans.get_or_insert_with(|| {
-                SpanRecorder::new(Clock {
-                    instant: Instant::now(),
-                    time: now(),
-                })
-            }))
+            change(
+                state
+                    .spans
+                    .get_or_insert_with(|| SpanRecorder::new(SteadyClock::start())),
+            )
         })
     }
 
     /// The time of a run: steps of the machine's clock do not change it while this process knows the run.
     pub(super) fn time_of(&self, uid: &str) -> Timestamp {
         self.read_state(uid, |state| state.clock)
-            .map_or_else(now, RunClock::now)
+            .map_or_else(now, SteadyClock::now)
     }
 
     /// Drops the state of the current attempt.

@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 use super::context::SyncContext;
 use super::run::{SyncRun, log_span};
 use super::status::StatusBuilder;
-use super::{log_row, machine, results};
+use super::{machine, results};
 use crate::api::sync::TaranaSync;
 use crate::fault::Fault;
 
@@ -38,16 +38,11 @@ async fn close_row(context: &SyncContext, sync: &TaranaSync) -> Result<(), Fault
         return Ok(());
     };
     let termination = machine::deleted(sync);
-    let spans = context.with_spans(&run.uid, |spans| spans.fenced());
-    let request = log_row::close_request(&termination, &run.status(), None, spans);
-    let row = clients.store.close(&run.run_info(&clients), &request).await?;
+    let row = run.close_row(&clients, &termination, None).await?;
     let result = results::from_close(&row, &termination, sync);
     run.settled();
-    context.with_state(&run.uid, |state| state.clients = None);
     run.record.sync.status = Some(StatusBuilder::new(sync, run.now()).ended(&result, run.status().step));
     run.announce().await;
-    run.export_trace(&result);
-    run.count_end(&result);
-    tracing::info!(phase = ?result.phase, reason = %result.reason, "run ended: {}", result.message);
+    run.report_end(&result);
     Ok(())
 }

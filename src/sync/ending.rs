@@ -3,13 +3,14 @@
 use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt;
 
-use super::machine::{FINALIZER, Termination};
+use super::machine::{Termination, has_finalizer};
 use super::run::{Next, SyncRun};
 use super::status::{RunResult, StatusBuilder};
 use super::{log_row, results};
 use crate::cluster::ReconcileError;
-use crate::connection::ConnectionState;
+use crate::connection::{ConnectionClients, ConnectionState};
 use crate::fault::{Fault, Reason};
+use crate::store::ClosedRow;
 
 /// Requeue interval while a log row cannot be closed.
 const CLOSE_RETRY: SignedDuration = SignedDuration::from_secs(3);
@@ -19,15 +20,7 @@ impl SyncRun<'_> {
     pub async fn terminate(&mut self, termination: &Termination) -> Result<Next, ReconcileError> {
         let fence = self.context.read_state(&self.uid, |state| state.fence);
         let closed = match (self.row_clients(), &self.view.state) {
-            (Some(clients), _) => {
-                let spans = self.context.with_spans(&self.uid, |spans| spans.fenced());
-                let request = log_row::close_request(termination, &self.status(), fence, spans);
-                clients
-                    .store
-                    .close(&self.run_info(&clients), &request)
-                    .await
-                    .map(Some)
-            }
+            (Some(clients), _) => self.close_row(&clients, termination, fence).await.map(Some),
             // After a restart no database is available before the first probe ends. A row may exist, whatever the object says,
             // and if it stayed open, other runs would wait for it.
             (None, ConnectionState::Unverified(reason)) if self.view.checked.is_none() => {
@@ -80,7 +73,9 @@ impl SyncRun<'_> {
         self.context.with_state(&self.uid, |state| {
             state.pending_end = Some(termination.clone());
         });
-        self.row_is_open(fault);
+        if self.row_is_open(fault) {
+            tracing::warn!(%fault, "the log row could not be closed yet");
+        }
         let unknown = if self.may_have_committed() {
             "; until then it is unknown whether its changes were committed"
         } else {
@@ -93,8 +88,8 @@ impl SyncRun<'_> {
         self.wait(&Fault::new(fault.reason, message), CLOSE_RETRY).await
     }
 
-    /// Shows why the log row cannot be closed: the connection, and the runs that wait for it.
-    fn row_is_open(&self, fault: &Fault) {
+    /// Shows why the log row cannot be closed: the connection, and the runs that wait for it. Returns whether the cause is new.
+    fn row_is_open(&self, fault: &Fault) -> bool {
         let (has_row, is_new) = self.context.with_state(&self.uid, |state| {
             let former = state.row_fault.replace(fault.clone());
             (state.registered, former.as_ref() != Some(fault))
@@ -108,6 +103,7 @@ impl SyncRun<'_> {
                 .connections
                 .report_open_row(&self.connection, self.run_uid(), &name, fault);
         }
+        is_new
     }
 
     /// Whether Apply may have begun. The object shows that step late.
@@ -148,21 +144,32 @@ impl SyncRun<'_> {
         let step = self.failed_step.or(self.status().step);
         let status = StatusBuilder::new(self.sync(), self.now()).ended(result, step);
         self.record.set_status(status).await?;
+        if !has_finalizer(self.sync()) {
+            self.announce().await;
+        }
+        self.report_end(result);
+        Ok(Next::Continue)
+    }
+
+    /// Closes the log row. Returns what it says of the end.
+    pub(super) async fn close_row(
+        &self,
+        clients: &ConnectionClients,
+        termination: &Termination,
+        fence: Option<i64>,
+    ) -> Result<ClosedRow, Fault> {
+        let spans = self.context.with_spans(&self.uid, |spans| spans.fenced());
+        let request = log_row::close_request(termination, &self.status(), fence, spans);
+        clients.store.close(&self.run_info(clients), &request).await
+    }
+
+    /// Exports, counts and logs the end, which the object shows.
+    pub(super) fn report_end(&self, result: &RunResult) {
         self.export_trace(result);
         self.context.with_state(&self.uid, |state| {
             (state.clients, state.spans, state.row_fault) = (None, None, None);
         });
         self.count_end(result);
-        let has_finalizer = self
-            .sync()
-            .metadata
-            .finalizers
-            .iter()
-            .flatten()
-            .any(|f| f == FINALIZER);
-        if !has_finalizer {
-            self.announce().await;
-        }
         let RunResult {
             phase,
             reason,
@@ -171,6 +178,5 @@ impl SyncRun<'_> {
             ..
         } = result;
         tracing::info!(?phase, %reason, duration_ms, "run ended: {message}");
-        Ok(Next::Continue)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::clock::RunClock;
+use super::clock::SteadyClock;
 use super::machine::Gate;
 use super::run::SyncRun;
 use crate::api::sync::Phase;
@@ -22,7 +22,7 @@ impl SyncRun<'_> {
         let pending = phase == Phase::Pending;
         if !phase.is_final() {
             self.context.with_state(&self.uid, |state| {
-                state.clock.get_or_insert_with(RunClock::start);
+                state.clock.get_or_insert_with(SteadyClock::start);
             });
         }
         if let Some(until) = self.context.read_state(&self.uid, |state| state.fenced_until)
@@ -67,7 +67,7 @@ impl SyncRun<'_> {
     fn rejected(&self, fault: Fault) -> Gate {
         let seen = self
             .context
-            .read_state(&self.uid, |state| state.clock.map(|clock| clock.seen));
+            .read_state(&self.uid, |state| state.clock.map(|clock| clock.instant));
         if self.view.checked >= seen {
             return Gate::Rejected(fault);
         }

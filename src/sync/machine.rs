@@ -120,11 +120,17 @@ pub enum RetryDecision {
     Terminate(Termination),
 }
 
+/// Whether the deletion of the object waits for its operator.
+pub fn has_finalizer(sync: &TaranaSync) -> bool {
+    let finalizers = sync.metadata.finalizers.as_deref().unwrap_or_default();
+    finalizers.iter().any(|finalizer| finalizer == FINALIZER)
+}
+
 /// Decides what the reconcile does.
 pub fn decide(observed: Observed<'_>) -> Action {
     let Observed { sync, now, .. } = observed;
     let status = sync.status.clone().unwrap_or_default();
-    let has_finalizer = sync.metadata.finalizers.iter().flatten().any(|f| f == FINALIZER);
+    let has_finalizer = has_finalizer(sync);
     let deleting = sync.metadata.deletion_timestamp.is_some();
     if status.phase.is_final() {
         return if has_finalizer {

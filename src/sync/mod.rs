@@ -14,6 +14,7 @@ pub mod machine;
 mod measure;
 #[cfg(test)]
 mod model;
+mod opening;
 pub mod plan;
 mod record;
 mod results;

@@ -11,9 +11,6 @@ use super::machine::FINALIZER;
 use crate::api::sync::{TaranaSync, TaranaSyncStatus};
 use crate::cluster::{self, ReconcileError};
 
-/// How often the removal of the finalizer is tried again at once after a conflict.
-const FINALIZER_TRIES: usize = 5;
-
 /// One object, as it was last read or written.
 pub(super) struct Record<'a> {
     pub(super) context: &'a SyncContext,
@@ -85,34 +82,6 @@ impl<'a> Record<'a> {
     pub async fn add_finalizer(&mut self) -> Result<(), ReconcileError> {
         let mut finalizers = self.sync.metadata.finalizers.clone().unwrap_or_default();
         finalizers.push(FINALIZER.to_owned());
-        let written = self.patch_finalizers(&finalizers).await?;
-        self.written(written.ok_or(ReconcileError::Conflict)?);
-        Ok(())
-    }
-
-    /// Removes the finalizer. Succeeds if the object is gone.
-    pub async fn remove_finalizer(&mut self) -> Result<(), ReconcileError> {
-        for _ in 0..FINALIZER_TRIES {
-            let mut finalizers = self.sync.metadata.finalizers.clone().unwrap_or_default();
-            finalizers.retain(|f| f != FINALIZER);
-            if let Some(written) = self.patch_finalizers(&finalizers).await? {
-                self.written(written);
-                return Ok(());
-            }
-            // Another writer changed the object, for example to delete it: its other finalizers are kept.
-            let fresh = self.api.get_opt(&self.sync.name_any()).await?;
-            let Some(fresh) = fresh.filter(|fresh| fresh.uid() == self.sync.uid()) else {
-                self.sync.metadata.finalizers = None;
-                return Ok(());
-            };
-            self.context.observe_version(&fresh);
-            self.sync = fresh;
-        }
-        Err(ReconcileError::Conflict)
-    }
-
-    /// Replaces the finalizers; `None` if the object has changed or is gone.
-    async fn patch_finalizers(&self, finalizers: &[String]) -> Result<Option<TaranaSync>, ReconcileError> {
         let patch = json!({"metadata": {
             "uid": self.sync.metadata.uid,
             "resourceVersion": self.sync.metadata.resource_version,
@@ -120,10 +89,25 @@ impl<'a> Record<'a> {
         }});
         let (name, params) = (self.sync.name_any(), PatchParams::default());
         match self.api.patch(&name, &params, &Patch::Merge(&patch)).await {
-            Ok(written) => Ok(Some(written)),
-            Err(kube::Error::Api(e)) if e.code == 404 || e.code == 409 => Ok(None),
-            Err(e) => Err(e.into()),
+            Ok(written) => self.written(written),
+            Err(kube::Error::Api(e)) if e.code == 404 || e.code == 409 => {
+                return Err(ReconcileError::Conflict);
+            }
+            Err(e) => return Err(e.into()),
         }
+        Ok(())
+    }
+
+    /// Removes the finalizer. Succeeds if the object is gone.
+    pub async fn remove_finalizer(&mut self) -> Result<(), ReconcileError> {
+        match cluster::remove_finalizer(&self.api, &self.sync.metadata, FINALIZER).await? {
+            Some(metadata) => {
+                self.sync.metadata = metadata;
+                self.context.record_version(&self.sync);
+            }
+            None => self.sync.metadata.finalizers = None,
+        }
+        Ok(())
     }
 
     /// Deletes this object, but no other object of the same name.

@@ -1,7 +1,6 @@
 //! One run in one reconcile: what it observes, and the effect of each action of the machine but Fetch and Apply.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt};
@@ -11,7 +10,6 @@ use super::concurrency::Slot;
 use super::context::SyncContext;
 use super::machine::{self, AttemptState, RetryDecision, Termination};
 use super::record::Record;
-use super::spans::Opening;
 use super::status::StatusBuilder;
 use super::{log_row, results};
 use crate::api::sync::{Phase, Step, TaranaSync, TaranaSyncStatus};
@@ -23,9 +21,9 @@ use crate::store;
 use crate::trace::live;
 
 /// How long a fenced process leaves the run alone.
-const TAKEOVER_BACKOFF: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const TAKEOVER_BACKOFF: SignedDuration = SignedDuration::from_secs(30);
 /// Requeue interval while another run's log row is running, or this run's is locked.
-const BUSY_RETRY: SignedDuration = SignedDuration::from_secs(2);
+pub(super) const BUSY_RETRY: SignedDuration = SignedDuration::from_secs(2);
 
 /// How a reconcile continues.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +70,7 @@ impl<'a> SyncRun<'a> {
 
     /// The time of the run.
     pub(super) fn now(&self) -> Timestamp {
-        self.context.time_of(&self.uid)
+        self.record.now()
     }
 
     pub fn attempt_state(&self) -> AttemptState {
@@ -126,70 +124,6 @@ impl<'a> SyncRun<'a> {
         Ok(Next::Requeue(after))
     }
 
-    /// Sets the log row to running under a new fence.
-    pub async fn open(&mut self, attempt: i32, resumed: bool) -> Result<Next, ReconcileError> {
-        let Some(clients) = self.clients().filter(|_| self.context.lease.is_valid_now()) else {
-            return Ok(Next::Requeue(BUSY_RETRY));
-        };
-        if resumed && let Some(after) = self.defer_to_owner(&clients).await {
-            return Ok(Next::Requeue(after));
-        }
-        self.close_former_row(&clients).await;
-        let began = Instant::now();
-        let mut spans = self.context.with_spans(&self.uid, |spans| spans.clone());
-        let record = |row: &store::OpenedRow| {
-            let now = Instant::now();
-            spans.open(
-                row,
-                Opening {
-                    attempt,
-                    resumed,
-                    began,
-                    now,
-                },
-            );
-            spans.spans()
-        };
-        match clients
-            .store
-            .open(&self.run_info(&clients), attempt, record)
-            .await
-        {
-            Ok(store::OpenResult::Opened(fence)) => {
-                self.context.with_state(&self.uid, |state| {
-                    (state.clients, state.row_fence) = (Some(clients), Some(fence));
-                    state.spans = Some(spans);
-                });
-                self.step_measured(Step::Open, false, began);
-                self.opened(attempt, resumed, fence).await
-            }
-            Ok(store::OpenResult::Busy { run, name }) => {
-                // The object of the running row may still say Pending (crash between row and status). It must skip the queue,
-                // or both runs wait for each other.
-                self.context
-                    .with_state(&run.to_string(), |state| state.skips_queue = true);
-                let why = self.context.connections.open_rows(&self.connection).remove(&run);
-                let why = why.map_or_else(String::new, |(_, fault)| {
-                    format!(", because its log row cannot be closed: {}", fault.message)
-                });
-                let message = format!(
-                    "waits for TaranaSync {name}, which is still running on TaranaConnection {}{why}",
-                    self.connection.name
-                );
-                self.wait(&Fault::new(Reason::Queued, message), BUSY_RETRY).await
-            }
-            Ok(store::OpenResult::Closed(row)) => self.end(&results::from_row(&row, self.sync())).await,
-            Err(fault) if fault.reason == Reason::DatabaseBusy => self.row_locked(resumed, &fault).await,
-            Err(fault) => {
-                let now = Instant::now();
-                self.context
-                    .with_spans(&self.uid, |spans| spans.fail_to_open(attempt, began, now));
-                self.step_measured(Step::Open, true, began);
-                self.attempt_failed(attempt, Step::Open, &fault).await
-            }
-        }
-    }
-
     /// The API server rejects every write of this object: other runs go first, and its row does not stay open. The object
     /// cannot show this; an Event does.
     pub async fn give_up_writing(&mut self, why: &str) {
@@ -210,51 +144,6 @@ impl<'a> SyncRun<'a> {
         self.context.requeue_next_after(self.sync());
         self.publish_event(&EventSpec::warning(Reason::InvalidObject, message))
             .await;
-    }
-
-    /// Another process holds a lock on the log row: most likely it is applying this run. That is not a failed attempt, and
-    /// if the run is active, its owner writes the status.
-    async fn row_locked(&mut self, resumed: bool, fault: &Fault) -> Result<Next, ReconcileError> {
-        if resumed {
-            tracing::info!(%fault, "the run is left to the owner of its log row");
-            return Ok(Next::Requeue(BUSY_RETRY));
-        }
-        self.wait(fault, BUSY_RETRY).await
-    }
-
-    /// This process owns the fence only once the object shows it: before that, a process with an older fence could still
-    /// overwrite the status.
-    async fn opened(&mut self, attempt: i32, resumed: bool, fence: i64) -> Result<Next, ReconcileError> {
-        let status = StatusBuilder::new(self.sync(), self.now()).opened(attempt, Some(fence));
-        self.record.set_status(status).await?;
-        self.context.with_state(&self.uid, |state| {
-            (state.fence, state.fetched, state.missed) = (Some(fence), None, None);
-            (state.registered, state.fenced_until) = (true, None);
-        });
-        tracing::info!(attempt, resumed, fence, "attempt started");
-        if resumed {
-            self.publish_event(&EventSpec::normal(
-                Reason::Resumed,
-                format!("another process continues attempt {attempt}, which is not charged"),
-            ))
-            .await;
-        } else if attempt == 1 {
-            self.publish_event(&EventSpec::normal(
-                Reason::Started,
-                results::describe_intent(self.sync()),
-            ))
-            .await;
-        }
-        Ok(Next::Continue)
-    }
-
-    /// A fenced process resumes a run only once its heartbeat has stopped.
-    async fn defer_to_owner(&self, clients: &ConnectionClients) -> Option<SignedDuration> {
-        self.context.read_state(&self.uid, |state| state.fenced_until)?;
-        let id = self.run_info(clients).id;
-        let silence = clients.store.time_since_heartbeat(id).await.ok().flatten()?;
-        let silence = SignedDuration::try_from(silence).unwrap_or(SignedDuration::MAX);
-        (silence < TAKEOVER_BACKOFF).then_some(TAKEOVER_BACKOFF)
     }
 
     /// Decides between a retry and the end after a failed attempt, and records it.

@@ -4,28 +4,12 @@
 //! derived. So within a process no span is negative, whatever happens to the clocks of operator and database. A resumed run
 //! continues the spans in its row.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::clock::SteadyClock;
 use crate::store::{OpenedRow, Span, SpanKind, WaitCause, push_span};
-
-/// A moment of the monotonic clock, and its time.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
-    pub instant: Instant,
-    pub time: Timestamp,
-}
-
-impl Clock {
-    fn time_of(self, instant: Instant) -> Timestamp {
-        let signed = |d: Duration| SignedDuration::try_from(d).unwrap_or(SignedDuration::MAX);
-        let later = signed(instant.saturating_duration_since(self.instant));
-        let earlier = signed(self.instant.saturating_duration_since(instant));
-        let time = self.time.checked_add(later).unwrap_or(self.time);
-        time.checked_sub(earlier).unwrap_or(time)
-    }
-}
 
 /// An attempt that was opened.
 #[derive(Clone, Copy, Debug)]
@@ -43,14 +27,14 @@ pub(super) struct Opening {
 pub(super) struct SpanRecorder {
     spans: Vec<Span>,
     /// Until an attempt is opened, the operator's clock; then the database's.
-    clock: Clock,
+    clock: SteadyClock,
     /// The fence under which this process opened the last attempt.
     fence: Option<i64>,
 }
 
 impl SpanRecorder {
     /// Nothing is recorded yet. `clock` is valid until [`SpanRecorder::open`].
-    pub fn new(clock: Clock) -> Self {
+    pub fn new(clock: SteadyClock) -> Self {
         Self {
             spans: Vec::new(),
             clock,
@@ -99,7 +83,7 @@ impl SpanRecorder {
 
     /// An attempt was opened or resumed.
     pub fn open(&mut self, row: &OpenedRow, opening: Opening) {
-        let clock = Clock {
+        let clock = SteadyClock {
             instant: opening.now,
             time: row.at,
         };

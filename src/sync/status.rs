@@ -59,6 +59,9 @@ impl<'a> StatusBuilder<'a> {
     /// previous owner gets a conflict.
     pub fn opened(&self, attempt: i32, fence: Option<i64>) -> TaranaSyncStatus {
         let mut status = self.base();
+        if status.attempt != attempt {
+            status.interruptions = 0;
+        }
         status.fence = fence;
         status.phase = Phase::Running;
         status.step = Some(Step::Fetch);
@@ -105,6 +108,7 @@ impl<'a> StatusBuilder<'a> {
         status.start_time.get_or_insert(Time(whole_seconds(self.now)));
         status.next_attempt_time = Some(Time(ceil_seconds(next)));
         status.last_failure = Some(self.failure(attempt, Some(step), fault.reason, &fault.message));
+        status.interruptions = 0;
         status.step = None;
         status.progress = None;
         status.counts = None;
@@ -125,6 +129,7 @@ impl<'a> StatusBuilder<'a> {
             status.last_failure = Some(self.failure(status.attempt, step, result.reason, &result.message));
         }
         status.phase = result.phase;
+        status.interruptions = 0;
         status.step = None;
         status.next_attempt_time = None;
         status.progress = None;

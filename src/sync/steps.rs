@@ -29,6 +29,8 @@ use crate::store::{self, Span};
 const CANCEL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// Interval of progress updates of the object. A shorter step is shown by its result only.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+/// An Apply that lasts longer is taken for one whose database does not respond.
+const LONG_APPLY: Duration = Duration::from_secs(20);
 /// Number of progress updates per heartbeat of the log row.
 const HEARTBEAT_EVERY: u32 = 4;
 
@@ -132,7 +134,7 @@ impl SyncRun<'_> {
 
     /// Shows Apply, and the lock for which it waits, in the object while it lasts.
     async fn show_while<T>(&mut self, mut work: impl Future<Output = T> + Unpin, rows: usize) -> T {
-        let mut shown = None;
+        let (mut shown, began) = (None, Instant::now());
         loop {
             if let Ok(outcome) = timeout(PROGRESS_INTERVAL, &mut work).await {
                 return outcome;
@@ -140,6 +142,10 @@ impl SyncRun<'_> {
             let lock = self
                 .context
                 .read_state(&self.uid, |state| state.waits_for_lock.clone());
+            // How far the transaction has come is not known.
+            if lock.is_none() && began.elapsed() < LONG_APPLY {
+                self.context.slots.progressed(&self.uid);
+            }
             if shown.as_ref() == Some(&lock) {
                 continue;
             }
@@ -275,10 +281,13 @@ async fn publish_progress(
     let mut ticks = interval(PROGRESS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
-    let mut beat = 0;
+    let (mut beat, mut pages) = (0, 0);
     loop {
         ticks.tick().await;
         let (current, total) = rows_read.get();
+        if std::mem::replace(&mut pages, rows_read.pages()) != rows_read.pages() {
+            record.context.slots.progressed(&run.id.to_string());
+        }
         let status = StatusBuilder::new(&record.sync, record.now()).progress(current, total);
         match record.set_status(status).await {
             Ok(()) => {}

@@ -44,7 +44,7 @@ impl SyncRun<'_> {
     /// Since when a pending run waits. Only if another process saw it first does that depend on the clock of the API server.
     fn waits_since(&self, has_status: bool, now: Instant) -> Instant {
         let seen = self.context.read_state(&self.uid, |state| state.clock);
-        let seen = seen.map_or(now, |clock| clock.seen);
+        let seen = seen.map_or(now, |clock| clock.instant);
         let created = self.sync().metadata.creation_timestamp.as_ref();
         let created = created
             .filter(|_| has_status)

@@ -1,5 +1,7 @@
 //! Why runs could not be released.
 
+use crate::cluster::ReconcileError;
+
 /// Why objects could not be released.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -22,6 +24,14 @@ pub enum Error {
         what: String,
         /// Why it failed.
         source: kube::Error,
+    },
+    /// A finalizer could not be removed.
+    #[error("TaranaSync {run} could not be released: {source}")]
+    Unreleased {
+        /// `namespace/name` of the run.
+        run: String,
+        /// Why.
+        source: ReconcileError,
     },
     /// Others kept changing an object.
     #[error("TaranaSync {0} was changed at the same time, again and again: run this command once more")]

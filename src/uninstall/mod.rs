@@ -9,20 +9,18 @@ mod leader;
 
 use std::time::Duration;
 
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::ListParams;
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
-use serde_json::json;
 
 pub use self::error::Error;
 use self::error::failed;
 use crate::api::sync::TaranaSync;
+use crate::cluster::{ReconcileError, remove_finalizer};
 use crate::sync::machine::FINALIZER;
 
 /// Objects of one page of the listing.
 const PAGE_SIZE: u32 = 500;
-/// How often the removal of a finalizer is tried while others change the object.
-const TRIES: usize = 5;
 
 type Metadata = PartialObjectMeta<TaranaSync>;
 
@@ -82,7 +80,7 @@ async fn release_all(
         for run in page.items {
             let name = format!("{}/{}", run.namespace().unwrap_or_default(), run.name_any());
             let api = Api::namespaced(client.clone(), &run.namespace().unwrap_or_default());
-            if release(&api, run, &name).await? {
+            if release(&api, &run, &name).await? {
                 released.runs.push(name);
             }
         }
@@ -94,36 +92,13 @@ async fn release_all(
 }
 
 /// Removes our finalizer. Returns whether the object had it.
-async fn release(api: &Api<TaranaSync>, mut run: Metadata, name: &str) -> Result<bool, Error> {
-    for _ in 0..TRIES {
-        let mut finalizers = run.metadata.finalizers.clone().unwrap_or_default();
-        if !finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
-            return Ok(false);
-        }
-        finalizers.retain(|finalizer| finalizer != FINALIZER);
-        let patch = json!({"metadata": {
-            "uid": run.metadata.uid, "resourceVersion": run.metadata.resource_version, "finalizers": finalizers,
-        }});
-        let patch = Patch::Merge(&patch);
-        match api
-            .patch_metadata(&run.name_any(), &PatchParams::default(), &patch)
-            .await
-        {
-            Ok(_) => return Ok(true),
-            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(false),
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(source) => {
-                return Err(failed(&format!("TaranaSync {name} could not be released"))(
-                    source,
-                ));
-            }
-        }
-        let fresh = api.get_metadata_opt(&run.name_any()).await;
-        let fresh = fresh.map_err(failed(&format!("TaranaSync {name} could not be read")))?;
-        match fresh.filter(|fresh| fresh.metadata.uid == run.metadata.uid) {
-            Some(fresh) => run = fresh,
-            None => return Ok(false),
-        }
+async fn release(api: &Api<TaranaSync>, run: &Metadata, name: &str) -> Result<bool, Error> {
+    match remove_finalizer(api, &run.metadata, FINALIZER).await {
+        Ok(written) => Ok(written.is_some()),
+        Err(ReconcileError::Conflict) => Err(Error::Contended(name.to_owned())),
+        Err(source) => Err(Error::Unreleased {
+            run: name.to_owned(),
+            source,
+        }),
     }
-    Err(Error::Contended(name.to_owned()))
 }

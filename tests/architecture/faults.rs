@@ -41,6 +41,7 @@ const NO_FAULTS: &[Reason] = &[
     Reason::NoEventYet,
     Reason::EventsDelivered,
     Reason::PlainText,
+    Reason::RegionsOverlap,
 ];
 
 #[test]

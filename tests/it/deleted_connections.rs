@@ -5,26 +5,16 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
-use tarana_operator::api::sync::{Phase, Step, TaranaSync};
+use tarana_operator::api::sync::{Phase, TaranaSync};
 
-use super::environment::{TestEnvironment, condition, id_of, of, phase, step, wait_until};
+use super::environment::{TestEnvironment, condition, id_of, of, phase, wait_until};
+use super::hanging_runs::fetching_and_waiting;
 use super::servers;
 
 /// An environment with one run in Fetch, which hangs, and one that waits for it. Both have log rows.
 async fn with_two_runs(spec: Value) -> (TestEnvironment, [TaranaSync; 2]) {
     let env = TestEnvironment::new().await;
-    env.ready().await;
-    env.change_connection("default", json!({"api": {"requestTimeoutSeconds": 300}}))
-        .await;
-    env.tcs.set_rules(vec![servers::hanging_search()]);
-    env.sync("fetching", spec).await;
-    let fetching = env
-        .wait_for_sync("fetching", "fetches", |s| step(s) == Some(Step::Fetch))
-        .await;
-    env.sync("waiting", json!({})).await;
-    let waiting = env
-        .wait_for_sync("waiting", "waits", |s| of(s, "Reconciling").1 == "Queued")
-        .await;
+    let [fetching, waiting] = fetching_and_waiting(&env, spec).await;
     assert_eq!(env.log_row(&fetching).await["status"], "running");
     assert_eq!(env.log_row(&waiting).await["status"], "pending");
     (env, [fetching, waiting])

@@ -226,6 +226,11 @@ impl TestEnvironment {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    pub async fn delete_connection(&self, name: &str) {
+        let deleted = self.connections().delete(name, &DeleteParams::default()).await;
+        deleted.unwrap();
+    }
+
     pub fn syncs(&self) -> Api<TaranaSync> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }

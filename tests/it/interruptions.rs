@@ -6,7 +6,7 @@ use tarana_operator::api::connection::TaranaConnection;
 use tarana_operator::api::sync::{Phase, Step, TaranaSync};
 
 use super::environment::{TestEnvironment, of, phase, step, wait_until};
-use super::servers;
+use super::hanging_runs::{hang_in_fetch, without_timeout};
 
 #[derive(Clone, Copy)]
 enum Interruption {
@@ -56,13 +56,8 @@ async fn during_fetch(interruption: Interruption) {
     let env = TestEnvironment::new().await;
     env.ready().await;
     // Longer than the test waits: only the interruption ends the fetch.
-    env.change_connection("default", json!({"api": {"requestTimeoutSeconds": 300}}))
-        .await;
-    env.tcs.set_rules(vec![servers::hanging_search()]);
-    env.sync("run", json!({})).await;
-    let run = env
-        .wait_for_sync("run", "fetches", |s| step(s) == Some(Step::Fetch))
-        .await;
+    without_timeout(&env).await;
+    let run = hang_in_fetch(&env, "run", json!({})).await;
     interrupt(&env, &run, interruption, 1).await;
     env.tcs.clear_rules();
     assert_eq!(phase(&env.run("next", json!({})).await), Phase::Completed);
@@ -117,10 +112,7 @@ async fn delete_during_apply() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cancel_while_waiting() {
     let env = TestEnvironment::new().await;
-    env.tcs.set_rules(vec![servers::hanging_search()]);
-    env.sync("first", json!({})).await;
-    env.wait_for_sync("first", "fetches", |s| step(s) == Some(Step::Fetch))
-        .await;
+    hang_in_fetch(&env, "first", json!({})).await;
     env.sync("second", json!({})).await;
     let second = env
         .wait_for_sync("second", "waits", |s| of(s, "Reconciling").1 == "Queued")

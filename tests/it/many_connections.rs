@@ -7,8 +7,9 @@ mod sessions;
 
 use std::time::Instant;
 
+use devenv::simulator::Simulator;
 use serde_json::json;
-use tarana_operator::api::sync::Phase;
+use tarana_operator::api::sync::{Phase, TaranaSync};
 
 use self::application::Application;
 use self::crowd::{Crowd, SilentServer};
@@ -36,9 +37,9 @@ async fn share_one_server(connections: usize, max_connections: u32, of_applicati
     let waiting = connections - usize::from(limit);
     let messages = crowd.wait_for_limited(waiting).await;
     assert!(
-        messages
-            .iter()
-            .all(|m| m.contains("4 runs of this operator") && m.contains("--max-concurrent-syncs")),
+        messages.iter().all(|m| m.contains("4 runs of this operator")
+            && m.contains("--max-concurrent-syncs")
+            || m.contains("have made no progress")),
         "{messages:?}"
     );
     assert_eq!(
@@ -78,7 +79,8 @@ async fn live_beside_the_dead(connections: usize) {
     let dead = SilentServer::start().await;
     let (of_dead, of_silent) = (|n: usize| n % 10 < 3, |n: usize| (3..6).contains(&(n % 10)));
     crowd.move_to_database(&dead, of_dead).await;
-    crowd.move_to_vendor(&dead, of_silent).await;
+    let silent = format!("http://{}", dead.address);
+    crowd.move_to_vendor(&silent, of_silent).await;
     let start = Instant::now();
     crowd.env.start_operator();
     let healthy = move |n: usize| !of_dead(n) && !of_silent(n);
@@ -106,6 +108,29 @@ async fn a_dead_database_and_a_silent_vendor_delay_no_other() {
 #[ignore = "long: make test-long"]
 async fn a_dead_database_and_a_silent_vendor_delay_none_of_two_hundred() {
     live_beside_the_dead(200).await;
+}
+
+/// Runs of one vendor have all slots when it falls silent. The runs of another one complete, and no more runs begin to hang.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_falls_silent_during_runs_delays_no_other() {
+    let limit = 4;
+    let mut crowd = Crowd::new(12, 30, (4, limit)).await;
+    let other = Simulator::start(servers::tcs_with(20)).await.unwrap();
+    let of_other = |n: usize| n >= 4;
+    crowd.move_to_vendor(other.url(), of_other).await;
+    crowd.env.start_operator();
+    crowd.wait_until_ready(|_| true).await;
+    other.set_rules(vec![servers::hanging_search()]);
+    crowd.create_runs(of_other).await;
+    other.wait_until_hanging(usize::from(limit)).await;
+    crowd.create_runs(|n| !of_other(n)).await;
+    crowd.wait_until_completed(|n| !of_other(n)).await;
+    let has_started = |run: &TaranaSync| phase(run) == Phase::Running;
+    assert_eq!(crowd.count(has_started).await, usize::from(limit));
+    other.clear_rules();
+    other.release_hanging();
+    crowd.wait_until_completed(of_other).await;
+    crowd.env.stop_operator().await;
 }
 
 /// Nothing needs a second session while it has one.

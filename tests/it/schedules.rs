@@ -14,8 +14,8 @@ use super::operator_process::OperatorProcess;
 use super::servers;
 
 mod cascades;
-mod crash;
 mod delayed_watches;
+mod disruptions;
 mod refusals;
 mod rejections;
 mod replacements;

@@ -2,11 +2,12 @@
 //! first is resumed (SIGCONT), it is fenced: it changes nothing.
 
 use serde_json::json;
-use tarana_operator::api::sync::{Phase, Step};
+use tarana_operator::api::sync::Phase;
 use tarana_operator::fault::Reason;
 
-use super::environment::{TestEnvironment, phase, step, wait_until};
+use super::environment::{TestEnvironment, phase, wait_until};
 use super::expected_table::assert_table_matches_fleet;
+use super::hanging_runs::hang_in_fetch;
 use super::operator_process::OperatorProcess;
 use super::servers;
 
@@ -82,11 +83,7 @@ pub async fn assert_completed_once(env: &TestEnvironment, name: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_paused_in_fetch_is_fenced() {
     let (env, first) = with_one_operator().await;
-    env.tcs.set_rules(vec![servers::hanging_search()]);
-    env.sync("run", json!({})).await;
-    env.wait_for_sync("run", "fetches", |s| step(s) == Some(Step::Fetch))
-        .await;
-    env.tcs.wait_until_hanging(1).await;
+    hang_in_fetch(&env, "run", json!({})).await;
     first.pause().await;
     env.tcs.clear_rules();
     let second = OperatorProcess::start(&env, "second");

@@ -6,9 +6,9 @@ use std::time::Instant;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, ResourceExt};
 use serde_json::json;
-use tarana_operator::api::sync::Step;
 
-use super::environment::{TestEnvironment, step, wait_until};
+use super::environment::{TestEnvironment, wait_until};
+use super::hanging_runs::hang_in_fetch;
 use super::operator_process::OperatorProcess;
 use super::servers;
 use super::two_operators::{HELD, HOLD, assert_completed_once};
@@ -113,11 +113,7 @@ async fn the_run_of_a_leader_that_is_killed_in_apply_is_completed_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_is_paused_in_fetch_steps_down_without_a_change() {
     let (env, mut first, second) = start().await;
-    env.tcs.set_rules(vec![servers::hanging_search()]);
-    env.sync("run", json!({})).await;
-    env.wait_for_sync("run", "fetches", |s| step(s) == Some(Step::Fetch))
-        .await;
-    env.tcs.wait_until_hanging(1).await;
+    hang_in_fetch(&env, "run", json!({})).await;
     let paused = Instant::now();
     first.pause().await;
     env.tcs.clear_rules();

@@ -10,28 +10,18 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
-use tarana_operator::api::sync::{Phase, Step, TaranaSync};
+use tarana_operator::api::sync::{Phase, TaranaSync};
 use tarana_operator::uninstall::{Error, Uninstall};
 
-use super::environment::{TestEnvironment, of, phase, step, wait_until};
+use super::environment::{TestEnvironment, phase, wait_until};
+use super::hanging_runs::fetching_and_waiting;
 use super::operator_rights::{self, wait_until_allowed};
 use super::rights::granted::granted;
 use super::{accounts, servers};
 
 /// One run in Fetch, which hangs, and one that waits for it.
 async fn create_two_runs(env: &TestEnvironment) -> [TaranaSync; 2] {
-    env.ready().await;
-    env.change_connection("default", json!({"api": {"requestTimeoutSeconds": 300}}))
-        .await;
-    env.tcs.set_rules(vec![servers::hanging_search()]);
-    env.sync("fetching", json!({})).await;
-    let fetching = env
-        .wait_for_sync("fetching", "fetches", |s| step(s) == Some(Step::Fetch))
-        .await;
-    env.sync("waiting", json!({})).await;
-    let waiting = env
-        .wait_for_sync("waiting", "waits", |s| of(s, "Reconciling").1 == "Queued")
-        .await;
+    let [fetching, waiting] = fetching_and_waiting(env, json!({})).await;
     assert_eq!(
         fetching.metadata.finalizers.as_deref().unwrap_or_default().len(),
         1

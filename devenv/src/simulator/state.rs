@@ -63,6 +63,8 @@ pub struct RecordedRequest {
     pub user_agent: Option<String>,
     /// The `X-Caller-Name` header.
     pub caller: Option<String>,
+    /// The access token of the session, which tells the programs apart that call.
+    pub access_token: Option<String>,
     /// The response status, before connection faults.
     pub status: u16,
 }
@@ -214,6 +216,7 @@ impl SharedState {
             regions: call.regions(),
             user_agent: call.header("user-agent").map(str::to_owned),
             caller: call.header("x-caller-name").map(str::to_owned),
+            access_token: call.cookie("accessToken").map(str::to_owned),
             status: response.status,
         });
         drop(state);

@@ -54,7 +54,7 @@ enum Cause {
 pub(super) enum NoSession {
     /// This process uses all sessions, this many, and none became free in time.
     AllInUse(u32),
-    /// None could be made, for this transaction or for another one meanwhile.
+    /// None could be made, for this transaction or for another one that was waiting at the same time.
     Failed(Arc<sqlx::Error>),
 }
 

@@ -4,29 +4,45 @@
 mod queue;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::UnboundedSender;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
+use tokio::time::sleep;
 
+pub(super) use self::queue::{Answer, Servers};
 use self::queue::{Applicant, FairQueue};
 use crate::api::sync::TaranaSync;
 use crate::metrics::Metrics;
+
+/// How often runs are looked for that hang.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The slots of this process, of all scopes. Clones share them.
 #[derive(Clone, Debug)]
 pub struct SyncSlots {
     limit: usize,
     queue: Arc<Mutex<FairQueue<Waiter>>>,
+    /// The one run that may run of those that were interrupted by a crash.
+    alone: Arc<Mutex<Option<Alone>>>,
     metrics: Metrics,
+}
+
+type Requeue = UnboundedSender<ObjectRef<TaranaSync>>;
+
+/// A run, by its uid, and the controller that reconciles it.
+#[derive(Debug)]
+struct Alone {
+    uid: String,
+    requeue: Requeue,
 }
 
 /// A run that waits, and the controller that reconciles it.
 #[derive(Debug)]
 struct Waiter {
     run: ObjectRef<TaranaSync>,
-    requeue: UnboundedSender<ObjectRef<TaranaSync>>,
+    requeue: Requeue,
 }
 
 /// The right to read or write, until it is dropped.
@@ -48,6 +64,7 @@ impl SyncSlots {
         Self {
             limit: limit.max(1),
             queue: Arc::new(Mutex::new(FairQueue::new(limit))),
+            alone: Arc::default(),
             metrics,
         }
     }
@@ -57,34 +74,36 @@ impl SyncSlots {
         self.limit
     }
 
-    /// A slot for this run. `None` if all are taken: the run is requeued as soon as one is reserved for it.
+    /// A slot for this run, which needs these servers. If it must wait, it is requeued as soon as one is reserved for it.
     pub(super) fn take(
         &self,
         sync: &TaranaSync,
-        requeue: &UnboundedSender<ObjectRef<TaranaSync>>,
-    ) -> Option<Slot> {
+        servers: Servers,
+        requeue: &Requeue,
+    ) -> Result<Slot, Answer> {
         let (uid, namespace) = (
             sync.uid().unwrap_or_default(),
             sync.namespace().unwrap_or_default(),
         );
-        let now = Instant::now();
-        let mut queue = self.lock();
-        for absent in queue.absent(now) {
-            pass_on(&mut queue, &absent, now);
-        }
         let applicant = Applicant {
             uid: &uid,
             namespace: &namespace,
             created: sync.creation_order().0,
+            servers,
         };
         let waiter = Waiter {
             run: ObjectRef::from_obj(sync),
             requeue: requeue.clone(),
         };
-        let is_taken = queue.take(applicant, waiter);
-        self.count(&queue);
-        drop(queue);
-        is_taken.then(|| Slot {
+        let now = Instant::now();
+        let answer = self.change(|queue| {
+            queue.expire(now);
+            queue.take(applicant, waiter, now)
+        });
+        if answer != Answer::Taken {
+            return Err(answer);
+        }
+        Ok(Slot {
             slots: self.clone(),
             uid,
         })
@@ -92,31 +111,59 @@ impl SyncSlots {
 
     /// Gives back the slot of a run, or its place among those that wait.
     pub(super) fn leave(&self, uid: &str) {
-        let mut queue = self.lock();
-        pass_on(&mut queue, uid, Instant::now());
-        self.count(&queue);
+        self.change(|queue| queue.leave(uid));
+        self.alone().take_if(|alone| alone.uid == uid);
     }
 
-    fn count(&self, queue: &FairQueue<Waiter>) {
+    /// The run begins to use this server.
+    pub(super) fn uses(&self, uid: &str, server: &str) {
+        self.change(|queue| queue.uses(uid, server, Instant::now()));
+    }
+
+    /// The run has made progress.
+    pub(super) fn progressed(&self, uid: &str) {
+        self.change(|queue| queue.progressed(uid, Instant::now()));
+    }
+
+    /// Lets others have the slots of runs that hang. Does not end.
+    pub async fn pass_on(&self) {
+        loop {
+            sleep(CHECK_INTERVAL).await;
+            self.change(|queue| queue.expire(Instant::now()));
+        }
+    }
+
+    /// Changes the queue, and wakes the runs that get slots.
+    fn change<T>(&self, change: impl FnOnce(&mut FairQueue<Waiter>) -> T) -> T {
+        // No code panics in the middle of a change, so the queue behind a poisoned lock is valid.
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut queue);
+        while let Some((uid, Waiter { run, requeue })) = queue.reserve(Instant::now()) {
+            // The controller of a scope may have ended, with the leadership of this process.
+            if requeue.unbounded_send(run).is_err() {
+                queue.leave(&uid);
+            }
+        }
         let (taken, waiting) = queue.counts();
         self.metrics.runs.slots(taken, waiting);
+        result
     }
 
-    fn lock(&self) -> MutexGuard<'_, FairQueue<Waiter>> {
-        // No code panics in the middle of a change, so the queue behind a poisoned lock is valid.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Lets this run be the one that may run of those that were interrupted by a crash, until it leaves. False if there is another one.
+    pub(super) fn take_alone(&self, uid: &str, requeue: &Requeue) -> bool {
+        let mut alone = self.alone();
+        // With the leadership of this process the controllers end, and another process may have ended the run.
+        alone.take_if(|alone| alone.requeue.is_closed());
+        let alone = alone.get_or_insert_with(|| Alone {
+            uid: uid.to_owned(),
+            requeue: requeue.clone(),
+        });
+        alone.uid == uid
     }
-}
 
-/// Gives the slot of a run to the next one.
-fn pass_on(queue: &mut FairQueue<Waiter>, uid: &str, now: Instant) {
-    let mut next = queue.leave(uid, now);
-    while let Some((uid, Waiter { run, requeue })) = next {
-        // The controller of a scope may have ended, with the leadership of this process.
-        if requeue.unbounded_send(run).is_ok() {
-            return;
-        }
-        next = queue.leave(&uid, now);
+    fn alone(&self) -> MutexGuard<'_, Option<Alone>> {
+        // Replaced as a whole, so the value behind a poisoned lock is valid.
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,23 +185,42 @@ mod tests {
         serde_json::from_value(object).unwrap()
     }
 
+    fn servers() -> super::Servers {
+        super::Servers::default()
+    }
+
+    #[test]
+    fn runs_that_were_interrupted_by_a_crash_run_one_at_a_time() {
+        let slots = SyncSlots::new(2, Metrics::default());
+        let (requeue, requeued) = unbounded();
+        let alone = |uid| slots.take_alone(uid, &requeue);
+        assert!(alone("a") && alone("a") && !alone("b"));
+        slots.leave("b");
+        assert!(alone("a") && !alone("b"));
+        slots.leave("a");
+        assert!(alone("b"));
+        drop(requeued);
+        let (next, _requeued) = unbounded();
+        assert!(slots.take_alone("c", &next), "the controller of b has ended");
+    }
+
     #[test]
     fn a_slot_that_is_dropped_wakes_the_next_run_of_a_controller_that_runs() {
         let slots = SyncSlots::new(1, Metrics::default());
         let ((former, ended), (requeue, mut requeued)) = (unbounded(), unbounded());
-        let first = slots.take(&run("first"), &former).unwrap();
-        assert!(slots.take(&run("a"), &former).is_none());
-        assert!(slots.take(&run("b"), &requeue).is_none());
+        let first = slots.take(&run("first"), servers(), &former).unwrap();
+        assert!(slots.take(&run("a"), servers(), &former).is_err());
+        assert!(slots.take(&run("b"), servers(), &requeue).is_err());
         drop(ended);
         assert!(requeued.try_recv().is_err());
         drop(first);
         // The controller of `a` has ended.
         assert_eq!(requeued.try_recv().unwrap(), ObjectRef::from_obj(&run("b")));
-        let second = slots.take(&run("b"), &requeue);
-        assert!(second.is_some() && slots.take(&run("c"), &requeue).is_none());
+        let second = slots.take(&run("b"), servers(), &requeue);
+        assert!(second.is_ok() && slots.take(&run("c"), servers(), &requeue).is_err());
         slots.leave("c");
         drop(second);
         assert!(requeued.try_recv().is_err(), "it waits no more");
-        assert!(slots.take(&run("d"), &requeue).is_some());
+        assert!(slots.take(&run("d"), servers(), &requeue).is_ok());
     }
 }

@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use super::*;
 
 /// A recorder whose clock shows `millis` at `start`.
 fn recorder(start: Instant, millis: i64) -> SpanRecorder {
-    SpanRecorder::new(Clock {
+    SpanRecorder::new(SteadyClock {
         instant: start,
         time: time(millis),
     })

@@ -1,5 +1,6 @@
 //! Pure: a region of the operator.
 
+use std::fmt;
 use std::sync::Arc;
 
 /// A region that is read.
@@ -9,6 +10,15 @@ pub struct Region {
     pub id: i32,
     /// Its name, if it has one.
     pub name: Option<Arc<str>>,
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name} ({})", self.id),
+            None => write!(f, "{}", self.id),
+        }
+    }
 }
 
 impl Region {

@@ -1,18 +1,20 @@
 //! The leader cannot reach the API server, but everything else. It stops by its own clock before the other replica works.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
-use tarana_operator::api::sync::{Phase, Step, TaranaSync};
+use tarana_operator::api::sync::{Phase, TaranaSync};
 
-use crate::environment::{TestEnvironment, phase, step, wait_until};
+use crate::environment::{TestEnvironment, phase, wait_until};
 use crate::expected_table::assert_table_matches_fleet;
+use crate::hanging_runs::hang_in_fetch;
 use crate::operator_process::OperatorProcess;
 use crate::proxied::Proxied;
 use crate::servers;
 use crate::two_replicas::{LEADING, RESUMED, STEPPED_DOWN, leader, with_election, written};
 
+const LONG_PARTITION: Duration = Duration::from_secs(90);
 /// Logged when the API server answers again.
 const HEALED: &str = "the Lease can be read and written again";
 /// The sessions of all operators.
@@ -59,17 +61,36 @@ async fn assert_completed(env: &TestEnvironment, run: &TaranaSync) {
     assert_eq!(row["fence"].as_i64(), status.fence);
 }
 
-/// Cuts the leader off in Fetch, while another run is queued: its connections are refused, or frozen.
-async fn partition_the_leader(refused: bool) {
+/// The sessions at the vendor that were used, in the order of their first requests. None is used again after another one was.
+fn vendor_sessions(env: &TestEnvironment) -> Vec<String> {
+    let mut sessions: Vec<String> = Vec::new();
+    for token in env.tcs.requests().into_iter().filter_map(|r| r.access_token) {
+        if sessions.last() != Some(&token) {
+            assert!(!sessions.contains(&token), "both replicas send requests in turns");
+            sessions.push(token);
+        }
+    }
+    sessions
+}
+
+fn assert_stopped_before(first: &OperatorProcess, second: &OperatorProcess, what: &str) {
+    let (lost, leading) = (logged_at(first, STEPPED_DOWN), logged_at(second, LEADING));
+    eprintln!(
+        "{what}: the first stopped {:#} before the second led",
+        leading - lost
+    );
+    assert!(lost < leading, "both worked: until {lost}, from {leading}");
+}
+
+/// Cuts the leader off in Fetch, while another run is queued: its connections are refused, or frozen. They work again after the second replica
+/// has completed both runs, and after `hold`, in which the second replica has one run after the other.
+async fn partition_the_leader(refused: bool, hold: Duration) {
     let (proxied, mut first, second) = start().await;
     let (env, what) = (&proxied.env, if refused { "refused" } else { "frozen" });
-    env.tcs.set_rules(vec![servers::hanging_search()]);
-    env.sync("run", json!({})).await;
-    env.wait_for_sync("run", "fetches", |s| step(s) == Some(Step::Fetch))
-        .await;
-    env.tcs.wait_until_hanging(1).await;
+    hang_in_fetch(env, "run", json!({})).await;
     let sessions_of_first = sessions(env).await;
     assert!(!sessions_of_first.is_empty());
+    assert_eq!(vendor_sessions(env).len(), 1);
     let cut = |on| {
         if refused {
             proxied.api.set_unreachable(on);
@@ -87,12 +108,7 @@ async fn partition_the_leader(refused: bool) {
         "{what}: the other replica continued the run after {:.1?}",
         began.elapsed()
     );
-    let (lost, leading) = (logged_at(&first, STEPPED_DOWN), logged_at(&second, LEADING));
-    eprintln!(
-        "{what}: the first stopped {:#} before the second led",
-        leading - lost
-    );
-    assert!(lost < leading, "both worked: until {lost}, from {leading}");
+    assert_stopped_before(&first, &second, what);
     wait_until("the sessions of the first replica are closed", || async {
         let open = sessions(env).await;
         let is_open = sessions_of_first.iter().any(|pid| open.contains(pid));
@@ -104,8 +120,15 @@ async fn partition_the_leader(refused: bool) {
         assert_eq!(phase(&run), Phase::Completed, "{:?}", run.status);
         assert_completed(env, &run).await;
     }
+    let mut runs = 2;
+    while began.elapsed() < hold {
+        runs += 1;
+        assert_completed(env, &env.run(&format!("run-{runs}"), json!({})).await).await;
+    }
     assert_table_matches_fleet(env).await;
-    assert_eq!(env.number("select count(*) from tarana_sync_logs").await, 2);
+    assert_eq!(env.number("select count(*) from tarana_sync_logs").await, runs);
+    // Each replica has logged in once, and the first one sent nothing since the second one did.
+    assert_eq!(vendor_sessions(env).len(), 2);
     let before = (written(env).await, env.tcs.requests().len());
     proxied.interceptor.reset();
     cut(false);
@@ -122,12 +145,21 @@ async fn partition_the_leader(refused: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_whose_requests_hang_stops_before_another_one_works() {
-    partition_the_leader(false).await;
+    partition_the_leader(false, Duration::ZERO).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_whose_connections_are_refused_stops_before_another_one_works() {
-    partition_the_leader(true).await;
+    partition_the_leader(true, Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make test-long"]
+async fn a_leader_that_is_cut_off_for_90_seconds_changes_nothing() {
+    tokio::join!(
+        partition_the_leader(false, LONG_PARTITION),
+        partition_the_leader(true, LONG_PARTITION)
+    );
 }
 
 /// Everyone is cut off: nobody works, and the leader continues when the API server is back.

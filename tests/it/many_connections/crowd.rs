@@ -117,10 +117,10 @@ impl Crowd {
         }
     }
 
-    /// Lets these connections use a vendor that does not answer.
-    pub async fn move_to_vendor(&self, server: &SilentServer, which: impl Fn(usize) -> bool) {
+    /// Lets these connections use another vendor, with requests that may take as long as a test.
+    pub async fn move_to_vendor(&self, url: &str, which: impl Fn(usize) -> bool) {
         for number in self.numbers(which) {
-            let spec = json!({"api": {"url": format!("http://{}", server.address)}});
+            let spec = json!({"api": {"url": url, "requestTimeoutSeconds": 300}});
             self.env.change_connection(&name(number), spec).await;
         }
     }

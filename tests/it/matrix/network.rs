@@ -45,3 +45,43 @@ async fn commits_stalled_in_a_run_with_deletes() {
     ];
     test_effects_named(Scenario::WithDeletes, &disruptions, 8, COMMIT).await;
 }
+
+/// Cuts or stalls the connection at each effect of runs of this kind.
+async fn test_connections(scenario: Scenario, required: &[&'static str]) {
+    let cuts = [Disruption::Cut(Moment::Before), Disruption::Cut(Moment::After)];
+    let stalls = [
+        Disruption::Stall(Moment::Before),
+        Disruption::Stall(Moment::After),
+    ];
+    test_all_effects(scenario, &cuts, 4, required).await;
+    test_all_effects(scenario, &stalls, 8, required).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make test-long"]
+async fn connections_stalled_in_the_first_run() {
+    let disruptions = [
+        Disruption::Stall(Moment::Before),
+        Disruption::Stall(Moment::After),
+    ];
+    let required = [FINALIZER, STATUS, CONNECTION, EVENT, COMMIT, LOGIN];
+    test_all_effects(Scenario::FirstRun, &disruptions, 8, &required).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make test-long"]
+async fn connections_disrupted_in_a_dry_run() {
+    test_connections(Scenario::DryRun, &REQUIRED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make test-long"]
+async fn connections_disrupted_while_cancelling() {
+    test_connections(Scenario::CancelledInFetch, &[FINALIZER, STATUS, EVENT, COMMIT]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make test-long"]
+async fn connections_disrupted_while_deleting() {
+    test_connections(Scenario::DeletedInFetch, &[FINALIZER, STATUS, EVENT, COMMIT]).await;
+}

@@ -4,25 +4,46 @@ use std::time::Instant;
 use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::{Applicant, FairQueue, RESERVATION};
+use super::{Answer, Applicant, FairQueue, HANGING, RESERVATION, Servers};
 
-/// A run whose uid begins with its namespace and ends with its age.
+/// A run whose uid begins with its namespace and ends with its age. Its servers are those of its namespace.
 fn applicant(uid: &str) -> Applicant<'_> {
     let (namespace, age) = uid.split_once('/').unwrap();
     Applicant {
         uid,
         namespace,
         created: Some(Timestamp::from_second(age.parse().unwrap()).unwrap()),
+        servers: Servers {
+            vendor: format!("vendor of {namespace}"),
+            database: "database".to_owned(),
+        },
     }
 }
 
+fn ask(queue: &mut FairQueue<()>, uid: &str, now: Instant) -> Answer {
+    queue.take(applicant(uid), (), now)
+}
+
 fn take(queue: &mut FairQueue<()>, uid: &str) -> bool {
-    queue.take(applicant(uid), ())
+    ask(queue, uid, Instant::now()) == Answer::Taken
+}
+
+/// The runs that get slots now.
+fn reserve(queue: &mut FairQueue<()>, now: Instant) -> Vec<String> {
+    std::iter::from_fn(|| queue.reserve(now))
+        .map(|(uid, ())| uid)
+        .collect()
+}
+
+/// Ends a run, and returns those that get slots.
+fn leave(queue: &mut FairQueue<()>, uid: &str) -> Vec<String> {
+    queue.leave(uid);
+    reserve(queue, Instant::now())
 }
 
 /// Ends the run and lets the next one begin.
 fn next(queue: &mut FairQueue<()>, uid: &str) -> String {
-    let (next, ()) = queue.leave(uid, Instant::now()).unwrap();
+    let next = leave(queue, uid).pop().unwrap();
     assert!(take(queue, &next), "the slot is reserved for {next}");
     next
 }
@@ -41,7 +62,7 @@ fn namespaces_take_turns_and_the_oldest_run_of_each_is_first() {
         order.push(next);
     }
     assert_eq!(order, ["a/0", "b/7", "c/9", "a/1", "b/8", "a/2", "a/3"]);
-    assert_eq!(queue.leave("a/3", Instant::now()), None);
+    assert!(leave(&mut queue, "a/3").is_empty());
     assert_eq!(queue.counts(), (0, 0));
 }
 
@@ -49,7 +70,7 @@ fn namespaces_take_turns_and_the_oldest_run_of_each_is_first() {
 fn a_run_that_left_gets_nothing() {
     let mut queue = FairQueue::new(1);
     assert!(take(&mut queue, "a/0") && !take(&mut queue, "a/1") && !take(&mut queue, "a/2"));
-    assert_eq!(queue.leave("a/1", Instant::now()), None, "it only waited");
+    assert!(leave(&mut queue, "a/1").is_empty(), "it only waited");
     assert_eq!(next(&mut queue, "a/0"), "a/2");
 }
 
@@ -58,13 +79,57 @@ fn a_slot_is_not_reserved_for_ever() {
     let mut queue = FairQueue::new(1);
     assert!(take(&mut queue, "a/0") && !take(&mut queue, "a/1") && !take(&mut queue, "a/2"));
     let start = Instant::now();
-    assert_eq!(queue.leave("a/0", start).unwrap().0, "a/1");
+    queue.leave("a/0");
+    assert_eq!(reserve(&mut queue, start), ["a/1"]);
+    queue.expire(start + RESERVATION / 2);
     let late = start + RESERVATION;
-    assert!(queue.absent(start + RESERVATION / 2).is_empty());
-    assert_eq!(queue.absent(late), ["a/1"]);
-    assert_eq!(queue.leave("a/1", late).unwrap().0, "a/2");
-    assert!(take(&mut queue, "a/2"));
-    assert!(queue.absent(late + RESERVATION).is_empty(), "it was taken");
+    assert!(reserve(&mut queue, late).is_empty());
+    queue.expire(late);
+    assert_eq!(reserve(&mut queue, late), ["a/2"]);
+    assert_eq!(ask(&mut queue, "a/2", late), Answer::Taken);
+    queue.expire(late + RESERVATION);
+    assert_eq!(ask(&mut queue, "a/2", late), Answer::Taken, "it was taken");
+}
+
+/// Eight slots, of which two may hang on one server.
+#[test]
+fn the_slots_of_runs_that_hang_go_to_users_of_other_servers() {
+    let mut queue = FairQueue::new(8);
+    let start = Instant::now();
+    let run = |vendor: &str, uid: &'static str| Applicant {
+        servers: Servers {
+            vendor: vendor.to_owned(),
+            database: "database".to_owned(),
+        },
+        ..applicant(uid)
+    };
+    let silent = ["a/0", "a/1", "a/2", "a/3", "a/4", "a/5", "a/6", "a/7"];
+    for uid in silent {
+        assert_eq!(queue.take(run("silent", uid), (), start), Answer::Taken);
+        queue.uses(uid, "silent", start);
+    }
+    assert_eq!(queue.take(run("silent", "a/8"), (), start), Answer::Full);
+    assert_eq!(queue.take(run("good", "b/0"), (), start), Answer::Full);
+    // One goes on, the others hang.
+    let late = start + HANGING;
+    queue.progressed("a/0", late);
+    queue.expire(late);
+    assert_eq!(reserve(&mut queue, late), ["b/0"], "a/8 would hang as well");
+    assert_eq!(queue.take(run("silent", "a/8"), (), late), Answer::ServerHangs);
+    for uid in ["d/0", "d/1", "d/2", "d/3", "d/4", "d/5"] {
+        assert_eq!(queue.take(run("good", uid), (), late), Answer::Taken, "{uid}");
+    }
+    assert_eq!(queue.take(run("good", "d/6"), (), late), Answer::Full);
+    // The vendor responds: there are more than the limit, until some have ended.
+    for uid in silent {
+        queue.progressed(uid, late);
+    }
+    assert!(reserve(&mut queue, late).is_empty());
+    assert_eq!(queue.counts(), (15, 2));
+    for uid in &silent[..7] {
+        assert!(leave(&mut queue, uid).is_empty(), "{uid}");
+    }
+    assert_eq!(leave(&mut queue, silent[7]), ["a/8"], "it is the turn of a");
 }
 
 #[derive(Clone, Debug)]
@@ -157,9 +222,9 @@ proptest! {
                 let had_slot = expected.running.remove(&uid);
                 expected.waiting.remove(&uid);
                 expected.forget_served();
-                let next = queue.leave(&uid, Instant::now());
-                prop_assert_eq!(next.is_some(), had_slot && !expected.waiting.is_empty());
-                if let Some((next, ())) = next {
+                let next = leave(&mut queue, &uid);
+                prop_assert_eq!(next.len(), usize::from(had_slot && !expected.waiting.is_empty()));
+                for next in next {
                     expected.granted(&next)?;
                     prop_assert!(take(&mut queue, &next));
                     expected.forget_served();
