@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use devenv::Postgres;
 use devenv::simulator::{self, Simulator};
-use futures::{StreamExt, TryStreamExt, stream};
-use kube::api::{ListParams, PostParams};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ListParams;
 use kube::{Api, Client, Resource};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -17,14 +17,12 @@ use tokio::time::sleep;
 
 use crate::Result;
 use crate::report::{figure, section};
-use crate::servers::Servers;
+use crate::servers::{Servers, create_all};
 use crate::whole::megabytes;
 
 const CONNECTIONS: usize = 500;
 /// Each connection has so many at once, one after the other.
 const RUNS_PER_CONNECTION: usize = 2;
-/// Concurrent requests of the bench.
-const CONCURRENCY: usize = 16;
 /// How long the idle operator is observed.
 const IDLE: Duration = Duration::from_mins(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -38,10 +36,11 @@ pub async fn measure(postgres: &Postgres) -> Result<()> {
     let (url, login) = (tcs.url(), tcs.config());
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "many"},
         "stringData": {"username": login.username, "password": login.password, "url": database}});
-    let connections = (0..CONNECTIONS).map(|n| connection(n, url)).collect();
+    let connections: Vec<Value> = (0..CONNECTIONS).map(|n| connection(n, url)).collect();
     let servers = Servers::start_with(postgres, &[("TARANA_RESYNC_SECONDS", "300")], async |client| {
-        create::<k8s_openapi::api::core::v1::Secret>(&client, vec![secret]).await?;
-        create::<TaranaConnection>(&client, connections).await
+        create_all::<Secret>(&client, vec![secret]).await?;
+        create_all::<TaranaConnection>(&client, connections).await?;
+        Ok(())
     })
     .await?;
     section(&format!("{CONNECTIONS} connections, 718 devices each"));
@@ -74,7 +73,7 @@ async fn measure_runs(servers: &Servers<'_>, client: &Client, what: &str) -> Res
             "spec": {"connectionRef": {"name": name(n % CONNECTIONS)}}})
     });
     let begin = Instant::now();
-    create::<TaranaSync>(client, objects.collect()).await?;
+    create_all::<TaranaSync>(client, objects).await?;
     let prefix = format!("{what}-");
     wait_for::<TaranaSync>(client, runs, |run| {
         let is_of_these = run.metadata.name.as_ref().is_some_and(|n| n.starts_with(&prefix));
@@ -115,23 +114,6 @@ async fn create_schemas(database: &str) -> Result<()> {
     let mut session = PgConnection::connect(database).await?;
     sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut session).await?;
     Ok(session.close().await?)
-}
-
-async fn create<K>(client: &Client, objects: Vec<Value>) -> Result<()>
-where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-        + serde::de::DeserializeOwned
-        + serde::Serialize
-        + Clone
-        + std::fmt::Debug,
-{
-    let api: Api<K> = Api::namespaced(client.clone(), "default");
-    let created = stream::iter(objects).map(async |object| {
-        let object = serde_json::from_value(object)?;
-        let created = api.create(&PostParams::default(), &object).await;
-        Ok::<_, Box<dyn std::error::Error>>(created.map(drop)?)
-    });
-    created.buffer_unordered(CONCURRENCY).try_collect().await
 }
 
 /// Waits until so many objects are as wanted.

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::Result;
 use crate::report::{self, Report};
-use crate::servers::Servers;
+use crate::servers::{CONCURRENCY, Servers, create_all};
 use crate::whole::megabytes;
 
 const SCHEDULES: usize = 1000;
@@ -22,8 +22,6 @@ const SCHEDULES: usize = 1000;
 const RUNS_PER_SCHEDULE: usize = 10;
 /// Every tenth schedule is suspended, and its slots pass each minute.
 const SUSPENDED: usize = 10;
-/// Concurrent requests of the bench.
-const CONCURRENCY: usize = 16;
 const IDLE: Duration = Duration::from_secs(90);
 const MAX_SECONDS: f64 = 30.0;
 const MAX_MEMORY: f64 = 60.0;
@@ -68,16 +66,11 @@ async fn create(
     name: &str,
     spec: impl Fn(usize) -> Value,
 ) -> Result<Vec<TaranaSyncSchedule>> {
-    let api: Api<TaranaSyncSchedule> = Api::namespaced(client.clone(), "default");
     let objects = (0..SCHEDULES).map(|n| {
         json!({"apiVersion": "tarana.dev/v1alpha1", "kind": "TaranaSyncSchedule",
                "metadata": {"name": format!("{name}-{n}")}, "spec": spec(n)})
     });
-    let created = stream::iter(objects).map(async |object| {
-        let object = serde_json::from_value(object)?;
-        Ok::<_, Box<dyn std::error::Error>>(api.create(&PostParams::default(), &object).await?)
-    });
-    created.buffer_unordered(CONCURRENCY).try_collect().await
+    create_all(client, objects).await
 }
 
 /// Creates the finished runs of these schedules.

@@ -1,14 +1,21 @@
 //! The control plane, PostgreSQL, and the operator as a process.
 
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use devenv::simulator::Simulator;
 use devenv::{ControlPlane, Operator, Postgres, audit, tools};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tarana_operator::api::sync::{Phase, TaranaSync, TaranaSyncStatus};
 
 use crate::Result;
+
+/// Concurrent requests of the bench.
+pub const CONCURRENCY: usize = 16;
 
 /// All servers but the simulator.
 pub struct Servers<'a> {
@@ -170,6 +177,23 @@ impl<'a> Servers<'a> {
     pub async fn client(&self) -> Result<kube::Client> {
         client(&self.plane).await
     }
+}
+
+/// Creates objects in the namespace `default`.
+pub async fn create_all<K>(client: &kube::Client, objects: impl IntoIterator<Item = Value>) -> Result<Vec<K>>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + DeserializeOwned
+        + Serialize
+        + Clone
+        + Debug,
+{
+    let api: kube::Api<K> = kube::Api::namespaced(client.clone(), "default");
+    let created = stream::iter(objects).map(async |object| {
+        let object = serde_json::from_value(object)?;
+        Ok::<_, Box<dyn std::error::Error>>(api.create(&kube::api::PostParams::default(), &object).await?)
+    });
+    created.buffer_unordered(CONCURRENCY).try_collect().await
 }
 
 async fn client(plane: &ControlPlane) -> Result<kube::Client> {

@@ -177,17 +177,14 @@ async fn probe_connection(
 
 /// Whether a connection writes what it wrote before, as far as others are concerned.
 fn writes_same(former: Option<&ConnectionEntry>, current: Option<&ConnectionEntry>) -> bool {
-    let store = |entry: &ConnectionEntry| entry.clients.as_ref().map(|clients| clients.store.clone());
-    match (former, current) {
-        (Some(former), Some(current)) => {
-            let is_same_database = match (store(former), store(current)) {
-                (Some(one), Some(other)) => one.is_same_database(&other),
-                (one, other) => one.is_none() && other.is_none(),
-            };
-            is_same_database && former.generation == current.generation && former.verified == current.verified
-        }
+    let (Some(former), Some(current)) = (former, current) else {
+        return former.is_none() && current.is_none();
+    };
+    let is_same_database = match (&former.clients, &current.clients) {
+        (Some(one), Some(other)) => one.store.is_same_database(&other.store),
         (one, other) => one.is_none() && other.is_none(),
-    }
+    };
+    is_same_database && former.generation == current.generation && former.verified == current.verified
 }
 
 /// An entry for the object and its Secrets as they are now. The clients are replaced only if these have changed.

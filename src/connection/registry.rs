@@ -254,14 +254,16 @@ impl Connections {
         let state = self.lock();
         let others = state.entries.iter().filter(|(other, _)| *other != key);
         let overlap = |(other, entry): (&Key, &ConnectionEntry)| {
-            let (clients, verified) = (entry.clients.as_ref()?, entry.verified.as_ref()?);
+            let clients = entry
+                .clients
+                .as_ref()
+                .filter(|c| c.store.is_same_database(store))?;
             let object = self.reader.get(&other.object_ref())?;
-            let writes =
-                clients.store.is_same_database(store) && entry.describes(&object) && !object.spec.suspend;
             let theirs = Source {
                 url: &clients.spec.api.url,
-                verified,
+                verified: entry.verified.as_ref()?,
             };
+            let writes = entry.describes(&object) && !object.spec.suspend;
             let regions = source.regions_shared_with(theirs);
             (writes && !regions.is_empty()).then(|| Overlap {
                 other: other.clone(),

@@ -121,8 +121,7 @@ impl Candidate {
                 let was_handed_over = self.observed.holder().is_none();
                 self.record(Some(lease));
                 self.tenure.send_modify(|tenure| {
-                    let leads = tenure.valid_until.is_some_and(|end| Instant::now() < end);
-                    if !leads {
+                    if !tenure.is_valid_now() {
                         tenure.was_handed_over = was_handed_over;
                     }
                     tenure.valid_until = Some(started + WORK_DURATION);

@@ -21,7 +21,7 @@ pub(super) struct Tenure {
 }
 
 impl Tenure {
-    fn is_valid_now(&self) -> bool {
+    pub fn is_valid_now(&self) -> bool {
         self.valid_until.is_some_and(|end| Instant::now() < end)
     }
 }

@@ -92,7 +92,7 @@ impl SyncRun<'_> {
 }
 
 /// Whether the run may be what made the operator crash. Such runs run one at a time, so that the others among them complete.
-pub(super) fn is_suspect(status: &TaranaSyncStatus) -> bool {
+fn is_suspect(status: &TaranaSyncStatus) -> bool {
     let failure = status.last_failure.as_ref();
     failure.is_some_and(|failure| failure.reason == Reason::OperatorCrashed.as_str())
 }

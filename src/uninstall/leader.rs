@@ -21,7 +21,6 @@ pub(super) async fn wait_until_stopped(
     let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
     let began = Instant::now();
     let mut observed = Observed::default();
-    let mut first = None;
     loop {
         let lease = leases.get_opt(name).await;
         let lease = lease.map_err(failed(&format!("Lease {namespace}/{name} could not be read")))?;
@@ -30,19 +29,18 @@ pub(super) async fn wait_until_stopped(
         let Some(holder) = observed.holder() else {
             return Ok(());
         };
-        let first = *first.get_or_insert(observed.since);
         if observed.left(LEASE_DURATION, began.elapsed()).is_zero() {
             tracing::info!(%holder, "the Lease is not renewed any more");
             return Ok(());
         }
-        if observed.since != first && began.elapsed() > patience {
-            return Err(Error::StillRuns {
-                holder: holder.to_owned(),
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
-            });
-        }
         if observed.since != before {
+            if before.is_some() && began.elapsed() > patience {
+                return Err(Error::StillRuns {
+                    holder: holder.to_owned(),
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                });
+            }
             tracing::info!(%holder, "waiting until the operator has stopped");
         }
         sleep(INTERVAL).await;

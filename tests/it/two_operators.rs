@@ -2,7 +2,7 @@
 //! first is resumed (SIGCONT), it is fenced: it changes nothing.
 
 use serde_json::json;
-use tarana_operator::api::sync::Phase;
+use tarana_operator::api::sync::{Phase, TaranaSync};
 use tarana_operator::fault::Reason;
 
 use super::environment::{TestEnvironment, phase, wait_until};
@@ -39,9 +39,8 @@ async fn with_one_operator() -> (TestEnvironment, OperatorProcess) {
     (env, first)
 }
 
-/// The run completed once, in its first attempt.
-pub async fn assert_completed_once(env: &TestEnvironment, name: &str) {
-    let run = env.finished(name).await;
+/// The run completed in its first attempt, and the object shows the fence of its row.
+pub async fn assert_completed(env: &TestEnvironment, run: &TaranaSync) {
     let status = run.status.clone().unwrap();
     assert_eq!(
         (status.phase, status.attempt),
@@ -49,8 +48,7 @@ pub async fn assert_completed_once(env: &TestEnvironment, name: &str) {
         "{status:?}"
     );
     assert_eq!(status.last_failure, None);
-    assert_table_matches_fleet(env).await;
-    let row = env.log_row(&run).await;
+    let row = env.log_row(run).await;
     assert_eq!(
         (&row["status"], &row["outcome"]),
         (&json!("completed"), &json!("completed"))
@@ -60,6 +58,12 @@ pub async fn assert_completed_once(env: &TestEnvironment, name: &str) {
         status.fence,
         "the object has the fence of the log row"
     );
+}
+
+/// The run completed once, in its first attempt.
+pub async fn assert_completed_once(env: &TestEnvironment, name: &str) {
+    assert_completed(env, &env.finished(name).await).await;
+    assert_table_matches_fleet(env).await;
     let events = "select count(*) from tarana_sync_outbox where run::text = (select id::text from tarana_sync_logs where name = 'run')";
     assert_eq!(env.number(events).await, 2);
     let changes = "select count(*) from tarana_sync_changes where applied";

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
-use tarana_operator::api::sync::{Phase, TaranaSync};
+use tarana_operator::api::sync::Phase;
 
 use crate::environment::{TestEnvironment, phase, wait_until};
 use crate::expected_table::assert_table_matches_fleet;
@@ -12,6 +12,7 @@ use crate::hanging_runs::hang_in_fetch;
 use crate::operator_process::OperatorProcess;
 use crate::proxied::Proxied;
 use crate::servers;
+use crate::two_operators::assert_completed;
 use crate::two_replicas::{LEADING, RESUMED, STEPPED_DOWN, leader, with_election, written};
 
 const LONG_PARTITION: Duration = Duration::from_secs(90);
@@ -45,20 +46,6 @@ async fn start() -> (Proxied, OperatorProcess, OperatorProcess) {
     proxied.connect(json!({})).await;
     env.ready().await;
     (proxied, first, second)
-}
-
-/// The run completed in its first attempt, and the object shows the fence of its row.
-async fn assert_completed(env: &TestEnvironment, run: &TaranaSync) {
-    let status = run.status.clone().unwrap();
-    assert_eq!(
-        (status.phase, status.attempt),
-        (Phase::Completed, 1),
-        "{status:?}"
-    );
-    assert_eq!(status.last_failure, None);
-    let row = env.log_row(run).await;
-    assert_eq!(row["status"], "completed");
-    assert_eq!(row["fence"].as_i64(), status.fence);
 }
 
 /// The sessions at the vendor that were used, in the order of their first requests. None is used again after another one was.
