@@ -1,15 +1,20 @@
 //! The command line. Every flag has an environment variable. Nothing else reads the environment.
 
+mod choices;
+
 use std::env;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use ipnet::IpNet;
 
+pub use self::choices::{AuthMode, ReportFormat};
+
 use crate::admin::Role;
+use crate::cluster::WatchSelector;
 use crate::store;
 use crate::telemetry::Format;
 
@@ -55,9 +60,9 @@ pub fn names(values: &[String]) -> Vec<String> {
     values.iter().filter(|name| !name.is_empty()).cloned().collect()
 }
 
-/// Flags of `run`.
+/// Flags of `run` and `uninstall` for what the operator watches, and for its Lease.
 #[derive(Clone, Debug, Args)]
-pub struct Run {
+pub struct Watch {
     /// Watch only this namespace. Can be repeated. Default: all namespaces.
     #[arg(
         long = "watch-namespace",
@@ -65,15 +70,25 @@ pub struct Run {
         value_delimiter = ',',
         value_name = "NAMESPACE"
     )]
-    pub watch_namespaces: Vec<String>,
-    /// Run the controllers only while holding a Lease, so that several replicas can run.
+    pub namespaces: Vec<String>,
+    /// Watch only connections, runs and schedules whose labels match, such as `shard=a`, so that several operators share the objects of a
+    /// namespace. Each operator needs a Lease of its own: see --lease-name. Empty: all.
+    #[arg(
+        long = "watch-selector",
+        env = "TARANA_WATCH_SELECTOR",
+        default_value = "",
+        value_name = "SELECTOR"
+    )]
+    pub selector: WatchSelector,
+    /// Work only while holding a Lease, so that several replicas can run. `uninstall` waits until nobody holds it; with false, the operator
+    /// must have been stopped.
     #[arg(long, env = "TARANA_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
     pub leader_elect: bool,
     /// Namespace of the Lease, and of the `ConfigMap` of the browser sessions that were ended. Default: the namespace of the pod, or of the
     /// current kubeconfig context.
     #[arg(long, env = "TARANA_LEASE_NAMESPACE", value_name = "NAMESPACE")]
     pub lease_namespace: Option<String>,
-    /// Name of the Lease.
+    /// Name of the Lease. Operators with the same Lease are replicas of one another: only one of them works.
     #[arg(
         long,
         env = "TARANA_LEASE_NAME",
@@ -81,6 +96,14 @@ pub struct Run {
         value_name = "NAME"
     )]
     pub lease_name: String,
+}
+
+/// Flags of `run`.
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    /// Flags of what is watched.
+    #[command(flatten)]
+    pub watch: Watch,
     /// Name of this process in Events and in the Lease, for example the name of the pod. Default: the name of the host with a random
     /// suffix.
     #[arg(long, env = "TARANA_IDENTITY", value_name = "NAME")]
@@ -134,28 +157,9 @@ pub struct Run {
 /// Flags of `uninstall`.
 #[derive(Clone, Debug, Args)]
 pub struct Uninstall {
-    /// Release only the runs of this namespace. Can be repeated. Default: all namespaces.
-    #[arg(
-        long = "watch-namespace",
-        env = "TARANA_WATCH_NAMESPACES",
-        value_delimiter = ',',
-        value_name = "NAMESPACE"
-    )]
-    pub watch_namespaces: Vec<String>,
-    /// Wait for the leader to stop. With false, the operator ran without leader election, and must have been stopped.
-    #[arg(long, env = "TARANA_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
-    pub leader_elect: bool,
-    /// Namespace of the Lease. Default: the namespace of the pod, or of the current kubeconfig context.
-    #[arg(long, env = "TARANA_LEASE_NAMESPACE", value_name = "NAMESPACE")]
-    pub lease_namespace: Option<String>,
-    /// Name of the Lease.
-    #[arg(
-        long,
-        env = "TARANA_LEASE_NAME",
-        default_value = "tarana-operator",
-        value_name = "NAME"
-    )]
-    pub lease_name: String,
+    /// Flags of the operator: which runs are released, and its Lease.
+    #[command(flatten)]
+    pub watch: Watch,
     /// Seconds for which it waits for an operator that still runs.
     #[arg(
         long,
@@ -231,15 +235,6 @@ pub struct Doctor {
     /// Flags of the operator.
     #[command(flatten)]
     pub run: Run,
-}
-
-/// Format of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
-    /// A table for people.
-    Table,
-    /// A JSON document.
-    Json,
 }
 
 /// Flags of `run` for how long rows are kept.
@@ -388,15 +383,6 @@ pub struct Admin {
     /// Flags of `--admin-auth supabase`.
     #[command(flatten)]
     pub supabase: Supabase,
-}
-
-/// Who authenticates callers of the admin API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AuthMode {
-    /// Kubernetes, which also authorizes them.
-    Kubernetes,
-    /// Supabase, for users with an active row in `admin_users`. They have the role of --supabase-role.
-    Supabase,
 }
 
 /// Flags of `run` for callers that Supabase authenticates.

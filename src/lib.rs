@@ -43,6 +43,7 @@
 //! | `api` | the kinds, their conditions and reasons |
 //! | `cron` | cron patterns and their slots |
 //! | `certificates` | bundles of CA certificates from Secrets |
+//! | `tls` | TLS of HTTP clients, and whom they trust |
 //! | `station` | base stations as the vendor lists them, as the table stores them and as a plan changes them |
 //!
 //! A module names only modules on lower rungs of this ladder, which `tests/architecture/main.rs` checks:
@@ -56,7 +57,7 @@
 //! tarana  store  notify  webhook  leader  telemetry  cluster
 //! metrics  trace  listener
 //! fault
-//! api  station  certificates  cron
+//! api  station  certificates  cron  tls
 //! ```
 
 pub mod admin;
@@ -84,6 +85,7 @@ pub mod store;
 pub mod sync;
 pub mod tarana;
 pub mod telemetry;
+pub mod tls;
 pub mod trace;
 pub mod uninstall;
 pub mod webhook;

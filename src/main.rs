@@ -178,11 +178,13 @@ async fn uninstall(flags: Uninstall) -> Result<(), Box<dyn Error>> {
     let client = cluster(KUBERNETES_TIMEOUT_SECONDS, &Metrics::default())
         .await?
         .controllers;
-    let namespace = flags.lease_namespace;
+    let watch = flags.watch;
+    let namespace = watch.lease_namespace;
     let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let uninstall = uninstall::Uninstall {
-        namespaces: cli::names(&flags.watch_namespaces),
-        lease: flags.leader_elect.then_some((namespace, flags.lease_name)),
+        namespaces: cli::names(&watch.namespaces),
+        selector: watch.selector,
+        lease: watch.leader_elect.then_some((namespace, watch.lease_name)),
         patience: Duration::from_secs(flags.wait_seconds),
     };
     let released = uninstall.run(&client).await?;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub use self::admin_config::InvalidAdminFlags;
 
 use crate::cli::{self, Run};
-use crate::cluster::{Cluster, Scope, watch_config};
+use crate::cluster::{Cluster, Scope, WatchSelector, watch_config};
 use crate::connection::Registries;
 use crate::leader::{self, Election, Leadership, Validity};
 use crate::metrics::Metrics;
@@ -31,6 +31,8 @@ use crate::{admin, connection, delivery, schedule, sync};
 pub struct Config {
     /// Watched namespaces; empty for all.
     pub namespaces: Vec<String>,
+    /// Which objects of them are watched.
+    pub selector: WatchSelector,
     /// Name of this process in Events and in the Lease.
     pub identity: String,
     /// Leader election; `None` runs the controllers at once.
@@ -62,15 +64,17 @@ impl Config {
     /// If the flags of the admin API are invalid.
     pub fn from_flags(flags: &Run, namespace: &str, metrics: Metrics) -> Result<Self, Error> {
         let identity = identity(flags);
-        let own = flags.lease_namespace.as_deref().unwrap_or(namespace);
-        let election = flags.leader_elect.then(|| Election {
+        let watch = &flags.watch;
+        let own = watch.lease_namespace.as_deref().unwrap_or(namespace);
+        let election = watch.leader_elect.then(|| Election {
             namespace: own.to_owned(),
-            lease: flags.lease_name.clone(),
+            lease: watch.lease_name.clone(),
             identity: identity.clone(),
         });
         let sink_addresses = AddressPolicy::new(flags.sink_allow_cidrs.clone());
         Ok(Self {
-            namespaces: cli::names(&flags.watch_namespaces),
+            namespaces: cli::names(&watch.namespaces),
+            selector: watch.selector.clone(),
             identity,
             election,
             migrate: flags.migrate,
@@ -135,7 +139,7 @@ pub async fn run(cluster: Cluster, config: Config) -> Result<(), Error> {
 
 /// Runs until `stop` is true or its sender is dropped.
 pub async fn run_until(cluster: Cluster, config: Config, stop: watch::Receiver<bool>) -> Result<(), Error> {
-    let (scopes, cache_updates) = Scope::create(&cluster, &config.namespaces);
+    let (scopes, cache_updates) = Scope::create(&cluster, &config.namespaces, &config.selector);
     let replica = Replica {
         pools: SessionPools::new(config.database_connections),
         probes: connection::ProbeLimiter::default(),
@@ -351,6 +355,27 @@ mod tests {
             ("home", "me")
         );
         assert!(config.migrate && config.probe_interval == Duration::from_mins(10));
+    }
+
+    #[test]
+    fn run_and_uninstall_watch_the_same() {
+        let selector_of = |command: &str, selector: &str| {
+            let arguments = ["tarana-operator", command, "--watch-selector", selector];
+            Ok::<_, clap::Error>(match Cli::try_parse_from(arguments)?.command {
+                Command::Run(flags) => flags.watch.selector.to_string(),
+                Command::Uninstall(flags) => flags.watch.selector.to_string(),
+                other => panic!("{other:?}"),
+            })
+        };
+        for command in ["run", "uninstall"] {
+            assert_eq!(selector_of(command, "shard in (b,a)").unwrap(), "shard in (a,b)");
+            assert_eq!(selector_of(command, "").unwrap(), "");
+            let error = selector_of(command, "shard>1").unwrap_err().to_string();
+            assert!(
+                error.contains("'--watch-selector <SELECTOR>'") && error.contains("such as shard=a"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

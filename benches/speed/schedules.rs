@@ -24,7 +24,7 @@ const RUNS_PER_SCHEDULE: usize = 10;
 const SUSPENDED: usize = 10;
 const IDLE: Duration = Duration::from_secs(90);
 const MAX_SECONDS: f64 = 30.0;
-const MAX_MEMORY: f64 = 60.0;
+const MAX_MEMORY: f64 = 70.0;
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Includes the wait for the next minute.
 const TIMEOUT: Duration = Duration::from_mins(3);

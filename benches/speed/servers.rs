@@ -218,8 +218,12 @@ fn render_rbac(helm: &Path) -> Result<String> {
     Ok(String::from_utf8(rendered.stdout)?)
 }
 
-/// The release build of the operator, which `make bench` creates.
+/// The operator of the variable `OPERATOR`, or the release build, which `make bench` creates.
+#[expect(clippy::disallowed_methods, reason = "the bench has no flags")]
 fn program() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("OPERATOR") {
+        return Ok(path.into());
+    }
     target_folder()?
         .map(|dir| dir.join("release/tarana-operator"))
         .filter(|p| p.is_file())

@@ -14,9 +14,9 @@ use crate::servers::Servers;
 const DEVICES: usize = 100_000;
 /// Odd, for the median.
 const ROUNDS: usize = 3;
-const ALL_NEW: f64 = 2.6;
+const ALL_NEW: f64 = 3.2;
 const FEW_CHANGES: f64 = 2.0;
-const MEMORY_MB: f64 = 80.0;
+const MEMORY_MB: f64 = 90.0;
 const PAGE: u32 = 1000;
 
 /// Measures the ratios of each round and reports their median.

@@ -72,9 +72,12 @@ pub async fn create(
         return Ok(Created::New(sync));
     }
     match objects.fetch::<TaranaSync>(namespace, &name).await? {
-        Some(sync) if is_same_request(&sync.spec, &spec) => Ok(Created::Existing(Arc::new(sync))),
+        Some(sync) if objects.is_selected(&sync) && is_same_request(&sync.spec, &spec) => {
+            Ok(Created::Existing(Arc::new(sync)))
+        }
         Some(_) => Err(Problem::Unprocessable(
-            "Idempotency-Key: an earlier request with another body used this key: choose a new one"
+            "Idempotency-Key: an earlier request with another body, or one whose run another operator has, \
+             used this key: choose a new one"
                 .to_owned(),
         )),
         None => Err(Problem::Unavailable(
@@ -109,8 +112,10 @@ pub async fn create_unless_active(
             return Ok(CreatedUnlessActive::Created(sync));
         }
         match objects.fetch::<TaranaSync>(namespace, &name).await? {
-            Some(sync) if !sync.is_final() => return Ok(CreatedUnlessActive::Active(Arc::new(sync))),
-            // The run has ended or was deleted: derive the next name from it.
+            Some(sync) if objects.is_selected(&sync) && !sync.is_final() => {
+                return Ok(CreatedUnlessActive::Active(Arc::new(sync)));
+            }
+            // The run has ended, was deleted, or belongs to another operator: derive the next name from it.
             found => newer = found.and_then(|sync| sync.uid()),
         }
     }

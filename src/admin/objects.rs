@@ -1,6 +1,7 @@
 //! The objects in the watch caches, and the writes that callers request.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use k8s_openapi::api::events::v1::Event;
@@ -17,7 +18,7 @@ use crate::api::connection::TaranaConnection;
 use crate::api::reason::Reason;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::{TaranaSync, TaranaSyncSpec};
-use crate::cluster::{Kind, Scope, WatchCache};
+use crate::cluster::{Kind, Scope, WatchCache, WatchSelector};
 
 /// By then the watch cache has a created object, or the object was deleted again.
 const MAX_CACHE_LAG: Duration = Duration::from_secs(30);
@@ -161,14 +162,21 @@ impl Objects {
         }
     }
 
-    /// Creates a run; `None` if the name is already in use.
+    /// Creates a run with the labels by which its connection is selected; `None` if the name is already in use.
     pub async fn create_sync(
         &self,
         namespace: &str,
         name: &str,
         spec: TaranaSyncSpec,
     ) -> Result<Option<Arc<TaranaSync>>, Problem> {
-        let object = TaranaSync::new(name, spec);
+        let connection = self.get::<TaranaConnection>(namespace, &spec.connection_ref.name);
+        let mut labels = BTreeMap::new();
+        if let Some(connection) = connection {
+            self.selector()
+                .inherit_labels(connection.metadata.labels.as_ref(), &mut labels);
+        }
+        let mut object = TaranaSync::new(name, spec);
+        object.metadata.labels = Some(labels).filter(|labels| !labels.is_empty());
         match self
             .api::<TaranaSync>(namespace)
             .create(&PostParams::default(), &object)
@@ -186,7 +194,28 @@ impl Objects {
         }
     }
 
-    /// The object of that name, from the API server instead of the cache.
+    /// Whether this operator watches an object that was read from the API server. The callers see no other objects.
+    pub fn is_selected(&self, object: &impl Resource) -> bool {
+        self.selector().matches(object.meta().labels.as_ref())
+    }
+
+    /// Whether this operator watches all objects of its namespaces.
+    pub fn selects_all(&self) -> bool {
+        self.selector().selects_all()
+    }
+
+    /// What a message adds to the statement that an object does not exist.
+    pub fn hint(&self) -> String {
+        self.selector().hint()
+    }
+
+    fn selector(&self) -> &WatchSelector {
+        static ALL: LazyLock<WatchSelector> = LazyLock::new(WatchSelector::default);
+        // All scopes have the same one.
+        self.scopes.first().map_or(&ALL, |scope| scope.syncs.selector())
+    }
+
+    /// The object of that name, from the API server instead of the cache. It may belong to another operator, see [`Self::is_selected`].
     pub async fn fetch<K: CachedKind>(&self, namespace: &str, name: &str) -> Result<Option<K>, Problem> {
         self.api::<K>(namespace)
             .get_opt(name)
@@ -194,12 +223,13 @@ impl Objects {
             .map_err(Problem::from_kubernetes)
     }
 
-    /// The metadata of all objects in a namespace, from the API server: with the managed fields, which the caches leave out.
+    /// The metadata of all selected objects in a namespace, from the API server: with the managed fields, which the caches leave out.
     pub async fn fetch_metadata<K: CachedKind>(&self, namespace: &str) -> Result<Vec<ObjectMeta>, Problem> {
-        let listed = self
-            .api::<K>(namespace)
-            .list_metadata(&ListParams::default())
-            .await;
+        let params = ListParams {
+            label_selector: self.selector().label_selector(),
+            ..ListParams::default()
+        };
+        let listed = self.api::<K>(namespace).list_metadata(&params).await;
         let objects = listed.map_err(Problem::from_kubernetes)?.items;
         Ok(objects.into_iter().map(|object| object.metadata).collect())
     }
@@ -213,6 +243,7 @@ impl Objects {
         let object = self.api::<K>(namespace).get_metadata_opt(name).await;
         Ok(object
             .map_err(Problem::from_kubernetes)?
+            .filter(|object| self.is_selected(object))
             .map(|object| object.metadata))
     }
 

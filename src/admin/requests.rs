@@ -133,9 +133,10 @@ pub async fn cancel_run(state: &AdminState, caller: &Arc<Caller>, id: Uuid) -> R
         if run.is_final() {
             return Ok(Cancellation::Ended(run));
         }
-        return Err(Problem::Conflict(
-            "the object of the run is deleted, so that it can no longer be cancelled".to_owned(),
-        ));
+        return Err(Problem::Conflict(format!(
+            "the object of the run is deleted{}, so that it cannot be cancelled here",
+            state.objects.hint()
+        )));
     };
     let patch = json!({"spec": {"cancel": true}});
     let sync = state.objects.patch(&*sync, patch).await?;

@@ -260,15 +260,28 @@ pub async fn find_log_row(
             Ok(row.map(|row| (store, row)))
         };
         match found.await {
-            Ok(Some((store, row))) if row.namespace.as_ref().is_none_or(|ns| *ns == key.namespace) => {
-                return Ok(Some((store, row)));
-            }
+            Ok(Some((store, row))) if is_shown(state, &key, &row) => return Ok(Some((store, row))),
             Ok(_) => {}
             Err(problem) => unavailable = Some(problem),
         }
     }
     // The row may be in the database that is unavailable.
     unavailable.map_or(Ok(None), Err)
+}
+
+/// Whether a row that was found by this connection is of its namespace, and of a connection that this operator watches.
+fn is_shown(state: &AdminState, found_by: &Key, row: &LoggedRun) -> bool {
+    let Some(namespace) = &row.namespace else {
+        return true;
+    };
+    let of_another = |connection: &String| {
+        !state.objects.selects_all()
+            && state
+                .objects
+                .get::<TaranaConnection>(namespace, connection)
+                .is_none()
+    };
+    *namespace == found_by.namespace && !row.connection.as_ref().is_some_and(of_another)
 }
 
 /// The first objects that the filter selects, one more than its limit.

@@ -11,6 +11,7 @@ mod scope;
 mod served_schemas;
 mod watch_cache;
 mod watch_health;
+mod watch_selector;
 mod watch_update;
 mod write;
 
@@ -22,5 +23,6 @@ pub use measured::WatchActivity;
 pub use scope::{Scope, SecretMeta, owned_by, owning_schedule, unfinished_on};
 pub use served_schemas::{OutdatedKind, ServedSchemas, outdated_kinds};
 pub use watch_cache::{CacheConfig, WatchCache};
+pub use watch_selector::{InvalidSelector, WatchSelector};
 pub use watch_update::CacheEvent;
 pub use write::{ReconcileError, delete, ignore_gone, rejected_writes, version};

@@ -1,5 +1,7 @@
 //! The watch caches of a namespace or of all, and how their objects are found.
 
+use std::sync::Arc;
+
 use futures::FutureExt;
 use futures::future::{BoxFuture, Future, select_all};
 use k8s_openapi::api::core::v1::Secret;
@@ -8,6 +10,7 @@ use kube::{Resource, ResourceExt};
 
 use super::clients::Cluster;
 use super::watch_cache::{CacheConfig, WatchCache};
+use super::watch_selector::WatchSelector;
 use crate::api::connection::TaranaConnection;
 use crate::api::schedule::TaranaSyncSchedule;
 use crate::api::sync::TaranaSync;
@@ -32,7 +35,12 @@ pub struct Scope {
 
 impl Scope {
     /// A scope for each namespace, or one for all if none is named, and the future that keeps their caches current.
-    pub fn create(cluster: &Cluster, namespaces: &[String]) -> (Vec<Self>, impl Future<Output = ()> + use<>) {
+    /// Secrets belong to connections and are not selected.
+    pub fn create(
+        cluster: &Cluster,
+        namespaces: &[String],
+        selector: &WatchSelector,
+    ) -> (Vec<Self>, impl Future<Output = ()> + use<>) {
         let mut selected: Vec<Option<String>> = namespaces.iter().cloned().map(Some).collect();
         // Two controllers for one namespace would fence each other.
         selected.sort();
@@ -40,31 +48,37 @@ impl Scope {
         if selected.is_empty() {
             selected.push(None);
         }
-        tracing::info!(scopes = ?selected.iter().map(|s| s.as_deref().unwrap_or("all namespaces")).collect::<Vec<_>>(), "watching");
+        tracing::info!(scopes = ?selected.iter().map(|s| s.as_deref().unwrap_or("all namespaces")).collect::<Vec<_>>(), %selector, "watching");
+        let selector = Arc::new(selector.clone());
         let (scopes, updates): (Vec<_>, Vec<_>) = selected
             .into_iter()
-            .map(|namespace| Self::watch(cluster, namespace))
+            .map(|namespace| Self::watch(cluster, namespace, &selector))
             .unzip();
         (scopes, select_all(updates).map(drop))
     }
 
-    fn watch(cluster: &Cluster, namespace: Option<String>) -> (Self, BoxFuture<'static, ()>) {
+    fn watch(
+        cluster: &Cluster,
+        namespace: Option<String>,
+        selector: &Arc<WatchSelector>,
+    ) -> (Self, BoxFuture<'static, ()>) {
         let only = namespace.as_deref();
-        let (connections, connection_updates) = WatchCache::new(cluster, only, &config());
+        let (connections, connection_updates) = WatchCache::new(cluster, only, selector, &config());
         let (syncs, sync_updates) = WatchCache::new(
             cluster,
             only,
+            selector,
             &CacheConfig {
                 index: sync_keys,
                 trim: trim_sync,
             },
         );
-        let (schedules, schedule_updates) = WatchCache::new(cluster, only, &config());
+        let (schedules, schedule_updates) = WatchCache::new(cluster, only, selector, &config());
         let metadata = CacheConfig {
             index: |_: &SecretMeta| Vec::new(),
             trim: trim_secret,
         };
-        let (secrets, secret_updates) = WatchCache::new(cluster, only, &metadata);
+        let (secrets, secret_updates) = WatchCache::new(cluster, only, &Arc::default(), &metadata);
         let updates = select_all([
             connection_updates.boxed(),
             sync_updates.boxed(),

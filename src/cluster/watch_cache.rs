@@ -14,6 +14,7 @@ use super::decoded::InvalidObjects;
 use super::index::{Index, IndexKeys};
 use super::kind::Kind;
 use super::watch_health::WatchHealth;
+use super::watch_selector::WatchSelector;
 use super::watch_update::{CacheEvent, WatchUpdate};
 
 /// Events that are kept for a slow subscriber. One that lags behind reads all objects again.
@@ -32,6 +33,8 @@ pub struct WatchCache<K: Kind> {
     completed: watch::Receiver<u64>,
     /// Why the watch fails, for users.
     problem: watch::Receiver<Option<String>>,
+    /// Which objects are watched.
+    selector: Arc<WatchSelector>,
 }
 
 /// What a cache keeps of the objects of a kind, and how it finds them.
@@ -44,10 +47,11 @@ pub struct CacheConfig<K> {
 }
 
 impl<K: Kind> WatchCache<K> {
-    /// A cache for a namespace or for all. It is updated while the future runs, which never ends.
+    /// A cache of the selected objects of a namespace or of all. It is updated while the future runs, which never ends.
     pub fn new(
         cluster: &Cluster,
         namespace: Option<&str>,
+        selector: &Arc<WatchSelector>,
         config: &CacheConfig<K>,
     ) -> (Self, impl Future<Output = ()> + use<K>) {
         let api = namespace.map_or_else(
@@ -85,8 +89,9 @@ impl<K: Kind> WatchCache<K> {
             requested,
             completed,
             problem,
+            selector: Arc::clone(selector),
         };
-        (cache, update.run(api, requests))
+        (cache, update.run(api, selector.label_selector(), requests))
     }
 
     /// The reflector store.
@@ -107,6 +112,11 @@ impl<K: Kind> WatchCache<K> {
     /// Whether all objects have been listed once.
     pub fn is_synced(&self) -> bool {
         *self.completed.borrow() > 0
+    }
+
+    /// Which objects are watched. An object that the cache does not have may exist if this does not select all.
+    pub fn selector(&self) -> &WatchSelector {
+        &self.selector
     }
 
     /// Why the watch fails, for users.

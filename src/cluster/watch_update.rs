@@ -25,7 +25,7 @@ const RECOVERY_SILENCE: Duration = WATCH_SILENCE.saturating_add(Duration::from_s
 pub enum CacheEvent<K> {
     /// An object was created or changed.
     Applied(Arc<K>),
-    /// An object was deleted; this is its last state.
+    /// An object was deleted, or its labels no longer match the selector; this is its last state.
     Deleted(Arc<K>),
     /// All objects were listed for the first time, or the subscriber has missed events.
     Listed,
@@ -49,10 +49,19 @@ pub(super) struct WatchUpdate<K: Kind> {
 
 impl<K: Kind> WatchUpdate<K> {
     /// Lists and watches, and starts over when a new listing is requested.
-    pub async fn run(mut self, api: Api<Decoded<K>>, mut requests: watch::Receiver<u64>) {
+    pub async fn run(
+        mut self,
+        api: Api<Decoded<K>>,
+        selector: Option<String>,
+        mut requests: watch::Receiver<u64>,
+    ) {
+        let config = watcher::Config {
+            label_selector: selector,
+            ..watch_config()
+        };
         loop {
             let number = *requests.borrow_and_update();
-            let mut events = std::pin::pin!(watcher(api.clone(), watch_config()));
+            let mut events = std::pin::pin!(watcher(api.clone(), config.clone()));
             while let Some(event) = next_event(&mut events, &mut self.health, &mut requests).await {
                 self.apply(event, number);
             }

@@ -2,7 +2,7 @@
 //! stale, or overwrites them.
 
 use super::key::Key;
-use crate::tarana::Verified;
+use crate::tarana::{Verified, is_same_address};
 
 /// Regions and connections that a message names.
 const NAMED: usize = 3;
@@ -19,8 +19,8 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// The regions of both, if they read different data. The users of one operator see the same base stations.
     pub fn regions_shared_with(self, other: Source<'_>) -> Vec<String> {
-        let is_same_data = self.url.trim_end_matches('/') == other.url.trim_end_matches('/')
-            && self.verified.operator_id == other.verified.operator_id;
+        let is_same_data =
+            is_same_address(self.url, other.url) && self.verified.operator_id == other.verified.operator_id;
         if is_same_data {
             return Vec::new();
         }
@@ -106,10 +106,13 @@ mod tests {
             ["Lowveld (1)", "3"]
         );
         assert_eq!(shared(("https://a", &one), ("https://b", &one)).len(), 3);
-        assert!(
-            shared(("https://a", &one), ("https://a/", &one)).is_empty(),
-            "the same account"
-        );
+        for same in ["https://a/", "https://a:443", " HTTPS://A//"] {
+            assert!(
+                shared(("https://a", &one), (same, &one)).is_empty(),
+                "the same account at {same:?}"
+            );
+        }
+        assert_eq!(shared(("https://a", &one), ("https://a:8443", &one)).len(), 3);
         let apart = verified(2, &[4]);
         assert!(shared(("https://a", &one), ("https://a", &apart)).is_empty());
     }

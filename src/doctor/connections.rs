@@ -34,7 +34,7 @@ pub(super) async fn check(
     names: &[String],
     section: &mut Section,
 ) -> Vec<Section> {
-    let listed = match list(client, &config.namespaces).await {
+    let listed = match list(client, config).await {
         Ok(listed) => listed,
         Err(error) => {
             let message = format!("the TaranaConnections cannot be listed: {error}");
@@ -46,13 +46,17 @@ pub(super) async fn check(
         .iter()
         .filter(|name| !listed.iter().any(|c| is_named(c, name)))
     {
-        let message =
-            format!("there is no TaranaConnection {name} in the watched namespaces: correct --connection");
+        let message = format!(
+            "there is no TaranaConnection {name} in the watched namespaces{}: correct --connection",
+            config.selector.hint()
+        );
         section.add("connections", Outcome::Failed, message);
     }
     if listed.is_empty() {
-        let message =
-            "there is none in the watched namespaces: create one; `crds/taranaconnections.md` has an example";
+        let message = format!(
+            "there is none in the watched namespaces{}: create one; `crds/taranaconnections.md` has an example",
+            config.selector.hint()
+        );
         section.add("connections", Outcome::Warning, message);
     }
     let selected = listed
@@ -64,15 +68,19 @@ pub(super) async fn check(
     stream::iter(checks).buffered(CONCURRENCY).collect().await
 }
 
-async fn list(client: &Client, namespaces: &[String]) -> Result<Vec<TaranaConnection>, kube::Error> {
-    if namespaces.is_empty() {
+async fn list(client: &Client, config: &Config) -> Result<Vec<TaranaConnection>, kube::Error> {
+    let params = ListParams {
+        label_selector: config.selector.label_selector(),
+        ..ListParams::default()
+    };
+    if config.namespaces.is_empty() {
         let all: Api<TaranaConnection> = Api::all(client.clone());
-        return Ok(all.list(&ListParams::default()).await?.items);
+        return Ok(all.list(&params).await?.items);
     }
     let mut listed = Vec::new();
-    for namespace in namespaces {
+    for namespace in &config.namespaces {
         let api: Api<TaranaConnection> = Api::namespaced(client.clone(), namespace);
-        listed.extend(api.list(&ListParams::default()).await?.items);
+        listed.extend(api.list(&params).await?.items);
     }
     Ok(listed)
 }

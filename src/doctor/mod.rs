@@ -45,11 +45,15 @@ fn describe(config: &Config) -> String {
         [] => "all namespaces".to_owned(),
         namespaces => format!("namespace(s) {}", namespaces.join(", ")),
     };
+    let selected = match config.selector.label_selector() {
+        Some(selector) => format!(" with --watch-selector {selector:?}"),
+        None => String::new(),
+    };
     let admin = match &config.admin {
         Some(admin) => format!("admin API on {}", admin.listen),
         None => "no admin API".to_owned(),
     };
-    format!("the flags are valid: watches {place}, {admin}")
+    format!("the flags are valid: watches {place}{selected}, {admin}")
 }
 
 #[expect(

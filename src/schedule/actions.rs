@@ -61,6 +61,7 @@ impl Snapshot<'_> {
             runs: &self.runs,
             name_is_taken: self.name_is_taken,
             connection_exists: self.connection_exists,
+            selector: self.reconcile.context.runs.selector(),
             refusal: self.refusal.as_ref(),
             started_slot: self.started_slot,
             now: self.now,
@@ -92,7 +93,7 @@ impl<'a> ScheduleReconcile<'a> {
 
     /// Creates the run of a slot and records it. Idempotent: a second call finds the run of the first.
     pub async fn start_slot(&mut self, slot: Timestamp) -> Result<(), ReconcileError> {
-        let run = run_template::run_for_slot(&self.schedule, slot);
+        let run = run_template::run_for_slot(&self.schedule, slot, self.context.runs.selector());
         let result = self.create(&run).await?;
         if let CreateResult::Refused(message) = &result {
             self.context.record_refusal(&self.schedule, slot, message);
@@ -112,7 +113,7 @@ impl<'a> ScheduleReconcile<'a> {
 
     /// Creates the run that the trigger annotation requests and records it.
     pub async fn run_now(&mut self, request: &TriggerRequest) -> Result<(), ReconcileError> {
-        let run = run_template::run_for_request(&self.schedule, request);
+        let run = run_template::run_for_request(&self.schedule, request, self.context.runs.selector());
         let name = run.name_any();
         let event = match self.create(&run).await? {
             CreateResult::Created(run) => EventSpec::normal(

@@ -103,7 +103,10 @@ impl ScheduleContext {
         };
         let namespace = schedule.namespace().unwrap_or_default();
         let run = self.runs.reader().get(&ObjectRef::new(name).within(&namespace));
-        run.is_some_and(|run| !run_template::owns(schedule, &run))
+        // One that the cache does not have may be another operator's.
+        run.map_or(!self.runs.selector().selects_all(), |run| {
+            !run_template::owns(schedule, &run)
+        })
     }
 
     /// Remembers a run that exists in the API server.

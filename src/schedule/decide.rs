@@ -83,7 +83,7 @@ pub fn decide(observed: &Observed<'_>) -> Action {
 /// The action for a due slot; `None` while a cancelled run has not ended yet.
 fn start_slot(observed: &Observed<'_>, slot: Timestamp) -> Option<Action> {
     let active = history::active_slot_runs(observed.runs);
-    let name = run_template::run_for_slot(observed.schedule, slot).name_any();
+    let name = run_template::slot_run_name(observed.schedule, slot);
     // The run of the slot may exist already (crash between create and status).
     if active.is_empty() || observed.runs.iter().any(|run| run.name_any() == name) {
         return Some(Action::StartSlot(slot));

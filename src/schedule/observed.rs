@@ -10,6 +10,7 @@ use crate::api::condition::{self, READY, whole_seconds};
 use crate::api::reason::Reason;
 use crate::api::schedule::{TRIGGER_ANNOTATION, TaranaSyncSchedule, TaranaSyncScheduleStatus};
 use crate::api::sync::TaranaSync;
+use crate::cluster::WatchSelector;
 use crate::cron::{
     Cron, InvalidCron,
     slots::{self, DueSlots, SlotRules},
@@ -28,6 +29,8 @@ pub struct Observed<'a> {
     pub name_is_taken: bool,
     /// Whether the connection of its template exists.
     pub connection_exists: bool,
+    /// Which connections this operator watches.
+    pub selector: &'a WatchSelector,
     /// The newest slot whose run the API server refused.
     pub refusal: Option<&'a Refusal>,
     /// The newest slot that this process has started under the schedule's name, maybe for an earlier object.

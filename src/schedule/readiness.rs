@@ -83,8 +83,9 @@ impl Observed<'_> {
         }
         if !self.connection_exists {
             let message = format!(
-                "there is no TaranaConnection {} in this namespace: runs are created and wait for it; create it, or change spec.template.spec.connectionRef",
-                spec.template.spec.connection_ref.name
+                "there is no TaranaConnection {} in this namespace{}: runs are created and wait for it; create it, or change spec.template.spec.connectionRef",
+                spec.template.spec.connection_ref.name,
+                self.selector.hint()
             );
             return Readiness::stalled(Reason::ConnectionNotFound, message);
         }

@@ -11,33 +11,54 @@ use kube::{Resource, ResourceExt};
 use super::trigger::TriggerRequest;
 use crate::api::schedule::{SCHEDULE_LABEL, TaranaSyncSchedule};
 use crate::api::sync::{TaranaSync, TaranaSyncSpec, Trigger, TriggerType};
+use crate::cluster::WatchSelector;
 use crate::cron::slots::stable_hash;
 
 /// The run of a slot.
-pub fn run_for_slot(schedule: &TaranaSyncSchedule, slot: Timestamp) -> TaranaSync {
+pub fn run_for_slot(schedule: &TaranaSyncSchedule, slot: Timestamp, selector: &WatchSelector) -> TaranaSync {
     let trigger = Trigger {
         type_: TriggerType::Schedule,
         scheduled_time: Some(Time(slot)),
         ..Trigger::default()
     };
-    build(schedule, &slot.as_second().div_euclid(60).to_string(), trigger)
+    build(schedule, &slot_suffix(slot), trigger, selector)
 }
 
 /// The run that the trigger annotation requests, with the options of the request. Its trigger is `Manual`.
-pub fn run_for_request(schedule: &TaranaSyncSchedule, request: &TriggerRequest) -> TaranaSync {
+pub fn run_for_request(
+    schedule: &TaranaSyncSchedule,
+    request: &TriggerRequest,
+    selector: &WatchSelector,
+) -> TaranaSync {
     let trigger = Trigger::default();
     let hash = stable_hash(request.value.bytes()) >> 32;
-    let mut run = build(schedule, &format!("t{hash:08x}"), trigger);
+    let mut run = build(schedule, &format!("t{hash:08x}"), trigger, selector);
     run.spec.dry_run |= request.dry_run;
     run.spec.delete_stale |= request.delete_stale;
     run
 }
 
-fn build(schedule: &TaranaSyncSchedule, suffix: &str, trigger: Trigger) -> TaranaSync {
+/// The name of the run of a slot.
+pub fn slot_run_name(schedule: &TaranaSyncSchedule, slot: Timestamp) -> String {
+    format!("{}-{}", schedule.name_any(), slot_suffix(slot))
+}
+
+fn slot_suffix(slot: Timestamp) -> String {
+    slot.as_second().div_euclid(60).to_string()
+}
+
+fn build(
+    schedule: &TaranaSyncSchedule,
+    suffix: &str,
+    trigger: Trigger,
+    selector: &WatchSelector,
+) -> TaranaSync {
     let template = schedule.spec.template.clone();
     let name = schedule.name_any();
     let mut labels = template.metadata.labels;
     labels.insert(SCHEDULE_LABEL.to_owned(), name.clone());
+    // Last, so that the template cannot move the run to another operator.
+    selector.inherit_labels(schedule.metadata.labels.as_ref(), &mut labels);
     TaranaSync {
         metadata: ObjectMeta {
             name: Some(format!("{name}-{suffix}")),

@@ -43,6 +43,8 @@ pub struct SyncContext {
     pub lease: Validity,
     /// Runs to reconcile.
     requeue: UnboundedSender<ObjectRef<TaranaSync>>,
+    /// The runs that were in a step when this process began to work. Nobody works on them any more.
+    found: HashSet<String>,
     runs: Mutex<HashMap<String, RunState>>,
 }
 
@@ -94,7 +96,7 @@ pub(super) struct RunState {
 }
 
 impl SyncContext {
-    /// A context without any run, and the runs that it requeues.
+    /// A context without any run, and the runs that it requeues. The watch caches must be synced.
     pub fn new(
         client: Client,
         connections: Arc<Connections>,
@@ -104,7 +106,11 @@ impl SyncContext {
         cluster_uid: Option<Uuid>,
     ) -> (Self, UnboundedReceiver<ObjectRef<TaranaSync>>) {
         let (requeue, requeued) = unbounded();
+        let in_a_step =
+            |sync: &TaranaSync| !sync.is_final() && sync.status.as_ref().is_some_and(|s| s.step.is_some());
+        let found = syncs.reader().state_filter(in_a_step);
         let context = Self {
+            found: found.iter().filter_map(|sync| sync.uid()).collect(),
             client,
             connections,
             syncs,
@@ -127,6 +133,11 @@ impl SyncContext {
     /// Lets this run be the only one of those that were interrupted by a crash. False if there is another one.
     pub(super) fn take_alone(&self, uid: &str) -> bool {
         self.slots.take_alone(uid, &self.requeue)
+    }
+
+    /// Whether the run was in a step when this process began to work. Otherwise it was given to this process later, by its labels.
+    pub(super) fn was_found_in_a_step(&self, uid: &str) -> bool {
+        self.found.contains(uid)
     }
 
     /// Changes the state of a run.
@@ -246,6 +257,16 @@ impl SyncContext {
             && self.with_state(&sync.uid().unwrap_or_default(), |state| {
                 !std::mem::replace(&mut state.ended, true)
             })
+    }
+
+    /// Drops what this process keeps for a run that another operator continues, but that it has worked on the run.
+    pub(super) fn hand_over(&self, uid: &str) {
+        self.with_state(uid, |state| {
+            *state = RunState {
+                was_opened: state.was_opened,
+                ..RunState::default()
+            };
+        });
     }
 
     /// The unfinished runs of a connection, without those that this process knows to have ended or cannot write.

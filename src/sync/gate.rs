@@ -38,8 +38,9 @@ impl SyncRun<'_> {
             ConnectionState::Missing => Gate::Blocked(Fault::new(
                 Reason::ConnectionNotFound,
                 format!(
-                    "TaranaConnection {name} does not exist in namespace {}: create it, or create a TaranaSync with another spec.connectionRef.name",
-                    self.connection.namespace
+                    "TaranaConnection {name} does not exist in namespace {}{}: create it, or create a TaranaSync with another spec.connectionRef.name",
+                    self.connection.namespace,
+                    self.context.syncs.selector().hint()
                 ),
             )),
             ConnectionState::Unverified(fault) => Gate::Blocked(Fault {

@@ -15,6 +15,7 @@ mod measure;
 #[cfg(test)]
 mod model;
 mod opening;
+mod other_shards;
 pub mod plan;
 mod record;
 mod results;

@@ -146,7 +146,8 @@ impl SyncRun<'_> {
     /// The step in which another process ended without handing the run over, which this process resumes.
     fn interrupted_in(&self, resumed: bool) -> Option<Step> {
         let was_opened = self.context.read_state(&self.uid, |state| state.was_opened);
-        let has_ended = resumed && !was_opened && !self.context.lease.was_handed_over();
+        let was_found = self.context.was_found_in_a_step(&self.uid);
+        let has_ended = resumed && was_found && !was_opened && !self.context.lease.was_handed_over();
         self.status().step.filter(|_| has_ended)
     }
 

@@ -69,7 +69,14 @@ impl<'a> Record<'a> {
             .ok_or(ReconcileError::Conflict)?;
         // A reconcile of an older cache entry would repeat the write that was just rejected.
         self.context.observe_version(&fresh);
+        // Its labels were changed in the meantime: another operator continues it.
+        let is_ours = self
+            .context
+            .syncs
+            .selector()
+            .matches(fresh.metadata.labels.as_ref());
         if fresh.uid() != self.sync.uid()
+            || !is_ours
             || status_without_progress(&fresh) != status_without_progress(&self.sync)
         {
             return Err(ReconcileError::Conflict);

@@ -1,5 +1,6 @@
 //! Deletes old rows from the databases of ready connections, every hour.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use uuid::Uuid;
 use super::clock::now;
 use super::context::SyncContext;
 use super::due_connections::DueConnections;
+use super::other_shards;
 use crate::api::sync::TaranaSync;
 use crate::connection::{ConnectionClients, Key};
 use crate::store::{DeletedRows, Retention, RetentionScope};
@@ -33,11 +35,18 @@ pub async fn run(context: Arc<SyncContext>, retention: Retention) {
     let mut connections = DueConnections::every(PASS_INTERVAL);
     loop {
         ticks.tick().await;
-        stream::iter(connections.take(&context.connections))
+        let due = connections.take(&context.connections);
+        let existing = existing_by_namespace(&context, retention, &due).await;
+        stream::iter(due)
             .for_each_concurrent(CONCURRENCY, |(key, clients)| {
-                let context = &context;
+                let (context, existing) = (&context, existing.get(&key.namespace));
                 let span = live::connection(&key.namespace, &key.name);
-                async move { delete_expired(context, retention, &key, &clients).await }.instrument(span)
+                async move {
+                    if let Some(existing) = existing {
+                        delete_expired(context, (retention, existing), &key, &clients).await;
+                    }
+                }
+                .instrument(span)
             })
             .await;
     }
@@ -45,16 +54,15 @@ pub async fn run(context: Arc<SyncContext>, retention: Retention) {
 
 async fn delete_expired(
     context: &SyncContext,
-    retention: Retention,
+    (retention, existing): (Retention, &[Uuid]),
     connection: &Key,
     clients: &ConnectionClients,
 ) {
-    let existing = old_runs(context, &connection.namespace, retention);
     let scope = RetentionScope {
         connection_uid: clients.uid,
         cluster_uid: context.cluster_uid,
         namespace: &connection.namespace,
-        existing: &existing,
+        existing,
     };
     match clients.store.delete_expired(&scope, retention).await {
         Ok(deleted) if deleted == DeletedRows::default() => {}
@@ -77,13 +85,45 @@ async fn delete_expired(
     }
 }
 
-/// The runs of a namespace that ended so long ago that their log rows may expire.
-fn old_runs(context: &SyncContext, namespace: &str, retention: Retention) -> Vec<Uuid> {
+/// The runs of each namespace of these connections whose log rows may expire; none of a namespace whose runs could not be listed.
+async fn existing_by_namespace(
+    context: &SyncContext,
+    retention: Retention,
+    due: &[(Key, Arc<ConnectionClients>)],
+) -> HashMap<String, Vec<Uuid>> {
+    let mut existing = HashMap::new();
+    for (Key { namespace, .. }, _) in due {
+        if existing.contains_key(namespace) {
+            continue;
+        }
+        match existing_runs(context, namespace, retention).await {
+            Ok(runs) => drop(existing.insert(namespace.clone(), runs)),
+            Err(error) => {
+                tracing::warn!(namespace, %error, "old rows are kept, because the runs of the namespace could not be listed");
+            }
+        }
+    }
+    existing
+}
+
+/// The runs of a namespace whose log rows may expire, those of other operators included.
+async fn existing_runs(
+    context: &SyncContext,
+    namespace: &str,
+    retention: Retention,
+) -> Result<Vec<Uuid>, kube::Error> {
     let Some(days) = retention.log_days else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let age = SignedDuration::from_hours(24 * i64::from(days)).saturating_sub(CLOCK_MARGIN);
     let before = now().checked_sub(age).unwrap_or(Timestamp::MIN);
+    let mut existing = other_shards::created_before(context, namespace, before).await?;
+    existing.extend(old_runs(context, namespace, before));
+    Ok(existing)
+}
+
+/// The cached runs of a namespace that ended so long ago that their log rows may expire.
+fn old_runs(context: &SyncContext, namespace: &str, before: Timestamp) -> Vec<Uuid> {
     let is_old = |run: &TaranaSync| {
         let end = run
             .status

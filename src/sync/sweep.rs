@@ -5,12 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::clock::now;
 use super::context::SyncContext;
 use super::due_connections::DueConnections;
+use super::other_shards::{self, UncachedRun};
 use super::{machine, results, settle};
 use crate::api::sync::TaranaSync;
 use crate::connection::{ConnectionClients, Key};
@@ -104,6 +108,38 @@ impl Runs {
         }
     }
 
+    /// The rows that may be closed: not those of runs that the cache does not have because another operator works on them. If such a run has
+    /// ended and its row is still open, that operator may have no connection with which it could close it. If it has exceeded its deadline,
+    /// there may be no such operator, and the row would block the connection.
+    async fn without_other_shards(
+        &mut self,
+        context: &SyncContext,
+        namespace: &str,
+        mut rows: Vec<AbandonedRow>,
+    ) -> Vec<AbandonedRow> {
+        let is_cached =
+            |row: &AbandonedRow| self.finished.contains_key(&row.id) || self.invalid.contains_key(&row.id);
+        let uncached: Vec<_> = rows.iter().filter(|row| !is_cached(row)).cloned().collect();
+        for (id, run) in other_shards::of_rows(context, namespace, &uncached).await {
+            match run {
+                UncachedRun::Exists(Some(sync)) if sync.is_final() => {
+                    self.finished.insert(id, Arc::from(sync));
+                }
+                UncachedRun::Unknown(error) => {
+                    tracing::warn!(sync = %id, %error, "an open log row is kept until it is known whether its run exists");
+                    rows.retain(|row| row.id != id);
+                }
+                UncachedRun::Exists(sync) => {
+                    rows.retain(|row| {
+                        row.id != id || (!row.is_pending && sync.as_deref().is_some_and(is_overdue))
+                    });
+                }
+                UncachedRun::Gone => {}
+            }
+        }
+        rows
+    }
+
     /// How the row of a run that is not live is closed: with the reason of the object, if there is one.
     fn end(&self, row: &AbandonedRow) -> SweptEnd {
         if let Some(sync) = self.finished.get(&row.id) {
@@ -137,21 +173,41 @@ impl Runs {
     }
 }
 
+/// Whether an operator that works on the run would have ended it. Without a start, its creation counts.
+fn is_overdue(sync: &TaranaSync) -> bool {
+    let created = sync.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |t| t.0);
+    let status = sync.status.clone().unwrap_or_default();
+    let deadline = machine::deadline(&sync.spec, &status, created);
+    now().duration_since(deadline) > SignedDuration::try_from(GRACE).unwrap_or_default()
+}
+
 async fn sweep(context: &SyncContext, connection: &Key, clients: &ConnectionClients) {
     // The rows may belong to the runs of another replica, which the caches do not have.
     if !context.lease.is_valid_now() {
         return;
     }
     // Read right before: the row of a run that is created later is younger than the grace.
-    let runs = Runs::of(context, &connection.namespace);
+    let mut runs = Runs::of(context, &connection.namespace);
+    let unfinished = std::mem::take(&mut runs.unfinished);
     let scope = SweepScope {
         connection_uid: clients.uid,
         cluster_uid: context.cluster_uid,
         namespace: &connection.namespace,
-        live: &runs.unfinished,
+        live: &unfinished,
         grace: GRACE,
     };
-    match clients.store.sweep(&scope, |row| runs.end(row)).await {
+    let swept = async {
+        let rows = clients.store.abandoned_rows(&scope).await?;
+        let rows = runs
+            .without_other_shards(context, &connection.namespace, rows)
+            .await;
+        // The requests may have taken long.
+        if !context.lease.is_valid_now() {
+            return Ok(Swept::default());
+        }
+        clients.store.sweep_rows(&scope, rows, |row| runs.end(row)).await
+    };
+    match swept.await {
         Ok(swept) => {
             record(context, connection, &swept);
             forget_closed_rows(context, connection, clients, &swept).await;

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Certificate, Url};
+use reqwest::Url;
+use rustls::ClientConfig;
 
-use crate::certificates;
 use crate::fault::{Fault, Reason};
 use crate::station::Listing;
+use crate::{certificates, tls};
 
 /// A secret text: `Debug` is redacted and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -95,12 +96,15 @@ impl Config {
         Ok(url)
     }
 
-    /// The CA certificates that are trusted instead of the system's.
-    pub(super) fn roots(&self) -> Result<Option<Vec<Certificate>>, Fault> {
-        let Some(pem) = &self.ca_pem else { return Ok(None) };
+    /// Trusts the certificates of `ca_pem`, or those of the system.
+    pub(super) fn tls(&self) -> Result<ClientConfig, Fault> {
+        let Some(pem) = &self.ca_pem else {
+            return tls::with_system_roots().map_err(|_| {
+                invalid("TLS cannot be set up: check that the operator's image holds the system's CA certificates, or set spec.api.caSecretRef")
+            });
+        };
         let roots = certificates::parse_bundle("spec.api.caSecretRef.key", pem).map_err(invalid)?;
-        let roots = roots.iter().map(|root| Certificate::from_der(root));
-        roots.collect::<Result<_, _>>().map(Some).map_err(|_| {
+        tls::with_roots(roots).map_err(|_| {
             invalid("the certificates under spec.api.caSecretRef.key cannot be used: replace them")
         })
     }
@@ -119,6 +123,12 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether requests go to the same address, however it is written: `HTTPS://a:443/` is `https://a`.
+pub fn is_same_address(one: &str, other: &str) -> bool {
+    let parse = |url: &str| Url::parse(url.trim().trim_end_matches('/')).ok();
+    parse(one) == parse(other)
 }
 
 /// An `InvalidConfiguration` fault.

@@ -13,6 +13,6 @@ mod listing;
 mod scalar;
 
 pub use client::{Client, Verified};
-pub use config::{Config, Secret};
+pub use config::{Config, Secret, is_same_address};
 pub use http::{ServerTime, SessionState};
 pub use listing::{ListingFallback, Region, Sample};

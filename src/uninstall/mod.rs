@@ -16,7 +16,7 @@ use kube::{Api, Client, ResourceExt};
 pub use self::error::Error;
 use self::error::failed;
 use crate::api::sync::TaranaSync;
-use crate::cluster::{ReconcileError, remove_finalizer};
+use crate::cluster::{ReconcileError, WatchSelector, remove_finalizer};
 use crate::sync::machine::FINALIZER;
 
 /// Objects of one page of the listing.
@@ -29,6 +29,8 @@ type Metadata = PartialObjectMeta<TaranaSync>;
 pub struct Uninstall {
     /// The namespaces that the operator watched; empty for all.
     pub namespaces: Vec<String>,
+    /// Which runs of them the operator watched. Those of another operator are not released.
+    pub selector: WatchSelector,
     /// Namespace and name of the operator's Lease; `None` without leader election.
     pub lease: Option<(String, String)>,
     /// How long an operator that still runs may take to stop.
@@ -52,41 +54,48 @@ impl Uninstall {
         }
         let mut released = Released::default();
         match self.namespaces.as_slice() {
-            [] => release_all(&Api::all(client.clone()), client, &mut released).await?,
+            [] => {
+                self.release_all(&Api::all(client.clone()), client, &mut released)
+                    .await?;
+            }
             namespaces => {
                 for namespace in namespaces {
                     let api = Api::namespaced(client.clone(), namespace);
-                    release_all(&api, client, &mut released).await?;
+                    self.release_all(&api, client, &mut released).await?;
                 }
             }
         }
         Ok(released)
     }
-}
 
-async fn release_all(
-    listed: &Api<TaranaSync>,
-    client: &Client,
-    released: &mut Released,
-) -> Result<(), Error> {
-    let mut params = ListParams::default().limit(PAGE_SIZE);
-    loop {
-        let page = match listed.list_metadata(&params).await {
-            // The kind is gone, and its objects with it.
-            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-            page => page.map_err(failed("the TaranaSyncs could not be listed"))?,
+    async fn release_all(
+        &self,
+        listed: &Api<TaranaSync>,
+        client: &Client,
+        released: &mut Released,
+    ) -> Result<(), Error> {
+        let mut params = ListParams {
+            label_selector: self.selector.label_selector(),
+            ..ListParams::default().limit(PAGE_SIZE)
         };
-        released.total += page.items.len();
-        for run in page.items {
-            let name = format!("{}/{}", run.namespace().unwrap_or_default(), run.name_any());
-            let api = Api::namespaced(client.clone(), &run.namespace().unwrap_or_default());
-            if release(&api, &run, &name).await? {
-                released.runs.push(name);
+        loop {
+            let page = match listed.list_metadata(&params).await {
+                // The kind is gone, and its objects with it.
+                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+                page => page.map_err(failed("the TaranaSyncs could not be listed"))?,
+            };
+            released.total += page.items.len();
+            for run in page.items {
+                let name = format!("{}/{}", run.namespace().unwrap_or_default(), run.name_any());
+                let api = Api::namespaced(client.clone(), &run.namespace().unwrap_or_default());
+                if release(&api, &run, &name).await? {
+                    released.runs.push(name);
+                }
             }
-        }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(()),
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(()),
+            }
         }
     }
 }

@@ -39,7 +39,7 @@ pub const RUNGS: &[&[&str]] = &[
     ],
     &["metrics", "trace", "listener"],
     &["fault"],
-    &["api", "station", "certificates", "cron"],
+    &["api", "station", "certificates", "cron", "tls"],
 ];
 
 /// Exceptions: modules that may not be imported although they are lower. These use `Reason` through `fault`.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, PgPool};
 use tarana_operator::api::connection::TaranaConnection;
 use tarana_operator::api::sync::{Phase, Step, TaranaSync};
-use tarana_operator::cluster::Cluster;
+use tarana_operator::cluster::{Cluster, WatchSelector};
 use tarana_operator::metrics::Metrics;
 use tarana_operator::operator::{self, Config};
 use tarana_operator::store::Retention;
@@ -45,6 +45,8 @@ pub struct TestEnvironment {
     pub migrate: bool,
     /// `--database-connections` and `--max-concurrent-syncs` of operators.
     pub limits: (u32, u16),
+    /// `--watch-selector` of operators in this process.
+    pub selector: WatchSelector,
     operator: Option<Running>,
 }
 
@@ -123,6 +125,7 @@ impl TestEnvironment {
             tcs,
             migrate: true,
             limits: (8, 16),
+            selector: WatchSelector::default(),
             operator: None,
         }
     }
@@ -145,6 +148,7 @@ impl TestEnvironment {
         let config = Config {
             // Named twice, it is watched once.
             namespaces: vec![self.namespace.clone(); 2],
+            selector: self.selector.clone(),
             identity: format!("test-{}", self.namespace),
             election: None,
             migrate: self.migrate,

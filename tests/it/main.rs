@@ -48,6 +48,7 @@ mod schema;
 mod schema_types;
 mod secrets;
 mod servers;
+mod shards;
 mod soak;
 mod store_apply;
 mod store_changes;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tarana_operator::api::sync::Phase;
 
 use super::environment::{TestEnvironment, phase};
+use super::operator_process::OperatorProcess;
 use super::servers;
 
 const CONDITION: &str = "RegionsOverlap";
@@ -12,8 +13,13 @@ const CONDITION: &str = "RegionsOverlap";
 /// Waits until the condition of the connection is there, and names this other one, or is not there.
 async fn wait_for(env: &TestEnvironment, name: &str, other: Option<&str>) -> String {
     let named = other.map(|other| format!("{}/{other}", env.namespace));
-    let is_so = |found: &(String, String, String)| match &named {
-        Some(named) => found.0 == "True" && found.2.contains(named.as_str()),
+    wait_for_key(env, name, named.as_deref()).await
+}
+
+/// The same with the namespace of the other connection: `namespace/name`.
+async fn wait_for_key(env: &TestEnvironment, name: &str, other: Option<&str>) -> String {
+    let is_so = |found: &(String, String, String)| match other {
+        Some(named) => found.0 == "True" && found.2.contains(named),
         None => found.0.is_empty(),
     };
     let what = format!("{CONDITION} names {other:?}");
@@ -116,4 +122,28 @@ async fn connections_of_two_accounts_on_one_region_are_both_told() {
 
     env.delete_connection("other").await;
     wait_for(&env, "default", None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_of_two_namespaces_are_told_when_the_database_of_one_changes() {
+    let one = TestEnvironment::bare(servers::tcs_with(20)).await;
+    let two = TestEnvironment::bare(servers::tcs_with(20)).await;
+    let both = format!("{},{}", one.namespace, two.namespace);
+    let _operator = OperatorProcess::start_with(&one, "both", &[("TARANA_WATCH_NAMESPACES", &both)]);
+    for env in [&one, &two] {
+        env.create_secrets_and_connection().await;
+    }
+    for env in [&one, &two] {
+        env.ready().await;
+        wait_for(env, "default", None).await;
+    }
+    two.secret("database", &json!({"url": one.database_url})).await;
+    for (env, other) in [(&one, &two), (&two, &one)] {
+        let other = format!("{}/default", other.namespace);
+        wait_for_key(env, "default", Some(&other)).await;
+    }
+    two.secret("database", &json!({"url": two.database_url})).await;
+    for env in [&one, &two] {
+        wait_for(env, "default", None).await;
+    }
 }

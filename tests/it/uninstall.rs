@@ -11,6 +11,7 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tarana_operator::api::sync::{Phase, TaranaSync};
+use tarana_operator::cluster::WatchSelector;
 use tarana_operator::uninstall::{Error, Uninstall};
 
 use super::environment::{TestEnvironment, phase, wait_until};
@@ -120,6 +121,7 @@ async fn the_runs_of_an_operator_that_still_leads_are_not_released() {
         .await
         .unwrap();
     let uninstall = Uninstall {
+        selector: WatchSelector::default(),
         namespaces: vec![env.namespace.clone()],
         lease: Some((env.namespace.clone(), "leader".to_owned())),
         patience: Duration::from_secs(2),
@@ -197,6 +199,7 @@ async fn deleting_the_kinds_never_hangs_after_uninstall() {
     create_two_runs(&env).await;
     env.kill_operator().await;
     let uninstall = Uninstall {
+        selector: WatchSelector::default(),
         namespaces: Vec::new(),
         lease: None,
         patience: Duration::ZERO,

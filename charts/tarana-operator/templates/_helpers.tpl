@@ -99,6 +99,37 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "tarana-operator.servi
 {{- $namespace }}
 {{- end }}
 
+{{/*
+Name of the Lease. Operators with the same one are replicas of one another, so that each release with a selector has its own. The default name of the
+others never changes: during an upgrade, the old pods must not lead beside the new ones.
+*/}}
+{{- define "tarana-operator.leaseName" -}}
+{{- if .Values.leaderElection.leaseName }}{{ .Values.leaderElection.leaseName }}
+{{- else if .Values.watchSelector | default "" | trim }}{{ include "tarana-operator.suffixedName" (list . "shard") }}
+{{- else }}tarana-operator
+{{- end }}
+{{- end -}}
+
+{{/*
+Labels of the release's connection or schedule (argument: list with the root, its key in the values, and its own labels): those of the chart, and
+those that the equalities of watchSelector require.
+*/}}
+{{- define "tarana-operator.watchedLabels" -}}
+{{- $root := index . 0 -}}
+{{- $labels := merge (deepCopy (index . 2 | default dict)) (include "tarana-operator.labels" $root | fromYaml) -}}
+{{- range splitList "," ($root.Values.watchSelector | default "") -}}
+{{- if regexMatch "^[^!=()]+==?[^=()]*$" . -}}
+{{- $key := regexReplaceAll "=.*$" . "" | trim -}}
+{{- $value := regexReplaceAll "^[^=]*==?" . "" | trim -}}
+{{- if and (hasKey $labels $key) (ne (get $labels $key) $value) -}}
+{{- fail (printf "the label %[2]s of the %[1]s is %[3]q, but watchSelector requires %[4]q, so that the operator would ignore the object: correct %[1]s.labels or watchSelector" (index $ 1) $key (get $labels $key) $value) -}}
+{{- end -}}
+{{- $_ := set $labels $key $value -}}
+{{- end -}}
+{{- end -}}
+{{ toYaml $labels }}
+{{- end -}}
+
 {{/* The annotations of an object of the uninstall hook. Argument: its weight. */}}
 {{- define "tarana-operator.uninstallAnnotations" -}}
 helm.sh/hook: post-delete

@@ -59,11 +59,27 @@ impl Store {
         scope: &SweepScope<'_>,
         end: impl Fn(&AbandonedRow) -> SweptEnd,
     ) -> Result<Swept, Fault> {
+        let rows = self.abandoned_rows(scope).await?;
+        self.sweep_rows(scope, rows, end).await
+    }
+
+    /// The rows that [`Self::sweep`] would close.
+    pub async fn abandoned_rows(&self, scope: &SweepScope<'_>) -> Result<Vec<AbandonedRow>, Fault> {
         let mut tx = self.db.begin().await?;
         let abandoned = find_abandoned(&mut tx, scope, None).await?;
         tx.rollback().await?;
+        Ok(abandoned)
+    }
+
+    /// Like [`Self::sweep`], of these rows.
+    pub async fn sweep_rows(
+        &self,
+        scope: &SweepScope<'_>,
+        rows: Vec<AbandonedRow>,
+        end: impl Fn(&AbandonedRow) -> SweptEnd,
+    ) -> Result<Swept, Fault> {
         let mut swept = Swept::default();
-        for row in abandoned {
+        for row in rows {
             match self.sweep_row(scope, &row, &end(&row)).await {
                 Ok(true) => swept.closed.push(row.id),
                 Ok(false) => {}
@@ -104,7 +120,7 @@ pub struct AbandonedRow {
     /// The run.
     pub id: Uuid,
     /// Name of the run.
-    name: String,
+    pub name: String,
     /// The run has not started.
     pub is_pending: bool,
     /// The function that this operator replaces knows no connections.

@@ -29,6 +29,8 @@ use crate::trace::live;
 
 /// Bounds connecting, whatever the timeout of the whole request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept for the next request. Each holds the buffer that it read the largest page into.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause after a 429 without `Retry-After`.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -75,7 +77,8 @@ impl fmt::Debug for HttpTransport {
 impl HttpTransport {
     pub(super) fn new(config: &Config) -> Result<Self, Fault> {
         let base_url = config.url()?;
-        let mut builder = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(config.tls()?)
             .user_agent(concat!("tarana-operator/", env!("CARGO_PKG_VERSION")))
             .default_headers(HeaderMap::from_iter([
                 (header::ACCEPT, HeaderValue::from_static("application/json")),
@@ -87,13 +90,11 @@ impl HttpTransport {
             // A redirect could send the session to another host.
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .timeout(config.request_timeout);
-        if let Some(roots) = config.roots()? {
-            builder = builder.tls_certs_only(roots);
-        }
-        let http = builder.build().map_err(|_| {
-            invalid("TLS cannot be set up: check spec.api.caSecretRef, and that the operator's image holds the system's CA certificates")
-        })?;
+        let http = builder
+            .build()
+            .map_err(|_| invalid("the HTTP client cannot be set up"))?;
         let host = base_url.host_str().unwrap_or_default();
         let address = format!("{host}:{}", base_url.port_or_known_default().unwrap_or_default());
         Ok(Self {

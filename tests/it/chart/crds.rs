@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::environment::wait_until;
+
 use super::{CHART, CRD_CHART, helm, objects_of, read, root, run_helm, servers};
 
 /// The generated CRDs, in the order of their files.
@@ -170,7 +172,10 @@ async fn installed_crds_become_part_of_a_release_and_survive_it() {
     }
     // Without the value, Helm deletes them.
     helm(&[&install[..], &["--take-ownership", "--set", "keep=false"], &with].concat()).await;
-    helm(&[&["uninstall", "crds", "--wait"], &with[..]].concat()).await;
-    let names = plane.kubectl().run(&["get", "crds", "-o", "name"]).await.unwrap();
-    assert!(!names.contains("tarana.dev"), "{names}");
+    helm(&[&["uninstall", "crds"], &with[..]].concat()).await;
+    wait_until("the CRDs are deleted", || async {
+        let names = plane.kubectl().run(&["get", "crds", "-o", "name"]).await.unwrap();
+        (!names.contains("tarana.dev")).then_some(())
+    })
+    .await;
 }

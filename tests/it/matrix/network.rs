@@ -1,9 +1,9 @@
-//! Connections are cut, stalled and slow at every effect. The operator keeps running and recovers by itself.
+//! Connections are cut, stalled and slow at the effects of a run. The operator keeps running and recovers by itself.
 
 use devenv::proxy::Moment;
 
 use super::scenario::{Disruption, Scenario};
-use super::{COMMIT, CONNECTION, EVENT, FINALIZER, LOGIN, STATUS, test_all_effects, test_effects_named};
+use super::{COMMIT, CONNECTION, EVENT, Extent, FINALIZER, LOGIN, STATUS, test_effects, test_effects_named};
 
 const REQUIRED: [&str; 5] = [FINALIZER, STATUS, EVENT, COMMIT, LOGIN];
 
@@ -11,19 +11,19 @@ const REQUIRED: [&str; 5] = [FINALIZER, STATUS, EVENT, COMMIT, LOGIN];
 async fn connections_cut_in_the_first_run() {
     let disruptions = [Disruption::Cut(Moment::Before), Disruption::Cut(Moment::After)];
     let required = [FINALIZER, STATUS, CONNECTION, EVENT, COMMIT, LOGIN];
-    test_all_effects(Scenario::FirstRun, &disruptions, 6, &required).await;
+    test_effects(Extent::Sample, Scenario::FirstRun, &disruptions, 6, &required).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_cut_in_a_run_with_deletes() {
     let disruptions = [Disruption::Cut(Moment::Before), Disruption::Cut(Moment::After)];
-    test_all_effects(Scenario::WithDeletes, &disruptions, 6, &REQUIRED).await;
+    test_effects(Extent::Sample, Scenario::WithDeletes, &disruptions, 6, &REQUIRED).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_slow_in_a_run_with_deletes() {
     let disruptions = [Disruption::Slow(Moment::Before), Disruption::Slow(Moment::After)];
-    test_all_effects(Scenario::WithDeletes, &disruptions, 6, &REQUIRED).await;
+    test_effects(Extent::Sample, Scenario::WithDeletes, &disruptions, 6, &REQUIRED).await;
 }
 
 /// Many test beds, because a case mostly waits.
@@ -33,7 +33,7 @@ async fn connections_stalled_in_a_run_with_deletes() {
         Disruption::Stall(Moment::Before),
         Disruption::Stall(Moment::After),
     ];
-    test_all_effects(Scenario::WithDeletes, &disruptions, 8, &REQUIRED).await;
+    test_effects(Extent::Sample, Scenario::WithDeletes, &disruptions, 8, &REQUIRED).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,26 +46,30 @@ async fn commits_stalled_in_a_run_with_deletes() {
     test_effects_named(Scenario::WithDeletes, &disruptions, 8, COMMIT).await;
 }
 
-/// Cuts or stalls the connection at each effect of runs of this kind.
+/// Cuts, then stalls the connection at each effect of runs of this kind.
 async fn test_connections(scenario: Scenario, required: &[&'static str]) {
     let cuts = [Disruption::Cut(Moment::Before), Disruption::Cut(Moment::After)];
     let stalls = [
         Disruption::Stall(Moment::Before),
         Disruption::Stall(Moment::After),
     ];
-    test_all_effects(scenario, &cuts, 4, required).await;
-    test_all_effects(scenario, &stalls, 8, required).await;
+    test_effects(Extent::Whole, scenario, &cuts, 4, required).await;
+    test_effects(Extent::Whole, scenario, &stalls, 8, required).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make test-long"]
-async fn connections_stalled_in_the_first_run() {
-    let disruptions = [
-        Disruption::Stall(Moment::Before),
-        Disruption::Stall(Moment::After),
-    ];
+async fn connections_disrupted_in_the_first_run() {
     let required = [FINALIZER, STATUS, CONNECTION, EVENT, COMMIT, LOGIN];
-    test_all_effects(Scenario::FirstRun, &disruptions, 8, &required).await;
+    test_connections(Scenario::FirstRun, &required).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make test-long"]
+async fn connections_disrupted_in_a_run_with_deletes() {
+    let slow = [Disruption::Slow(Moment::Before), Disruption::Slow(Moment::After)];
+    test_connections(Scenario::WithDeletes, &REQUIRED).await;
+    test_effects(Extent::Whole, Scenario::WithDeletes, &slow, 6, &REQUIRED).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

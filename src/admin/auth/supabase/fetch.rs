@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::{StatusCode, Url, redirect};
 
 use super::jwks::KeySet;
+use crate::tls;
 
 /// From the start of the connection to the last byte of the key set.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,7 +46,9 @@ pub(super) struct KeySetFetcher {
 impl KeySetFetcher {
     /// A client that trusts the system's authorities.
     pub fn new(url: Url) -> Result<Self, ClientError> {
+        let tls = tls::with_system_roots().map_err(|_| ClientError)?;
         let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
             .user_agent(concat!("tarana-operator/", env!("CARGO_PKG_VERSION")))
             // A redirect could lead to another host's keys.
             .redirect(redirect::Policy::none())

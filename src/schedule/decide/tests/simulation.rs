@@ -13,6 +13,7 @@ use crate::api::condition::{self, FINISHED};
 use crate::api::reason::Reason;
 use crate::api::schedule::{SlotRecord, TaranaSyncSchedule};
 use crate::api::sync::{Phase, TaranaSync};
+use crate::cluster::WatchSelector;
 use crate::cron::{Cron, InvalidCron};
 use crate::notify::EventSpec;
 use crate::schedule::observed::{Observed, Refusal};
@@ -30,6 +31,7 @@ pub(super) struct Simulation {
     pub runs: Vec<Arc<TaranaSync>>,
     pub now: Timestamp,
     pub connection_exists: bool,
+    pub selector: WatchSelector,
     /// Whether a cancelled run stays active until a test ends it.
     pub slow_cancel: bool,
     /// Whether the API server refuses to create runs.
@@ -65,6 +67,7 @@ impl Simulation {
             runs: Vec::new(),
             now,
             connection_exists: true,
+            selector: WatchSelector::default(),
             slow_cancel: false,
             refuses: false,
             refusal: None,
@@ -97,6 +100,7 @@ impl Simulation {
             name_is_taken: slot_history::taken_name(&self.schedule)
                 .is_some_and(|name| self.foreign.contains(name)),
             connection_exists: self.connection_exists,
+            selector: &self.selector,
             refusal: self.refusal.as_ref(),
             started_slot: self.started_slot,
             now: self.now,
@@ -117,7 +121,7 @@ impl Simulation {
                 Action::Requeue(_) | Action::AwaitChange => return,
                 Action::UpdateStatus(update) => *update,
                 Action::RunNow(request) => {
-                    let run = run_template::run_for_request(&self.schedule, &request);
+                    let run = run_template::run_for_request(&self.schedule, &request, &self.selector);
                     self.requested += usize::from(self.create(&run));
                     self.observed()
                         .request_handled(&request.value, EventSpec::normal(Reason::Triggered, ""))
@@ -193,7 +197,7 @@ impl Simulation {
     }
 
     fn start_slot(&mut self, slot: Timestamp) -> StatusWithEvents {
-        let run = run_template::run_for_slot(&self.schedule, slot);
+        let run = run_template::run_for_slot(&self.schedule, slot, &self.selector);
         let name = run.name_any();
         if self.foreign.contains(&name) {
             return self.observed().name_taken(slot, &name);

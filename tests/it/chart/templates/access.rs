@@ -72,6 +72,16 @@ pub const CASES: &[Case] = &[
     },
     Case {
         template: "uninstall",
+        values: "watchSelector=shard in (a\\,b)",
+        has: &[
+            "- name: TARANA_WATCH_SELECTOR",
+            "value: \"shard in (a,b)\"",
+            "value: \"op-shard\"",
+        ],
+        lacks: &[],
+    },
+    Case {
+        template: "uninstall",
         values: "watchNamespaces={a,b},serviceAccount.create=false,serviceAccount.name=sync",
         has: &[
             "namespace: a",
@@ -150,6 +160,18 @@ pub const CASES: &[Case] = &[
             "url: https://a.org",
         ],
         lacks: &["operatorId"],
+    },
+    Case {
+        template: "connection",
+        values: "connection.enabled=true,watchSelector=shard == a\\,!private\\,env!=prod\\,tier in (x\\,y),connection.labels.tier=x,connection.spec.api.url=https://a.org,connection.spec.api.credentialsSecretRef.name=tcs,connection.spec.database.secretRef.name=db",
+        has: &["shard: a", "tier: x", "app.kubernetes.io/instance: op"],
+        lacks: &["private", "env", "y)"],
+    },
+    Case {
+        template: "schedule",
+        values: "schedule.enabled=true,watchSelector=shard=a,schedule.spec.schedule=0 0 * * *",
+        has: &["shard: a"],
+        lacks: &[],
     },
     Case {
         template: "schedule",

@@ -22,7 +22,31 @@ pub const CASES: &[Case] = &[
             "value: \"[::]:8081\"",
             "- name: TARANA_ADMIN_NAMESPACE",
         ],
-        lacks: &["volumes:", "TARANA_WATCH_NAMESPACES", "nodeSelector", "OTEL_"],
+        lacks: &[
+            "volumes:",
+            "TARANA_WATCH_NAMESPACES",
+            "TARANA_WATCH_SELECTOR",
+            "op-shard",
+            "nodeSelector",
+            "OTEL_",
+        ],
+    },
+    Case {
+        template: "deployment",
+        values: "watchNamespaces={a},leaderElection.leaseName=of-a,watchSelector=shard=a",
+        has: &["value: \"of-a\""],
+        lacks: &["op-shard"],
+    },
+    Case {
+        template: "deployment",
+        values: "watchSelector=shard=a",
+        has: &[
+            "- name: TARANA_WATCH_SELECTOR",
+            "value: \"shard=a\"",
+            "- name: TARANA_LEASE_NAME",
+            "value: \"op-shard\"",
+        ],
+        lacks: &["value: \"tarana-operator\"\n            - name: TARANA_MIGRATE"],
     },
     Case {
         template: "deployment",
