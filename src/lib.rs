@@ -56,8 +56,8 @@
 //! connection  monitoring
 //! tarana  store  notify  webhook  leader  telemetry  cluster
 //! metrics  trace  listener
-//! fault
-//! api  station  certificates  cron  tls
+//! fault  tls
+//! api  station  certificates  cron
 //! ```
 
 pub mod admin;

@@ -1,4 +1,6 @@
 //! TLS of HTTP clients. Clients that trust the system's authorities share one list of them, which takes 0.1 MB.
+//!
+//! An error never contains a character of a bundle of certificates.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,8 +9,25 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::Verifier;
 
+use crate::certificates;
+
 /// The protocols that a client offers, best first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// Trusts only the certificates of this PEM bundle, or else the authorities of the system. `field` names the Secret of the bundle, such as
+/// `spec.api.caSecretRef`.
+///
+/// # Errors
+/// A message that names the field and the remedy.
+pub fn with_roots_of(field: &str, bundle: Option<&[u8]>) -> Result<ClientConfig, String> {
+    let Some(pem) = bundle else {
+        return with_system_roots().map_err(|_| {
+            format!("TLS cannot be set up: check that the operator's image holds the system's CA certificates, or set {field}")
+        });
+    };
+    let roots = certificates::parse_bundle(&format!("{field}.key"), pem)?;
+    with_roots(roots).map_err(|_| format!("the certificates under {field}.key cannot be used: replace them"))
+}
 
 /// Trusts the authorities of the system, as they were when the process first needed them.
 ///
@@ -27,11 +46,7 @@ pub fn with_system_roots() -> Result<ClientConfig, rustls::Error> {
     Ok(CONFIG.get_or_init(|| config).clone())
 }
 
-/// Trusts only these authorities.
-///
-/// # Errors
-/// One of them cannot be a trust anchor.
-pub fn with_roots(certificates: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
+fn with_roots(certificates: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
         roots.add(certificate)?;

@@ -205,7 +205,7 @@ async fn sweep(context: &SyncContext, connection: &Key, clients: &ConnectionClie
         if !context.lease.is_valid_now() {
             return Ok(Swept::default());
         }
-        clients.store.sweep_rows(&scope, rows, |row| runs.end(row)).await
+        clients.store.sweep(&scope, rows, |row| runs.end(row)).await
     };
     match swept.await {
         Ok(swept) => {

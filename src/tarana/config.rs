@@ -8,7 +8,7 @@ use rustls::ClientConfig;
 
 use crate::fault::{Fault, Reason};
 use crate::station::Listing;
-use crate::{certificates, tls};
+use crate::tls;
 
 /// A secret text: `Debug` is redacted and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -98,15 +98,7 @@ impl Config {
 
     /// Trusts the certificates of `ca_pem`, or those of the system.
     pub(super) fn tls(&self) -> Result<ClientConfig, Fault> {
-        let Some(pem) = &self.ca_pem else {
-            return tls::with_system_roots().map_err(|_| {
-                invalid("TLS cannot be set up: check that the operator's image holds the system's CA certificates, or set spec.api.caSecretRef")
-            });
-        };
-        let roots = certificates::parse_bundle("spec.api.caSecretRef.key", pem).map_err(invalid)?;
-        tls::with_roots(roots).map_err(|_| {
-            invalid("the certificates under spec.api.caSecretRef.key cannot be used: replace them")
-        })
+        tls::with_roots_of("spec.api.caSecretRef", self.ca_pem.as_deref()).map_err(invalid)
     }
 
     /// Checks that username and password can be sent in a Basic header.

@@ -10,14 +10,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url, redirect};
-use rustls::ClientConfig;
 
 use super::address::AddressPolicy;
 use super::event::Event;
 use super::resolver::{ForbiddenAddress, GuardedResolver};
 use super::signature::{SigningKey, signatures};
 use crate::fault::{Fault, Reason};
-use crate::{certificates, tls};
+use crate::tls;
 
 /// Bounds connecting, whatever the timeout of the whole request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -199,8 +198,9 @@ fn is_forbidden(error: &reqwest::Error) -> bool {
 }
 
 fn client(config: &SinkConfig, policy: &AddressPolicy) -> Result<reqwest::Client, Fault> {
+    let tls = tls::with_roots_of("spec.eventSink.caSecretRef", config.ca_pem.as_deref()).map_err(invalid)?;
     let builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(config)?)
+        .tls_backend_preconfigured(tls)
         .user_agent(concat!("tarana-operator/", env!("CARGO_PKG_VERSION")))
         // A redirect could lead to a forbidden address, and a proxy would resolve the name itself.
         .redirect(redirect::Policy::none())
@@ -213,19 +213,6 @@ fn client(config: &SinkConfig, policy: &AddressPolicy) -> Result<reqwest::Client
     builder
         .build()
         .map_err(|_| invalid("the HTTP client cannot be set up".to_owned()))
-}
-
-/// Trusts the certificates of `ca_pem`, or those of the system.
-fn tls(config: &SinkConfig) -> Result<ClientConfig, Fault> {
-    let Some(pem) = &config.ca_pem else {
-        return tls::with_system_roots().map_err(|_| {
-            invalid("TLS cannot be set up: check that the operator's image holds the system's CA certificates, or set spec.eventSink.caSecretRef".to_owned())
-        });
-    };
-    let roots = certificates::parse_bundle("spec.eventSink.caSecretRef.key", pem).map_err(invalid)?;
-    tls::with_roots(roots).map_err(|_| {
-        invalid("the certificates under spec.eventSink.caSecretRef.key cannot be used".to_owned())
-    })
 }
 
 fn invalid(message: String) -> Fault {

@@ -38,8 +38,8 @@ pub const RUNGS: &[&[&str]] = &[
         "cluster",
     ],
     &["metrics", "trace", "listener"],
-    &["fault"],
-    &["api", "station", "certificates", "cron", "tls"],
+    &["fault", "tls"],
+    &["api", "station", "certificates", "cron"],
 ];
 
 /// Exceptions: modules that may not be imported although they are lower. These use `Reason` through `fault`.

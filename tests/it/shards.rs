@@ -44,6 +44,16 @@ where
     api.patch(name, &PatchParams::default(), &patch).await.unwrap();
 }
 
+/// A run of shard a that hangs in Fetch. Later requests do not hang.
+async fn start_hanging(env: &TestEnvironment, name: &str) -> TaranaSync {
+    env.tcs.set_rules(vec![servers::hanging_search()]);
+    let run = env.sync(name, json!({})).await;
+    move_to::<TaranaSync>(env, name, "a").await;
+    env.tcs.wait_until_hanging(1).await;
+    env.tcs.clear_rules();
+    run
+}
+
 async fn wait_until_ready(env: &TestEnvironment, connection: &str) {
     env.wait_for_connection(connection, "is ready", |c| {
         condition(&c.status.clone().unwrap_or_default().conditions, "Ready").0 == "True"
@@ -182,11 +192,7 @@ async fn a_run_that_is_relabelled_is_continued_by_the_other_operator() {
     move_to::<TaranaConnection>(&env, "default", "a").await;
     let (a, b) = (start(&env, "a"), start(&env, "b"));
     wait_until_ready(&env, "default").await;
-    env.tcs.set_rules(vec![servers::hanging_search()]);
-    env.sync("run", json!({})).await;
-    move_to::<TaranaSync>(&env, "run", "a").await;
-    env.tcs.wait_until_hanging(1).await;
-    env.tcs.clear_rules();
+    start_hanging(&env, "run").await;
     move_to::<TaranaSync>(&env, "run", "b").await;
     move_to::<TaranaConnection>(&env, "default", "b").await;
     assert_completed_once(&env, "run").await;
@@ -208,11 +214,7 @@ async fn a_run_that_nobody_selects_blocks_its_connection_until_its_deadline_only
     move_to::<TaranaConnection>(&env, "default", "a").await;
     let mut a = start(&env, "a");
     wait_until_ready(&env, "default").await;
-    env.tcs.set_rules(vec![servers::hanging_search()]);
-    let lost = env.sync("lost", json!({})).await;
-    move_to::<TaranaSync>(&env, "lost", "a").await;
-    env.tcs.wait_until_hanging(1).await;
-    env.tcs.clear_rules();
+    let lost = start_hanging(&env, "lost").await;
     move_to::<TaranaSync>(&env, "lost", "nobody").await;
     a.wait_for_log("another operator continues it, if one selects it", 1)
         .await;

@@ -373,7 +373,8 @@ async fn sweep_cluster(
             abandoned()
         }
     };
-    let mut swept = store.sweep(&scope, end).await.unwrap().closed;
+    let rows = store.abandoned_rows(&scope).await.unwrap();
+    let mut swept = store.sweep(&scope, rows, end).await.unwrap().closed;
     swept.sort();
     swept
 }

@@ -311,7 +311,8 @@ pub async fn sweep(
         live,
         grace,
     };
-    Ok(store.sweep(&scope, |_| abandoned()).await?.closed)
+    let rows = store.abandoned_rows(&scope).await?;
+    Ok(store.sweep(&scope, rows, |_| abandoned()).await?.closed)
 }
 
 /// Takes all events of a connection and records their delivery. Returns them in order.

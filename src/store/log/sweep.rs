@@ -51,19 +51,8 @@ pub struct Swept {
 }
 
 impl Store {
-    /// Closes open rows of the scope whose runs are not live, each as `end` decides and in a transaction of its own: one that cannot be closed
-    /// delays no other. Rows without a connection (of the function that this operator replaces) are closed after an hour without a
-    /// heartbeat, in the columns that the function knows. Rows that are locked by another transaction are skipped.
-    pub async fn sweep(
-        &self,
-        scope: &SweepScope<'_>,
-        end: impl Fn(&AbandonedRow) -> SweptEnd,
-    ) -> Result<Swept, Fault> {
-        let rows = self.abandoned_rows(scope).await?;
-        self.sweep_rows(scope, rows, end).await
-    }
-
-    /// The rows that [`Self::sweep`] would close.
+    /// The open rows of the scope whose runs are not live. Rows without a connection (of the function that this operator replaces) only after
+    /// an hour without a heartbeat.
     pub async fn abandoned_rows(&self, scope: &SweepScope<'_>) -> Result<Vec<AbandonedRow>, Fault> {
         let mut tx = self.db.begin().await?;
         let abandoned = find_abandoned(&mut tx, scope, None).await?;
@@ -71,8 +60,10 @@ impl Store {
         Ok(abandoned)
     }
 
-    /// Like [`Self::sweep`], of these rows.
-    pub async fn sweep_rows(
+    /// Closes those of these rows that are still abandoned, each as `end` decides and in a transaction of its own: one that cannot be closed
+    /// delays no other. Those without a connection are closed in the columns that the function knows. Rows that are locked by another
+    /// transaction are skipped.
+    pub async fn sweep(
         &self,
         scope: &SweepScope<'_>,
         rows: Vec<AbandonedRow>,
